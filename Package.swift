@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "swift-bitlinear",
+  platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
+  products: [
+    .library(name: "BitCore", targets: ["BitCore"]),
+    .library(name: "BitFormats", targets: ["BitFormats"]),
+    .library(name: "BitNN", targets: ["BitNN"]),
+    .executable(name: "bitlinear", targets: ["bitlinear"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    // Integer kernels, chosen at start-up by CPU features.
+    .target(name: "CBitKernels"),
+    // Tensor, quantizers, packed layers, reverse rules, threads, random numbers.
+    .target(name: "BitCore", dependencies: ["CBitKernels"]),
+    // safetensors, JSON, atomic files.
+    .target(name: "BitFormats", dependencies: ["BitCore"]),
+    // float32 matrix products by the system's BLAS, for training.
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(
+      name: "BitBLAS",
+      dependencies: [
+        "BitCore", .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
+      ]),
+    // Differentiable layers, optimizers, data sets, the training loop.
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "BitNN", dependencies: ["BitFormats", "BitBLAS", "CZlib"]),
+    // The command line.
+    .executableTarget(
+      name: "bitlinear",
+      dependencies: [
+        "BitNN", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(
+      name: "BitCoreTests", dependencies: ["BitCore", "BitBLAS"],
+      resources: [.copy("Golden")]),
+    .testTarget(
+      name: "BitFormatsTests", dependencies: ["BitFormats"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "BitNNTests", dependencies: ["BitNN"], resources: [.copy("Golden")]),
+    .testTarget(name: "CommandTests", dependencies: ["BitNN", "bitlinear"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)

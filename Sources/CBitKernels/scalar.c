@@ -1,0 +1,1 @@
+#include "bitkernels.h"
