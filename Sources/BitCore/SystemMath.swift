@@ -6,6 +6,15 @@
   import Darwin
 #endif
 
+/// The C library's functions. Their last bits may differ between platforms, so nothing that
+/// promises equal bits everywhere (quantization, products, RMSNorm) uses them.
+package enum SystemMath {
+  package static func exp(_ x: Float) -> Float { expf(x) }
+  package static func tanh(_ x: Float) -> Float { tanhf(x) }
+  package static func erf(_ x: Float) -> Float { erff(x) }
+  package static func log(_ x: Float) -> Float { logf(x) }
+}
+
 extension SeededGenerator {
   mutating func nextNormal() -> Double {
     let radius = (-2 * log(1 - Double(nextUniform()))).squareRoot()

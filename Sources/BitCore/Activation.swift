@@ -1,0 +1,57 @@
+/// A function of one value, with its derivative.
+public enum Activation: String, Sendable, Hashable, CaseIterable {
+  /// max(x, 0).
+  case relu
+  /// max(x, 0)^2, of BitNet b1.58 2B4T (arXiv 2504.12285).
+  case squaredReLU
+  /// x * sigmoid(x) (Elfwing et al., arXiv 1702.03118).
+  case silu
+  /// x * Phi(x) with the normal distribution's Phi = (1 + erf(x / sqrt 2)) / 2
+  /// (Hendrycks and Gimpel, arXiv 1606.08415).
+  case gelu
+  /// The form of GELU with tanh, x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+  case geluTanh
+
+  /// The function of every value of a tensor of any shape.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    switch self {
+    case .relu: x.map { $0 > 0 ? $0 : $0.isNaN ? $0 : 0 }
+    case .squaredReLU: x.map { $0 > 0 ? $0 * $0 : $0.isNaN ? $0 : 0 }
+    case .silu: x.map { $0 * Self.sigmoid($0) }
+    case .gelu: x.map { 0.5 * $0 * (1 + SystemMath.erf($0 * Self.inverseRoot2)) }
+    case .geluTanh: x.map { 0.5 * $0 * (1 + SystemMath.tanh(Self.tanhArgument($0))) }
+    }
+  }
+
+  /// The gradient of the input from that of the output: `upstream * f'(x)`.
+  public func reverse(_ x: Tensor, upstream: Tensor) -> Tensor {
+    switch self {
+    case .relu: x.combined(with: upstream) { $0 > 0 ? $1 : 0 }
+    case .squaredReLU: x.combined(with: upstream) { $0 > 0 ? 2 * $0 * $1 : 0 }
+    case .silu:
+      x.combined(with: upstream) {
+        let sigmoid = Self.sigmoid($0)
+        return $1 * sigmoid * (1 + $0 * (1 - sigmoid))
+      }
+    case .gelu:
+      x.combined(with: upstream) {
+        let distribution = 0.5 * (1 + SystemMath.erf($0 * Self.inverseRoot2))
+        let density = Self.inverseRoot2Pi * SystemMath.exp(-0.5 * $0 * $0)
+        return $1 * (distribution + $0 * density)
+      }
+    case .geluTanh:
+      x.combined(with: upstream) {
+        let tanh = SystemMath.tanh(Self.tanhArgument($0))
+        let slope = Self.root2OverPi * (1 + 3 * 0.044715 * $0 * $0)
+        return $1 * 0.5 * (1 + tanh + $0 * (1 - tanh * tanh) * slope)
+      }
+    }
+  }
+
+  private static let inverseRoot2: Float = 0.70710678118654752
+  private static let inverseRoot2Pi: Float = 0.39894228040143268
+  private static let root2OverPi: Float = 0.79788456080286536
+
+  private static func sigmoid(_ x: Float) -> Float { 1 / (1 + SystemMath.exp(-x)) }
+  private static func tanhArgument(_ x: Float) -> Float { root2OverPi * (x + 0.044715 * x * x * x) }
+}

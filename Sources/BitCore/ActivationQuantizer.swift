@@ -1,0 +1,130 @@
+import CBitKernels
+
+/// Absmax quantization of activations to integers.
+///
+///     s = Q / max|x|,   q = clamp(round(x * s), -Q, Q),   Q = 2^(bits-1) - 1
+///
+/// with the maximum over the whole tensor or over each token (a row of the last axis), and rounding
+/// half to even. A row with a NaN or an infinity is left out of the maximum and becomes NaN.
+/// (BitNet, arXiv 2310.11453, section 2.1; BitNet b1.58, arXiv 2402.17764, section 2.)
+public struct ActivationQuantizer: Sendable, Hashable {
+  /// What shares a scale.
+  public enum Granularity: String, Sendable, Hashable, CaseIterable {
+    /// The whole tensor: the result of a token depends on the others in its batch.
+    case tensor
+    /// Each row of the last axis.
+    case token
+  }
+
+  /// The integers that codes range over.
+  public enum CodeRange: String, Sendable, Hashable {
+    /// Q = 2^(bits-1) - 1, codes from -Q to Q: what implementations use.
+    case symmetric
+    /// Q = 2^(bits-1), codes from -Q to Q - 1: as printed in the BitNet paper.
+    case full
+  }
+
+  /// The bits of a code, 2...16.
+  public let bits: Int
+  /// What shares a scale.
+  public let granularity: Granularity
+  /// The integers that codes range over.
+  public let range: CodeRange
+  /// The least maximum that a scale is computed from; 0 for none. All-zero rows give zeros anyway.
+  public let epsilon: Float
+
+  /// A quantizer to `bits` (2...16) bits.
+  public init(
+    bits: Int = 8, granularity: Granularity = .token, range: CodeRange = .symmetric,
+    epsilon: Float = 0
+  ) {
+    precondition((2...16).contains(bits), "activations take 2...16 bits, not \(bits)")
+    precondition(epsilon >= 0 && epsilon.isFinite, "epsilon must be finite and not negative")
+    self.bits = bits
+    self.granularity = granularity
+    self.range = range
+    self.epsilon = epsilon
+  }
+
+  /// The level Q that the largest magnitude is mapped to.
+  var topLevel: Int { range == .symmetric ? 1 << (bits - 1) - 1 : 1 << (bits - 1) }
+
+  private var codeLimits: (low: Int32, high: Int32) {
+    (Int32(-topLevel), Int32(range == .symmetric ? topLevel : topLevel - 1))
+  }
+
+  /// Quantizes a tensor of any shape.
+  public func quantize(_ x: Tensor) -> QuantizedTensor {
+    quantize(x, kernels: .active)
+  }
+
+  package func quantize(_ x: Tensor, kernels: Kernels) -> QuantizedTensor {
+    let rows = x.shape.rows
+    let features = x.shape.features
+    let stride = bk_padded_columns(features)
+    let isNarrow = bits <= 8
+    let narrow = isNarrow ? AlignedBuffer<Int8>(uninitialized: rows * stride) : nil
+    let wide = isNarrow ? nil : AlignedBuffer<Int16>(uninitialized: rows * stride)
+    var maxima = [Float](repeating: 0, count: rows)
+    var sums = [Int32](repeating: 0, count: rows)
+    let grain = 1 + 8_192 / (features + 1)
+    let limits = codeLimits
+
+    x.withUnsafePointer { x in
+      maxima.withUnsafeMutableBufferPointer { maxima in
+        nonisolated(unsafe) let maxima = maxima
+        ThreadPool.shared.parallelFor(rows, grain: grain) { range in
+          for row in range {
+            maxima[row] = kernels.table.pointee.absmax(x + row * features, features)
+          }
+        }
+      }
+    }
+    let scales = scales(of: maxima)
+    x.withUnsafePointer { x in
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        ThreadPool.shared.parallelFor(rows, grain: grain) { range in
+          for row in range {
+            let source = x + row * features
+            let isFinite = scales[row].isFinite
+            if let q = narrow.map({ $0.pointer + row * stride }) {
+              (q + (isFinite ? features : 0)).initialize(
+                repeating: 0, count: isFinite ? stride - features : stride)
+              guard isFinite else { continue }
+              sums[row] = kernels.table.pointee.quantize8(
+                source, features, scales[row], limits.low, limits.high, q)
+            } else if let q = wide.map({ $0.pointer + row * stride }) {
+              (q + (isFinite ? features : 0)).initialize(
+                repeating: 0, count: isFinite ? stride - features : stride)
+              guard isFinite else { continue }
+              bk_quantize16(source, features, scales[row], limits.low, limits.high, q)
+            }
+          }
+        }
+      }
+    }
+    return QuantizedTensor(
+      shape: x.shape, bits: bits, scales: scales, stride: stride, narrow: narrow, wide: wide,
+      sums: sums, inverseScales: scales.map { 1 / $0 })
+  }
+
+  /// The scale of each row from its max|x| (NaN for a row that is not finite).
+  private func scales(of maxima: [Float]) -> [Float] {
+    switch granularity {
+    case .token:
+      return maxima.map { $0.isFinite ? scale(of: $0) : .nan }
+    case .tensor:
+      let shared = scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0)
+      return maxima.map { $0.isFinite ? shared : .nan }
+    }
+  }
+
+  private func scale(of maximum: Float) -> Float {
+    let magnitude = max(maximum, epsilon)
+    // All zeros: any scale gives zeros.
+    guard magnitude > 0 else { return 1 }
+    // Below about 4e-37 the quotient would overflow: coarser codes are better than an infinity.
+    return min(Float(topLevel) / magnitude, .greatestFiniteMagnitude)
+  }
+}

@@ -1,0 +1,44 @@
+import CBitKernels
+
+/// The kernels that this process uses, chosen once by the features of the CPU.
+///
+/// The environment variable `BITLINEAR_CPU` forces a set by name. Every set gives the same bits.
+public enum CPU {
+  /// The name of the chosen set of kernels, such as `avx2` or `scalar`.
+  public static var kernelName: String { String(cString: bk_active_kernels().pointee.name) }
+
+  /// The names of all sets built for this architecture, best first.
+  public static var kernelNames: [String] {
+    var names: [String] = []
+    var next = bk_kernel_names()
+    while let name = next?.pointee {
+      names.append(String(cString: name))
+      next = next?.advanced(by: 1)
+    }
+    return names
+  }
+
+  /// The names of the sets that this CPU can run, best first.
+  public static var usableKernelNames: [String] {
+    kernelNames.filter { bk_kernels_named($0) != nil }
+  }
+
+  /// The CPU's features that matter here, blank separated.
+  public static var features: String { String(cString: bk_cpu_features()) }
+}
+
+/// One instruction set's kernels.
+package struct Kernels: @unchecked Sendable {
+  // A pointer to a constant table with static lifetime.
+  let table: UnsafePointer<bk_kernels>
+
+  package static var active: Kernels { Kernels(table: bk_active_kernels()) }
+
+  /// Nil where this CPU cannot run the set.
+  package init?(named name: String) {
+    guard let table = bk_kernels_named(name) else { return nil }
+    self.table = table
+  }
+
+  private init(table: UnsafePointer<bk_kernels>) { self.table = table }
+}

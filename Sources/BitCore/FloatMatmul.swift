@@ -1,0 +1,71 @@
+/// A way to multiply float32 matrices.
+///
+/// ``portable`` runs anywhere and gives the same bits everywhere; training uses a BLAS, which the
+/// module BitBLAS provides in this form. Operations take it as an argument, so that this module
+/// needs no BLAS.
+public struct FloatMatmul: Sendable {
+  /// One matrix of a product: row-major values, rows `stride` apart, read as its transpose or not.
+  public struct Operand {
+    /// The first value.
+    public let values: UnsafePointer<Float>
+    /// Distance between rows in memory, in values.
+    public let stride: Int
+    /// Whether the product uses the transpose.
+    public let isTransposed: Bool
+  }
+
+  /// Writes `c[m, n] = op(a)[m, k] * op(b)[k, n]`, `c` row-major with rows `n` apart.
+  public typealias Body =
+    @Sendable (
+      _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, _ c: UnsafeMutablePointer<Float>
+    ) -> Void
+
+  private let body: Body
+
+  /// A product computed by `body`, which is not called when an extent is zero.
+  public init(_ body: @escaping Body) { self.body = body }
+
+  /// The product of two matrices or of their transposes. Leading axes of a tensor count as rows.
+  ///
+  /// - Returns: `[m, n]` for op(a) `[m, k]` and op(b) `[k, n]`.
+  public func callAsFunction(
+    _ a: Tensor, _ b: Tensor, transposeA: Bool = false, transposeB: Bool = false
+  ) -> Tensor {
+    let (m, k) =
+      transposeA ? (a.shape.features, a.shape.rows) : (a.shape.rows, a.shape.features)
+    let (inner, n) =
+      transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
+    precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
+    guard m > 0, n > 0, k > 0 else { return .zeros([m, n]) }
+    return Tensor.build([m, n]) { c in
+      a.withUnsafePointer { aValues in
+        b.withUnsafePointer { bValues in
+          body(
+            m, n, k,
+            Operand(values: aValues, stride: a.shape.features, isTransposed: transposeA),
+            Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), c)
+        }
+      }
+    }
+  }
+
+  /// A plain product: each sum runs over k in order, so results do not depend on the machine, the
+  /// number of threads or the other rows.
+  public static let portable = FloatMatmul { m, n, k, a, b, c in
+    ThreadPool.shared.parallelFor(m, grain: 1 + 65_536 / (n * k)) { rows in
+      for i in rows {
+        let row = c + i * n
+        row.initialize(repeating: 0, count: n)
+        for p in 0..<k {
+          let factor = a.isTransposed ? a.values[p * a.stride + i] : a.values[i * a.stride + p]
+          if b.isTransposed {
+            for j in 0..<n { row[j] += factor * b.values[j * b.stride + p] }
+          } else {
+            let source = b.values + p * b.stride
+            for j in 0..<n { row[j] += factor * source[j] }
+          }
+        }
+      }
+    }
+  }
+}

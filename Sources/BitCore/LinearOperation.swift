@@ -1,0 +1,31 @@
+/// The float linear map y = x W^T + b.
+public enum LinearOperation {
+  /// - Parameters:
+  ///   - x: `[..., in]`.
+  ///   - weight: `[out, in]`.
+  ///   - bias: `[out]` or nil.
+  /// - Returns: `[..., out]`.
+  public static func forward(
+    _ x: Tensor, weight: Tensor, bias: Tensor?, matmul: FloatMatmul = .portable
+  ) -> Tensor {
+    precondition(
+      x.shape.rank > 0 && weight.shape.rank == 2 && x.shape.features == weight.shape[1],
+      "an input of shape \(x.shape) does not fit a weight of shape \(weight.shape)")
+    var y = matmul(x, weight, transposeB: true)
+      .reshaped(x.shape.replacingFeatures(weight.shape[0]))
+    if let bias { y.addToRows(bias) }
+    return y
+  }
+
+  /// The gradients dX = dY W (if wanted), dW = dY^T X, db = sum of dY.
+  public static func reverse(
+    _ x: Tensor, weight: Tensor, bias: Tensor?, upstream: Tensor, wantsInput: Bool = true,
+    matmul: FloatMatmul = .portable
+  ) -> (input: Tensor, weight: Tensor, bias: Tensor?) {
+    (
+      wantsInput ? matmul(upstream, weight).reshaped(x.shape) : .zero,
+      matmul(upstream, x, transposeA: true),
+      bias == nil ? nil : upstream.sumOfRows()
+    )
+  }
+}

@@ -1,0 +1,67 @@
+/// A BitLinear layer for inference: packed codes, a scale for each group, no latent weights.
+///
+/// It gives the same bits as the trained layer that it was made from, on every CPU, for every
+/// number of threads and - with a scale for each token - for every batch size.
+public struct PackedBitLinear: Sendable {
+  /// The codes and scales, `[out, in]`.
+  public let matrix: PackedMatrix
+  /// `[out]`, added after the scales, or nil.
+  public let bias: Tensor?
+  /// What is done to the input first, and how it is quantized.
+  public let quantization: BitQuantization
+  /// The learned factor of the normalization, `[in]`, or nil.
+  public let normWeight: Tensor?
+  /// The learned offset of the normalization, `[in]`, or nil.
+  public let normBias: Tensor?
+
+  /// A layer of the given parts.
+  ///
+  /// - Throws: ``InputError`` if the parts do not fit one another.
+  public init(
+    matrix: PackedMatrix, bias: Tensor? = nil, quantization: BitQuantization,
+    normWeight: Tensor? = nil, normBias: Tensor? = nil
+  ) throws(InputError) {
+    func check(_ name: String, _ vector: Tensor?, _ count: Int) throws(InputError) {
+      guard let vector, vector.shape != [count] else { return }
+      throw InputError(
+        .mismatch, source: name, found: "shape \(vector.shape)", expected: "[\(count)]")
+    }
+    try check("bias", bias, matrix.rows)
+    try check("norm weight", normWeight, matrix.columns)
+    try check("norm bias", normBias, matrix.columns)
+    guard matrix.alphabet == quantization.weights else {
+      throw InputError(
+        .mismatch, source: "codes", found: matrix.alphabet.rawValue,
+        expected: quantization.weights.rawValue)
+    }
+    self.matrix = matrix.packed()
+    self.bias = bias
+    self.quantization = quantization
+    self.normWeight = normWeight
+    self.normBias = normBias
+  }
+
+  /// The layer's input features.
+  public var inFeatures: Int { matrix.columns }
+  /// The layer's output features.
+  public var outFeatures: Int { matrix.rows }
+  /// Equal blocks of output rows with a scale each.
+  public var groups: Int { matrix.groupScales.count }
+
+  /// The output `[..., out]` for an input `[..., in]`.
+  public func callAsFunction(_ input: Tensor) -> Tensor {
+    precondition(
+      input.shape.rank > 0 && input.shape.features == inFeatures,
+      "an input of shape \(input.shape) does not fit a layer of \(inFeatures) input features")
+    let normalized =
+      quantization.normalization?(input, weight: normWeight, bias: normBias) ?? input
+    return matrix.multiply(quantization.activations.quantize(normalized), bias: bias)
+  }
+
+  /// Bytes in memory of codes, scales, bias and norm.
+  public var byteCount: Int {
+    matrix.byteCount
+      + MemoryLayout<Float>.stride
+      * [bias, normWeight, normBias].compactMap { $0?.count }.reduce(0, +)
+  }
+}

@@ -1,0 +1,189 @@
+import CBitKernels
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Threads that are made once and share out the rows of one operation at a time.
+///
+/// Work is split into equal parts by position, so a part does not depend on which thread runs it.
+/// A thread that waits for work spins for a moment and then sleeps. When the pool is busy with
+/// another caller's work, or a part itself asks for threads, the caller does all parts alone.
+public final class ThreadPool: Sendable {
+  /// The pool that all operations use: as many threads as the environment variable
+  /// `BITLINEAR_THREADS` says, or as the process may use processors.
+  public static let shared = ThreadPool(threads: requestedThreads ?? processors)
+
+  /// The number of threads, the caller's included; at least 1.
+  public let threads: Int
+
+  private let state: State
+  private let owner = Mutex(())
+
+  /// A pool of `threads` threads, the caller's included.
+  public init(threads: Int) {
+    self.threads = max(1, threads)
+    state = State(workers: self.threads - 1)
+    for worker in 1..<max(1, self.threads) { Self.startWorker(worker, state) }
+  }
+
+  deinit { state.stop() }
+
+  /// Calls `body` with disjoint ranges that cover `0..<count`, each of at least `grain` indices
+  /// (but for the last), on up to ``threads`` threads, and returns when all are done.
+  public func parallelFor(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
+    let parts = min(threads, count / max(1, grain))
+    guard parts > 1 else { return count > 0 ? body(0..<count) : () }
+    // The closure outlives this call in no thread: `run` waits for all of them.
+    let shared: Void? = withoutActuallyEscaping(body) { body in
+      owner.withLockIfAvailable { _ in
+        state.run(parts: parts) { index in
+          body(count * index / parts..<count * (index + 1) / parts)
+        }
+      }
+    }
+    if shared == nil { body(0..<count) }
+  }
+
+  private static var requestedThreads: Int? {
+    guard let text = getenv("BITLINEAR_THREADS") else { return nil }
+    return Int(String(cString: text)).flatMap { (1...1024).contains($0) ? $0 : nil }
+  }
+
+  /// The processors that this process may use.
+  public static var processors: Int { Int(bk_processor_count()) }
+
+  private static func startWorker(_ index: Int, _ state: State) {
+    let argument = Unmanaged.passRetained(Worker(index: index, state: state)).toOpaque()
+    #if canImport(Darwin)
+      var thread: pthread_t?
+    #else
+      var thread = pthread_t()
+    #endif
+    let failure = pthread_create(&thread, nil, workerMain, argument)
+    // Without its thread the pool would wait for ever.
+    precondition(failure == 0, "cannot start a thread: error \(failure)")
+    #if canImport(Darwin)
+      if let thread { pthread_detach(thread) }
+    #else
+      pthread_detach(thread)
+    #endif
+  }
+}
+
+private final class Worker {
+  let index: Int
+  let state: State
+  init(index: Int, state: State) {
+    self.index = index
+    self.state = state
+  }
+}
+
+#if canImport(Darwin)
+  private func workerMain(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    let worker = Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue()
+    worker.state.work(as: worker.index)
+    return nil
+  }
+#else
+  private func workerMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    let worker = Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue()
+    worker.state.work(as: worker.index)
+    return nil
+  }
+#endif
+
+/// What the caller and the workers share. `job` and `parts` are written by the caller before it
+/// raises `generation` and read by workers after they saw it rise, which orders the accesses;
+/// the caller writes again only after `pending` fell to zero.
+private final class State: @unchecked Sendable {
+  /// Turns of the waiting loop before a thread sleeps: some tens of microseconds.
+  private static let patience = 4_000
+
+  private let workers: Int
+  private var job: (Int) -> Void = { _ in }
+  private var parts = 0
+  private let generation = Atomic<Int>(0)
+  private let pending = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let stopped = Atomic<Bool>(false)
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let wake: UnsafeMutablePointer<pthread_cond_t>
+
+  init(workers: Int) {
+    self.workers = workers
+    mutex = .allocate(capacity: 1)
+    wake = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(wake, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(wake)
+    pthread_mutex_destroy(mutex)
+    wake.deallocate()
+    mutex.deallocate()
+  }
+
+  func run(parts: Int, _ body: @escaping (Int) -> Void) {
+    job = body
+    self.parts = parts
+    pending.store(workers, ordering: .relaxed)
+    announce()
+    body(0)
+    var turns = 0
+    while pending.load(ordering: .acquiring) > 0 {
+      turns += 1
+      if turns < Self.patience { bk_pause() } else { sched_yield() }
+    }
+    job = { _ in }
+  }
+
+  func stop() {
+    stopped.store(true, ordering: .relaxed)
+    announce()
+  }
+
+  private func announce() {
+    // Both sides order "raise, then look for sleepers" and "lie down, then look for work" strictly,
+    // so one of them always sees the other.
+    generation.add(1, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+      pthread_mutex_lock(mutex)
+      pthread_cond_broadcast(wake)
+      pthread_mutex_unlock(mutex)
+    }
+  }
+
+  func work(as index: Int) {
+    var seen = 0
+    while true {
+      waitForChange(from: seen)
+      if stopped.load(ordering: .relaxed) { return }
+      seen += 1
+      if index < parts { job(index) }
+      pending.subtract(1, ordering: .releasing)
+    }
+  }
+
+  private func waitForChange(from seen: Int) {
+    for _ in 0..<Self.patience {
+      if generation.load(ordering: .acquiring) != seen { return }
+      bk_pause()
+    }
+    pthread_mutex_lock(mutex)
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    while generation.load(ordering: .sequentiallyConsistent) == seen {
+      pthread_cond_wait(wake, mutex)
+    }
+    sleepers.subtract(1, ordering: .sequentiallyConsistent)
+    pthread_mutex_unlock(mutex)
+  }
+}

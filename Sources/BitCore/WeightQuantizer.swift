@@ -1,0 +1,125 @@
+import CBitKernels
+
+/// How latent weights become codes and a scale for each group of output rows.
+///
+/// `sign` (BitNet, arXiv 2310.11453): with a = mean(W) and b = mean|W| of a group,
+/// code = +1 where W > a, else -1.
+///
+/// `ternary` (BitNet b1.58, arXiv 2402.17764): with b = max(mean|W|, 1e-5) of a group,
+/// code = clamp(round(W / b), -1, 1), computed as W * (1 / b) with half to even.
+///
+/// The quantized weight is b * code in both.
+public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
+  /// 1 bit: -1 or +1.
+  case sign
+  /// 1.58 bits: -1, 0 or +1.
+  case ternary
+
+  var alphabet: bk_alphabet { self == .sign ? BK_SIGN : BK_TERNARY }
+
+  /// Bits of a code in a packed matrix.
+  public var packedBits: Int { self == .sign ? 1 : 2 }
+
+  /// Codes and scales of a weight matrix.
+  ///
+  /// - Parameters:
+  ///   - weight: latent weights `[out, in]`.
+  ///   - groups: the number of equal blocks of output rows with statistics of their own; must
+  ///     divide `out`.
+  /// - Returns: the codes, one byte each, ready to multiply; `packed()` makes them small.
+  public func quantize(_ weight: Tensor, groups: Int = 1) -> PackedMatrix {
+    quantize(weight, statistics: statistics(of: weight, groups: groups))
+  }
+
+  package func quantize(
+    _ weight: Tensor, statistics: [Statistics], kernels: Kernels = .active
+  ) -> PackedMatrix {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    var matrix = PackedMatrix(
+      rows: rows, columns: columns, alphabet: self, storageBits: 8,
+      groupScales: statistics.map(\.scale))
+    let groupRows = rows / statistics.count
+    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(self) }
+    weight.withUnsafePointer { weight in
+      matrix.fillPanels { first, count, panel in
+        parameters.withUnsafeBufferPointer { parameters in
+          guard let base = parameters.baseAddress else { return }
+          let encode =
+            self == .sign
+            ? kernels.table.pointee.encode_panel.1 : kernels.table.pointee.encode_panel.0
+          encode?(weight + first * columns, columns, count, columns, base + first, panel)
+        }
+      }
+    }
+    return matrix
+  }
+
+  /// The quantized weights b * code as floats, `[out, in]`.
+  public func values(_ weight: Tensor, groups: Int = 1) -> Tensor {
+    values(weight, statistics: statistics(of: weight, groups: groups))
+  }
+
+  func values(_ weight: Tensor, statistics: [Statistics]) -> Tensor {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    let groupRows = rows / statistics.count
+    return Tensor.build(weight.shape) { out in
+      weight.withUnsafePointer { weight in
+        ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
+          for row in range {
+            let group = statistics[row / groupRows]
+            let (source, target) = (weight + row * columns, out + row * columns)
+            switch self {
+            case .sign: bk_sign_values(source, columns, group.mean, group.scale, target)
+            case .ternary:
+              bk_ternary_values(source, columns, 1 / group.scale, group.scale, target)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Mean and scale of one group of rows.
+  package struct Statistics: Sendable {
+    let mean: Float
+    let scale: Float
+
+    /// What a kernel compares weights with: the mean, or the factor 1 / scale.
+    func parameter(_ quantizer: WeightQuantizer) -> Float {
+      quantizer == .sign ? mean : 1 / scale
+    }
+  }
+
+  /// Statistics of each group, summed row by row in double so that they do not depend on threads.
+  package func statistics(
+    of weight: Tensor, groups: Int, kernels: Kernels = .active
+  ) -> [Statistics] {
+    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    precondition(
+      groups > 0 && rows % groups == 0,
+      "\(groups) groups do not divide \(rows) output features")
+    var sums = [SIMD2<Double>](repeating: .zero, count: rows)
+    weight.withUnsafePointer { weight in
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
+          for row in range {
+            var sum = 0.0
+            var absoluteSum = 0.0
+            kernels.table.pointee.sums(weight + row * columns, columns, &sum, &absoluteSum)
+            sums[row] = [sum, absoluteSum]
+          }
+        }
+      }
+    }
+    let groupRows = rows / groups
+    return (0..<groups).map { group in
+      let total = sums[group * groupRows..<(group + 1) * groupRows].reduce(.zero, +)
+      let mean = total / Double(max(1, groupRows * columns))
+      let scale = self == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
+      // max() drops a NaN; a NaN weight must show.
+      return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
+    }
+  }
+}
