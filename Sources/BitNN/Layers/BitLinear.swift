@@ -1,0 +1,173 @@
+import BitCore
+import _Differentiation
+
+/// A linear layer with 1-bit or ternary weights and integer activations, trained through latent
+/// float weights with straight-through gradients.
+///
+/// ```swift
+/// let layer = BitLinear(10, 20)                 // the recipe of BitNet
+/// let output = layer(Tensor(repeating: 1, shape: [128, 10]))   // [128, 20]
+/// let ternary = BitLinear(10, 20, recipe: .b158)
+/// ```
+///
+/// Forward: the input is normalized (if the recipe says so) and quantized to integers, the weights
+/// are quantized to codes with a scale for each group of output rows, and
+/// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packed()`` gives the
+/// layer for inference, which computes the same bits. See ``BitQuantization`` for the recipes and
+/// ``BitLinearOperation`` for the gradients.
+public struct BitLinear: Layer {
+  /// Latent weights `[out, in]`; empty once the layer ``isPacked``.
+  public var weight: Tensor
+  /// `[out]`, added after the scales, or nil.
+  public var bias: Tensor?
+  /// The learned factor of the normalization, `[in]`, or nil.
+  public var normWeight: Tensor?
+  /// The learned offset of the normalization, `[in]`, or nil.
+  public var normBias: Tensor?
+
+  /// How weights and activations are quantized.
+  @noDerivative public let recipe: BitQuantization
+  /// Equal blocks of output rows with a scale each.
+  @noDerivative public let groups: Int
+  /// The layer's input features.
+  @noDerivative public let inFeatures: Int
+  /// The layer's output features.
+  @noDerivative public let outFeatures: Int
+  /// How far quantized values replace latent ones; see ``QuantizationStrength``.
+  @noDerivative public var strength = QuantizationStrength.full
+  @noDerivative private var packedLayer: PackedBitLinear?
+
+  /// A layer with parameters from a fresh random seed.
+  ///
+  /// - Parameters:
+  ///   - inFeatures: the last extent of inputs.
+  ///   - outFeatures: the last extent of outputs.
+  ///   - groups: blocks of output rows with a scale each; must divide `outFeatures`.
+  ///   - bias: whether the layer adds a bias.
+  ///   - recipe: ``BitQuantization/bitnet``, ``BitQuantization/b158``, or one of your own.
+  ///   - learnsNorm: whether the recipe's normalization has a learned factor (and, if it
+  ///     subtracts the mean, a learned offset).
+  public init(
+    _ inFeatures: Int, _ outFeatures: Int, groups: Int = 1, bias: Bool = false,
+    recipe: BitQuantization = .bitnet, learnsNorm: Bool = false
+  ) {
+    var generator = SeededGenerator.fresh()
+    self.init(
+      inFeatures, outFeatures, groups: groups, bias: bias, recipe: recipe, learnsNorm: learnsNorm,
+      using: &generator)
+  }
+
+  /// A layer with parameters from `generator`.
+  public init(
+    _ inFeatures: Int, _ outFeatures: Int, groups: Int = 1, bias: Bool = false,
+    recipe: BitQuantization = .bitnet, learnsNorm: Bool = false,
+    using generator: inout SeededGenerator
+  ) {
+    self.init(
+      weight: .zeros([outFeatures, inFeatures]), bias: bias ? .zeros([outFeatures]) : nil,
+      groups: groups, recipe: recipe, learnsNorm: learnsNorm)
+    resetParameters(using: &generator)
+  }
+
+  /// A layer of the given latent weights `[out, in]` and bias `[out]` or nil.
+  public init(
+    weight: Tensor, bias: Tensor? = nil, groups: Int = 1, recipe: BitQuantization = .bitnet,
+    learnsNorm: Bool = false
+  ) {
+    KaimingUniform.check(weight: weight, bias: bias)
+    precondition(
+      groups > 0 && weight.shape[0] % groups == 0,
+      "\(groups) groups do not divide \(weight.shape[0]) output features")
+    precondition(
+      !learnsNorm || recipe.normalization != nil, "the recipe has no normalization to learn")
+    self.weight = weight
+    self.bias = bias
+    self.recipe = recipe
+    self.groups = groups
+    inFeatures = weight.shape[1]
+    outFeatures = weight.shape[0]
+    if let normalization = recipe.normalization {
+      precondition(
+        inFeatures % normalization.groups == 0,
+        "\(normalization.groups) groups of the norm do not divide \(inFeatures) input features")
+      if learnsNorm {
+        normWeight = Tensor(repeating: 1, shape: [inFeatures])
+        normBias = normalization.isCentered ? .zeros([inFeatures]) : nil
+      }
+    }
+  }
+
+  /// Draws new latent weights, Kaiming uniform with a = sqrt(5), that is
+  /// U(-1/sqrt(in), 1/sqrt(in)), and the bias from the same range; the norm returns to 1 and 0.
+  public mutating func resetParameters(using generator: inout SeededGenerator) {
+    packedLayer = nil
+    weight = KaimingUniform.weight([outFeatures, inFeatures], using: &generator)
+    bias = bias.map { _ in
+      KaimingUniform.bias(outFeatures, inFeatures: inFeatures, using: &generator)
+    }
+    normWeight = normWeight.map { Tensor(repeating: 1, shape: $0.shape) }
+    normBias = normBias.map { .zeros($0.shape) }
+  }
+
+  /// The output `[..., out]` for an input `[..., in]`.
+  @differentiable(reverse)
+  public func callAsFunction(_ input: Tensor) -> Tensor {
+    if let packedLayer { return Self.infer(packedLayer, input) }
+    return bitLinear(
+      normalized(input), weight: weight, bias: bias, recipe: recipe, groups: groups,
+      strength: strength)
+  }
+
+  @differentiable(reverse)
+  private func normalized(_ input: Tensor) -> Tensor {
+    guard let normalization = recipe.normalization else { return input }
+    return normalization(input, weight: normWeight, bias: normBias)
+  }
+
+  private static func infer(_ layer: PackedBitLinear, _ input: Tensor) -> Tensor { layer(input) }
+
+  @derivative(of: infer, wrt: input)
+  private static func inferDerivative(
+    _ layer: PackedBitLinear, _ input: Tensor
+  ) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
+    preconditionFailure("a packed BitLinear has no latent weights to train")
+  }
+
+  /// The layer for inference, of this layer's present weights.
+  public func packed() -> PackedBitLinear {
+    if let packedLayer { return packedLayer }
+    let matrix = recipe.weights.quantize(weight, groups: groups)
+    do {
+      return try PackedBitLinear(
+        matrix: matrix, bias: bias, quantization: recipe, normWeight: normWeight,
+        normBias: normBias)
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }
+
+  /// Whether only the packed form is left.
+  public var isPacked: Bool { packedLayer != nil }
+
+  /// Replaces the latent weights by the packed form, for inference only.
+  mutating func pack() { replace(by: packed()) }
+
+  /// Takes the parameters of a packed layer of the same extents and recipe.
+  mutating func replace(by layer: PackedBitLinear) {
+    packedLayer = layer
+    weight = .zero
+    bias = nil
+    normWeight = nil
+    normBias = nil
+  }
+
+  /// Shows weight, bias and the parameters of the norm; a packed layer has none.
+  public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+    visit.bitLinear?(visit.path, &self)
+    guard !isPacked else { return }
+    visit("weight", &weight, gradient?.weight)
+    visit("bias", &bias, gradient?.bias)
+    visit("norm.weight", &normWeight, gradient?.normWeight)
+    visit("norm.bias", &normBias, gradient?.normBias)
+  }
+}

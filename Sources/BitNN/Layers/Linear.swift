@@ -1,0 +1,114 @@
+import BitCore
+import _Differentiation
+
+/// A linear layer in float32, y = x W^T + b, or the BitLinear layer that replaced it.
+///
+/// ``Module/quantized(_:groups:filter:)`` turns the linear layers of an existing model into
+/// BitLinear layers without a change to the model's type: from then on this layer computes what
+/// ``bitLinear`` computes, and holds no weights of its own.
+public struct Linear: Layer {
+  /// `[out, in]`; empty once ``bitLinear`` has taken its place.
+  public var weight: Tensor
+  /// `[out]` or nil.
+  public var bias: Tensor?
+  /// The layer that computes in this one's place, if any.
+  public private(set) var bitLinear: BitLinear?
+
+  /// The layer's input features.
+  @noDerivative public let inFeatures: Int
+  /// The layer's output features.
+  @noDerivative public let outFeatures: Int
+
+  /// A layer with parameters from a fresh random seed.
+  public init(_ inFeatures: Int, _ outFeatures: Int, bias: Bool = true) {
+    var generator = SeededGenerator.fresh()
+    self.init(inFeatures, outFeatures, bias: bias, using: &generator)
+  }
+
+  /// A layer with parameters from `generator`.
+  public init(
+    _ inFeatures: Int, _ outFeatures: Int, bias: Bool = true,
+    using generator: inout SeededGenerator
+  ) {
+    self.init(weight: .zeros([outFeatures, inFeatures]), bias: bias ? .zeros([outFeatures]) : nil)
+    resetParameters(using: &generator)
+  }
+
+  /// A layer of the given parameters, `[out, in]` and `[out]` or nil.
+  public init(weight: Tensor, bias: Tensor? = nil) {
+    KaimingUniform.check(weight: weight, bias: bias)
+    self.weight = weight
+    self.bias = bias
+    inFeatures = weight.shape[1]
+    outFeatures = weight.shape[0]
+  }
+
+  /// Draws new parameters, as PyTorch does: Kaiming uniform with a = sqrt(5), that is
+  /// U(-1/sqrt(in), 1/sqrt(in)), for the weight and the same range for the bias.
+  public mutating func resetParameters(using generator: inout SeededGenerator) {
+    if bitLinear != nil {
+      bitLinear?.resetParameters(using: &generator)
+    } else {
+      weight = KaimingUniform.weight([outFeatures, inFeatures], using: &generator)
+      bias = bias.map { _ in
+        KaimingUniform.bias(outFeatures, inFeatures: inFeatures, using: &generator)
+      }
+    }
+  }
+
+  /// The output `[..., out]` for an input `[..., in]`.
+  @differentiable(reverse)
+  public func callAsFunction(_ input: Tensor) -> Tensor {
+    if let bitLinear { return bitLinear(input) }
+    return linear(input, weight: weight, bias: bias)
+  }
+
+  /// Replaces the float computation by a BitLinear layer with the same weights.
+  mutating func quantize(_ recipe: BitQuantization, groups: Int) {
+    guard bitLinear == nil else { return }
+    bitLinear = BitLinear(weight: weight, bias: bias, groups: groups, recipe: recipe)
+    weight = .zero
+    bias = nil
+  }
+
+  /// Shows weight and bias under the names `weight` and `bias`, whichever layer holds them.
+  public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+    visit.linear?(visit.path, &self)
+    if var inner = bitLinear.take() {
+      inner.visitChildren(visit, gradient: gradient?.bitLinear.value)
+      bitLinear = inner
+    } else {
+      visit("weight", &weight, gradient?.weight)
+      visit("bias", &bias, gradient?.bias)
+    }
+  }
+}
+
+/// Initial values of linear layers.
+enum KaimingUniform {
+  static func weight(_ shape: Shape, using generator: inout SeededGenerator) -> Tensor {
+    generator.uniform(shape, bound: bound(shape[1]))
+  }
+
+  static func bias(
+    _ outFeatures: Int, inFeatures: Int, using generator: inout SeededGenerator
+  ) -> Tensor {
+    generator.uniform([outFeatures], bound: bound(inFeatures))
+  }
+
+  static func check(weight: Tensor, bias: Tensor?) {
+    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
+    precondition(
+      bias == nil || bias?.shape == [weight.shape[0]],
+      "a bias of shape \(bias?.shape ?? []) does not fit a weight of shape \(weight.shape)")
+  }
+
+  private static func bound(_ inFeatures: Int) -> Float {
+    inFeatures > 0 ? 1 / Float(inFeatures).squareRoot() : 0
+  }
+}
+
+extension SeededGenerator {
+  /// A generator with a seed from the system.
+  static func fresh() -> SeededGenerator { SeededGenerator(seed: .random(in: 0 ... .max)) }
+}

@@ -1,0 +1,138 @@
+import BitCore
+import _Differentiation
+
+/// A value with parameters that can be trained, saved and packed.
+///
+/// A struct of layers becomes a module with one line for each of them:
+///
+/// ```swift
+/// struct Network: Layer {
+///   var hidden = BitLinear(10, 20)
+///   var output = Linear(20, 2)
+///
+///   @differentiable(reverse)
+///   func callAsFunction(_ input: Tensor) -> Tensor { output(relu(hidden(input))) }
+///
+///   mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+///     visit("hidden", &hidden, gradient?.hidden)
+///     visit("output", &output, gradient?.output)
+///   }
+/// }
+/// ```
+public protocol Module: Differentiable {
+  /// Shows every parameter and child, under its name and with its part of the gradient, to
+  /// `visit`. Names are joined with dots, as in PyTorch's state dictionaries.
+  mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?)
+}
+
+/// A module that maps a tensor to a tensor.
+public protocol Layer: Module {
+  /// The output for an input.
+  @differentiable(reverse, wrt: self)
+  @differentiable(reverse, wrt: (self, input))
+  func callAsFunction(_ input: Tensor) -> Tensor
+}
+
+/// What is done at each parameter and layer of a module; see ``Module``.
+public struct ModuleVisitor {
+  /// The name of the module being visited, empty for the whole model.
+  public private(set) var path = ""
+
+  var parameter: ((_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void)?
+  var linear: ((_ name: String, _ layer: inout Linear) -> Void)?
+  var bitLinear: ((_ name: String, _ layer: inout BitLinear) -> Void)?
+
+  private func name(_ child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
+
+  private func descending(to child: String) -> ModuleVisitor {
+    var visitor = self
+    visitor.path = name(child)
+    return visitor
+  }
+
+  /// Visits a parameter.
+  public func callAsFunction(_ name: String, _ parameter: inout Tensor, _ gradient: Tensor?) {
+    self.parameter?(self.name(name), &parameter, gradient)
+  }
+
+  /// Visits a parameter that may be absent.
+  public func callAsFunction(
+    _ name: String, _ parameter: inout Tensor?, _ gradient: Tensor?.TangentVector?
+  ) {
+    guard var value = parameter.take() else { return }
+    self(name, &value, gradient?.value)
+    parameter = value
+  }
+
+  /// Visits a child.
+  public func callAsFunction<M: Module>(
+    _ name: String, _ child: inout M, _ gradient: M.TangentVector?
+  ) {
+    child.visitChildren(descending(to: name), gradient: gradient)
+  }
+
+  /// Visits a child that may be absent.
+  public func callAsFunction<M: Module>(
+    _ name: String, _ child: inout M?, _ gradient: M?.TangentVector?
+  ) {
+    guard var value = child.take() else { return }
+    self(name, &value, gradient?.value)
+    child = value
+  }
+
+  /// Visits children by number, `name.0`, `name.1` and so on.
+  public func callAsFunction<M: Module>(
+    _ name: String, _ children: inout [M], _ gradient: [M].TangentVector?
+  ) {
+    for index in children.indices {
+      let part = gradient.flatMap { index < $0.base.count ? $0.base[index] : nil }
+      self("\(name).\(index)", &children[index], part)
+    }
+  }
+}
+
+extension Module {
+  /// Calls `body` with each parameter, its name and its part of `gradient`. A parameter that the
+  /// result does not depend on has the gradient ``Tensor/zero`` or none.
+  public mutating func updateParameters(
+    along gradient: TangentVector? = nil,
+    _ body: (_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void
+  ) {
+    withoutActuallyEscaping(body) { body in
+      visitChildren(ModuleVisitor(parameter: body), gradient: gradient)
+    }
+  }
+
+  /// Calls `body` with the gradient of each parameter and its name.
+  public func forEachGradient(
+    _ gradient: TangentVector, _ body: (_ name: String, _ gradient: Tensor) -> Void
+  ) {
+    var copy = self
+    copy.updateParameters(along: gradient) { name, _, gradient in
+      if let gradient { body(name, gradient) }
+    }
+  }
+
+  /// All parameters by name, in the order of the model.
+  public func parameters() -> [(name: String, value: Tensor)] {
+    var result: [(name: String, value: Tensor)] = []
+    var copy = self
+    copy.updateParameters { name, value, _ in result.append((name, value)) }
+    return result
+  }
+
+  /// The number of trainable values.
+  public var parameterCount: Int { parameters().reduce(0) { $0 + $1.value.count } }
+
+  mutating func updateBitLinears(_ body: (_ name: String, _ layer: inout BitLinear) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      visitChildren(ModuleVisitor(bitLinear: body), gradient: nil)
+    }
+  }
+
+  mutating func updateLinears(_ body: (_ name: String, _ layer: inout Linear) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      visitChildren(ModuleVisitor(linear: body), gradient: nil)
+    }
+  }
+}
