@@ -73,4 +73,16 @@ public enum Losses {
       }
     }
   }
+
+  /// The softmax probability of one class in each row.
+  public static func probabilities(_ logits: Tensor, of classes: [Int32]) -> [Float] {
+    let count = logits.shape.features
+    return logits.withUnsafePointer { logits in
+      classes.enumerated().map { row, chosen in
+        let x = logits + row * count
+        let sum = (0..<count).reduce(Float(0)) { $0 + SystemMath.exp(x[$1] - x[Int(chosen)]) }
+        return 1 / sum
+      }
+    }
+  }
 }

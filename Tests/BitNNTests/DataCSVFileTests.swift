@@ -8,7 +8,7 @@ import Testing
   }
 
   private func values(_ data: LabeledDataset) -> [Float] {
-    data.inputs(0..<data.count, normalization: Normalization(mean: 0, deviation: 1)).scalars
+    data.inputs(0..<data.count, standardization: Standardization(mean: 0, deviation: 1)).scalars
   }
 
   @Test(arguments: [

@@ -23,14 +23,14 @@ import Testing
   }
 
   private func expectContents(_ data: TrainTestData) {
-    let none = Normalization(mean: 0, deviation: 1)
+    let none = Standardization(mean: 0, deviation: 1)
     #expect(data.train.sampleShape == [1, 2])
     #expect(data.train.labels == [0, 2, 1])
     #expect(data.train.classCount == 3)
-    #expect(data.train.inputs(0..<3, normalization: none).scalars == [1, 2, 3, 4, 5, 6])
+    #expect(data.train.inputs(0..<3, standardization: none).scalars == [1, 2, 3, 4, 5, 6])
     #expect(data.test.labels == [2, 0])
     #expect(data.test.classCount == 3)
-    #expect(data.test.inputs(0..<2, normalization: none).scalars == [7, 8, 9, 10])
+    #expect(data.test.inputs(0..<2, standardization: none).scalars == [7, 8, 9, 10])
     #expect(data.classNames == nil)
   }
 
@@ -232,8 +232,8 @@ import Testing
       #expect(data.test.labels.count { $0 == label } == 1000)
     }
     // The widely used constants of the train set, 0.2860 and 0.3530 on a scale of 1.
-    let normalization = data.train.normalization()
-    #expect(abs(normalization.mean / 255 - 0.2860) < 5e-5)
-    #expect(abs(normalization.deviation / 255 - 0.3530) < 5e-5)
+    let standardization = data.train.standardization()
+    #expect(abs(standardization.mean / 255 - 0.2860) < 5e-5)
+    #expect(abs(standardization.deviation / 255 - 0.3530) < 5e-5)
   }
 }

@@ -26,7 +26,7 @@ import Testing
   @Test(arguments: [false, true])
   func inputsAreNormalizedRows(asBytes: Bool) throws {
     let data = try asBytes ? byteSet() : floatSet()
-    let inputs = data.inputs([2, 0, 2], normalization: Normalization(mean: 10, deviation: 3))
+    let inputs = data.inputs([2, 0, 2], standardization: Standardization(mean: 10, deviation: 3))
     #expect(inputs.shape == [3, 2])
     let scaled: [Float] = [30, 245, -10, 0, 30, 245].map { $0 / 3 }
     #expect(inputs.scalars == scaled)
@@ -35,24 +35,24 @@ import Testing
 
   @Test func inputsOfASliceAndOfNothing() throws {
     let order = [1, 0, 2]
-    let none = Normalization(mean: 0, deviation: 1)
-    #expect(try byteSet().inputs(order[1...], normalization: none).scalars == [0, 10, 40, 255])
-    #expect(try byteSet().inputs([], normalization: none).shape == [0, 2])
+    let none = Standardization(mean: 0, deviation: 1)
+    #expect(try byteSet().inputs(order[1...], standardization: none).scalars == [0, 10, 40, 255])
+    #expect(try byteSet().inputs([], standardization: none).shape == [0, 2])
   }
 
   /// All 256 bytes, against the formula.
   @Test func tableHoldsTheFormula() throws {
     let data = try LabeledDataset(
       name: "set", bytes: Array(0...255), sampleShape: [256], labels: [0])
-    let normalization = Normalization(mean: 72.94, deviation: 90.02)
+    let standardization = Standardization(mean: 72.94, deviation: 90.02)
     let expected = (0..<256).map { (Float($0) - 72.94) / 90.02 }
-    #expect(data.inputs(0..<1, normalization: normalization).scalars == expected)
+    #expect(data.inputs(0..<1, standardization: standardization).scalars == expected)
   }
 
   @Test(arguments: [false, true])
-  func normalizationOfKnownValues(asBytes: Bool) throws {
+  func standardizationOfKnownValues(asBytes: Bool) throws {
     // Mean 355 / 6; sum of squares 68025; variance 68025 / 6 - (355 / 6)^2.
-    let result = try (asBytes ? byteSet() : floatSet()).normalization()
+    let result = try (asBytes ? byteSet() : floatSet()).standardization()
     let mean = 355.0 / 6
     #expect(result.mean == Float(mean))
     #expect(abs(result.deviation - Float((68025.0 / 6 - mean * mean).squareRoot())) < 1e-5)
@@ -60,7 +60,7 @@ import Testing
 
   @Test func normalizedInputsHaveMeanZeroAndDeviationOne() throws {
     let data = try floatSet()
-    let inputs = data.inputs(0..<3, normalization: data.normalization()).scalars.map(Double.init)
+    let inputs = data.inputs(0..<3, standardization: data.standardization()).scalars.map(Double.init)
     let mean = inputs.reduce(0, +) / 6
     let variance = inputs.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / 6
     #expect(abs(mean) < 1e-6)
@@ -70,28 +70,28 @@ import Testing
   @Test func equalValuesHaveDeviationOne() throws {
     let bytes = try LabeledDataset(
       name: "set", bytes: [77, 77, 77], sampleShape: [3], labels: [0])
-    #expect(bytes.normalization() == Normalization(mean: 77, deviation: 1))
+    #expect(bytes.standardization() == Standardization(mean: 77, deviation: 1))
     let floats = try LabeledDataset(
       name: "set", values: [0.1, 0.1, 0.1], sampleShape: [3], labels: [0])
-    #expect(floats.normalization() == Normalization(mean: 0.1, deviation: 1))
+    #expect(floats.standardization() == Standardization(mean: 0.1, deviation: 1))
   }
 
   @Test func smallVarianceSurvivesALargeMean() throws {
     let data = try LabeledDataset(
       name: "set", values: [8_000_000, 8_000_001], sampleShape: [1], labels: [0, 1])
-    #expect(data.normalization().deviation == 0.5)
+    #expect(data.standardization().deviation == 0.5)
   }
 
   @Test(arguments: [false, true])
   func selecting(asBytes: Bool) throws {
     let data = try asBytes ? byteSet() : floatSet()
-    let none = Normalization(mean: 0, deviation: 1)
+    let none = Standardization(mean: 0, deviation: 1)
     let chosen = data.selecting([2, 1])
     #expect(chosen.labels == [1, 0])
-    #expect(chosen.inputs(0..<2, normalization: none).scalars == [40, 255, 20, 30])
+    #expect(chosen.inputs(0..<2, standardization: none).scalars == [40, 255, 20, 30])
     #expect(chosen.classCount == 3)
     #expect(data.prefix(2).labels == [2, 0])
-    #expect(data.prefix(2).inputs([0, 1], normalization: none).scalars == [0, 10, 20, 30])
+    #expect(data.prefix(2).inputs([0, 1], standardization: none).scalars == [0, 10, 20, 30])
     #expect(data.prefix(99).count == 3)
   }
 

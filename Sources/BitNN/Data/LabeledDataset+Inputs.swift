@@ -5,16 +5,16 @@ extension LabeledDataset {
   ///
   /// - Parameters:
   ///   - indices: numbers of samples, each in 0..<``count``.
-  ///   - normalization: maps every value v to `(v - mean) / deviation`.
+  ///   - standardization: maps every value v to `(v - mean) / deviation`.
   /// - Returns: float32 values of shape `[indices.count, featureCount]`.
-  public func inputs(_ indices: some Collection<Int>, normalization: Normalization) -> Tensor {
+  public func inputs(_ indices: some Collection<Int>, standardization: Standardization) -> Tensor {
     check(indices)
     let features = featureCount
     return Tensor.build([indices.count, features]) { output in
       switch samples {
       case .bytes(let values):
         // 256 divisions instead of one for each value, with the same results.
-        let table = (0..<256).map { normalization(Float($0)) }
+        let table = (0..<256).map { standardization(Float($0)) }
         values.withUnsafeBufferPointer { values in
           table.withUnsafeBufferPointer { table in
             for (row, index) in indices.enumerated() {
@@ -27,7 +27,7 @@ extension LabeledDataset {
         values.withUnsafeBufferPointer { values in
           for (row, index) in indices.enumerated() {
             let target = output + row * features
-            for i in 0..<features { target[i] = normalization(values[index * features + i]) }
+            for i in 0..<features { target[i] = standardization(values[index * features + i]) }
           }
         }
       }
@@ -44,14 +44,14 @@ extension LabeledDataset {
   /// number of values as its divisor, and 1 if all values are equal.
   ///
   /// Bytes are summed exactly, floats in Double.
-  public func normalization() -> Normalization {
+  public func standardization() -> Standardization {
     let (mean, variance) =
       switch samples {
       case .bytes(let values): moments(values)
       case .floats(let values): moments(values)
       }
     let deviation = Float(variance.squareRoot())
-    return Normalization(mean: Float(mean), deviation: deviation > 0 ? deviation : 1)
+    return Standardization(mean: Float(mean), deviation: deviation > 0 ? deviation : 1)
   }
 }
 

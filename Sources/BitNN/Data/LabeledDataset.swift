@@ -3,7 +3,7 @@ import BitCore
 /// Samples of equal shape, each with the number of its class.
 ///
 /// It holds at least one sample, and every label is in 0..<``classCount``. Bytes stay bytes - 47 MB
-/// for 60,000 images of 28 x 28 rather than 188 MB - until ``inputs(_:normalization:)`` makes a
+/// for 60,000 images of 28 x 28 rather than 188 MB - until ``inputs(_:standardization:)`` makes a
 /// batch of float32 of them.
 public struct LabeledDataset: Sendable {
   /// The raw values of all samples, one sample after the other.

@@ -8,7 +8,9 @@ import _Differentiation
 /// y = x W^T + b for x `[..., in]`, weight `[out, in]` and bias `[out]` or nil.
 @differentiable(reverse, wrt: (x, weight, bias))
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
-  LinearOperation.forward(x, weight: weight, bias: bias, matmul: .blas)
+  let output = LinearOperation.forward(x, weight: weight, bias: bias, matmul: .blas)
+  FiniteCheck.current?.check(output, weight: weight)
+  return output
 }
 
 @derivative(of: linear, wrt: (x, weight, bias))
@@ -57,7 +59,9 @@ public func bitLinear(
   _ x: Tensor, weight: Tensor, bias: Tensor? = nil, recipe: BitQuantization, groups: Int = 1,
   strength: QuantizationStrength = .full
 ) -> Tensor {
-  bitLinearOperation(x, weight, bias, recipe, groups, strength).output
+  let output = bitLinearOperation(x, weight, bias, recipe, groups, strength).output
+  FiniteCheck.current?.check(output, weight: weight)
+  return output
 }
 
 private func bitLinearOperation(

@@ -1,11 +1,11 @@
 /// What maps raw values to inputs of a network: `(value - mean) / deviation`.
-public struct Normalization: Sendable, Equatable {
+public struct Standardization: Sendable, Equatable {
   /// The value that becomes 0, in the units of the data (0 to 255 for bytes).
   public var mean: Float
   /// The distance from ``mean`` that becomes 1, in the units of the data; not zero.
   public var deviation: Float
 
-  /// A normalization by the given mean and standard deviation.
+  /// A standardization by the given mean and standard deviation.
   public init(mean: Float, deviation: Float) {
     self.mean = mean
     self.deviation = deviation

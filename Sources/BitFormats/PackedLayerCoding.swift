@@ -1,0 +1,183 @@
+import BitCore
+
+/// How packed layers are written to safetensors files.
+///
+/// A layer named `layers.0` takes these tensors:
+///
+///     layers.0.weight        U8   [out, bytes of a row]   see PackedMatrix.packedRows
+///     layers.0.weight_scale  F32  [groups]                multiplies
+///     layers.0.bias          F32  [out]                   if there is one
+///     layers.0.norm.weight   F32  [in]                    if learned
+///     layers.0.norm.bias     F32  [in]                    if learned
+///
+/// and a member of the JSON object in the metadata `bitlinear.layers`, which holds what the tensors
+/// do not tell: the number of input features and the recipe.
+public enum PackedLayerCoding {
+  /// The key of the metadata that describes the packed layers.
+  public static let metadataKey = "bitlinear.layers"
+
+  /// The tensors and the metadata of packed layers.
+  public static func encode(
+    _ layers: [(name: String, layer: PackedBitLinear)]
+  ) -> (entries: [SafetensorsEntry], metadata: String) {
+    var entries: [SafetensorsEntry] = []
+    var description = JSONObject()
+    for (name, layer) in layers {
+      let matrix = layer.matrix
+      let rowBytes = PackedMatrix.rowBytes(columns: matrix.columns, alphabet: matrix.alphabet)
+      entries.append(
+        SafetensorsEntry(
+          "\(name).weight", dtype: .u8, shape: [matrix.rows, rowBytes], bytes: matrix.packedRows))
+      entries.append(
+        SafetensorsEntry("\(name).weight_scale", Tensor(matrix.groupScales)))
+      for (part, tensor) in [
+        ("bias", layer.bias), ("norm.weight", layer.normWeight), ("norm.bias", layer.normBias),
+      ] {
+        if let tensor { entries.append(SafetensorsEntry("\(name).\(part)", tensor)) }
+      }
+      var members = layer.quantization.json
+      members["in_features"] = .integer(Int64(layer.inFeatures))
+      description[name] = .object(members)
+    }
+    return (entries, JSONValue.object(description).encoded)
+  }
+
+  /// The names of the packed layers of a file, in the order in which they were written; empty if it
+  /// has none.
+  public static func names(in file: SafetensorsFile) throws(InputError) -> [String] {
+    try description(of: file).map(\.key)
+  }
+
+  /// One packed layer of a file.
+  ///
+  /// - Throws: ``InputError`` that names the file and the layer if it is not there or its parts do
+  ///   not fit one another.
+  public static func decode(
+    _ name: String, from file: SafetensorsFile
+  ) throws(InputError) -> PackedBitLinear {
+    let source = "\(file.source), layer \(name)"
+    guard let members = try description(of: file)[name] else {
+      throw InputError(
+        .missing, source: file.source, found: "no packed layer \(name)",
+        expected: "one in the metadata \(metadataKey)")
+    }
+    let recipe = try BitQuantization(json: members, source: source)
+    guard let columns = members["in_features"]?.integerValue, columns >= 0,
+      columns <= Int32.max
+    else {
+      throw InputError(
+        .malformed, source: source, found: "in_features \(members["in_features"] ?? .null)",
+        expected: "a number of features")
+    }
+    guard let weight = file["\(name).weight"], weight.dtype == .u8, weight.shape.count == 2 else {
+      throw InputError(
+        .malformed, source: source, found: "no U8 matrix \(name).weight",
+        expected: "packed codes")
+    }
+    let bytes = try file.withUnsafeBytes(of: "\(name).weight") { (bytes) throws(InputError) in
+      Array(bytes)
+    }
+    let scales = try file.tensor("\(name).weight_scale")
+    guard scales.shape.rank == 1,
+      scales.scalars.allSatisfy({ $0.isFinite && $0 >= 0 })
+    else {
+      throw InputError(
+        .malformed, source: source, found: "scales \(scales)",
+        expected: "a vector of finite numbers, none negative")
+    }
+    func optional(_ part: String) throws(InputError) -> Tensor? {
+      file["\(name).\(part)"] == nil ? nil : try file.tensor("\(name).\(part)")
+    }
+    let matrix = try PackedMatrix(
+      packedRows: bytes, rows: weight.shape[0], columns: Int(columns), alphabet: recipe.weights,
+      groupScales: scales.scalars, source: source)
+    let (bias, normWeight, normBias) = (
+      try optional("bias"), try optional("norm.weight"), try optional("norm.bias")
+    )
+    do {
+      return try PackedBitLinear(
+        matrix: matrix, bias: bias, quantization: recipe, normWeight: normWeight,
+        normBias: normBias)
+    } catch {
+      throw InputError(
+        error.kind, source: "\(source), \(error.source)", found: error.found,
+        expected: error.expected)
+    }
+  }
+
+  private static func description(of file: SafetensorsFile) throws(InputError) -> JSONObject {
+    guard let text = file.metadata[metadataKey] else { return [:] }
+    let source = "\(file.source), metadata \(metadataKey)"
+    guard let object = try JSONValue(parsing: text, source: source).objectValue else {
+      throw InputError(
+        .malformed, source: source, found: "something else", expected: "a JSON object")
+    }
+    return object
+  }
+}
+
+extension BitQuantization {
+  /// The recipe as JSON members.
+  var json: JSONObject {
+    var members: JSONObject = [
+      "weights": .string(weights.rawValue),
+      "activation_bits": .integer(Int64(activations.bits)),
+      "activation_scale": .string(activations.granularity.rawValue),
+      "activation_range": .string(activations.range.rawValue),
+      "activation_epsilon": .number(Double(activations.epsilon)),
+    ]
+    if let normalization {
+      members["norm"] = .string(
+        !normalization.isCentered ? "rms" : normalization.groups == 1 ? "layer" : "group")
+      members["norm_groups"] = .integer(Int64(normalization.groups))
+      members["norm_epsilon"] = .number(Double(normalization.epsilon))
+    }
+    return members
+  }
+
+  /// Reads what ``json`` wrote.
+  init(json: JSONValue, source: String) throws(InputError) {
+    func value<T>(_ key: String, _ expected: String, _ read: (JSONValue) -> T?)
+      throws(InputError) -> T
+    {
+      guard let value = json[key].flatMap(read) else {
+        throw InputError(
+          .malformed, source: source, found: "\(key) \(json[key] ?? .null)", expected: expected)
+      }
+      return value
+    }
+    func positive(_ value: JSONValue) -> Float? {
+      value.doubleValue.flatMap { $0 >= 0 && Float($0).isFinite ? Float($0) : nil }
+    }
+    let activations = ActivationQuantizer(
+      bits: try value("activation_bits", "2...16") {
+        $0.integerValue.flatMap { (2...16).contains($0) ? Int($0) : nil }
+      },
+      granularity: try value("activation_scale", "tensor or token") {
+        $0.stringValue.flatMap(ActivationQuantizer.Granularity.init(rawValue:))
+      },
+      range: try value("activation_range", "symmetric or full") {
+        $0.stringValue.flatMap(ActivationQuantizer.CodeRange.init(rawValue:))
+      },
+      epsilon: try value("activation_epsilon", "a number", positive))
+    var normalization: Normalization?
+    if json["norm"] != nil {
+      let epsilon = try value("norm_epsilon", "a number", positive)
+      let groups = try value("norm_groups", "a positive number") {
+        $0.integerValue.flatMap { (1...1 << 20).contains($0) ? Int($0) : nil }
+      }
+      normalization = try value("norm", "rms, layer or group") {
+        switch $0.stringValue {
+        case "rms": .rms(epsilon: epsilon)
+        case "layer": .layer(epsilon: epsilon)
+        case "group": .group(groups, epsilon: epsilon)
+        default: nil
+        }
+      }
+    }
+    self.init(
+      weights: try value("weights", "sign or ternary") {
+        $0.stringValue.flatMap(WeightQuantizer.init(rawValue:))
+      }, activations: activations, normalization: normalization)
+  }
+}

@@ -1,0 +1,52 @@
+import BitCore
+import _Differentiation
+
+/// A rule that changes parameters along their gradients.
+///
+/// An optimizer keeps its state by the parameters' names, so a parameter may come or go between
+/// steps. Parameters without a gradient are left alone.
+public protocol Optimizer: Sendable {
+  /// The step size of the next update.
+  var learningRate: Float { get set }
+  /// The strength of weight decay of the next update.
+  var weightDecay: Float { get set }
+  /// The number of updates so far.
+  var step: Int { get }
+  /// The optimizer's tensors by name, to be saved with a checkpoint.
+  var state: [String: Tensor] { get }
+
+  /// Takes over a saved state.
+  mutating func restore(step: Int, state: [String: Tensor])
+
+  /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
+  /// `scale` (see ``GradientClipping``).
+  mutating func update<M: Module>(
+    _ model: inout M, along gradient: M.TangentVector, scale: Float)
+}
+
+extension Optimizer {
+  /// Updates all parameters of `model` along `gradient`.
+  public mutating func update<M: Module>(_ model: inout M, along gradient: M.TangentVector) {
+    update(&model, along: gradient, scale: 1)
+  }
+}
+
+/// Keeps gradients from growing beyond a norm.
+public enum GradientClipping {
+  /// The Euclidean norm over the gradients of all parameters, summed in Double.
+  public static func norm<M: Module>(of gradient: M.TangentVector, for model: M) -> Float {
+    var sum = 0.0
+    model.forEachGradient(gradient) { _, gradient in
+      gradient.withUnsafePointer { values in
+        for i in 0..<gradient.count { sum += Double(values[i]) * Double(values[i]) }
+      }
+    }
+    return Float(sum.squareRoot())
+  }
+
+  /// The factor that brings gradients of the given norm down to `maximum`, at most 1:
+  /// min(1, maximum / (norm + 1e-6)), as in PyTorch.
+  public static func scale(norm: Float, maximum: Float) -> Float {
+    min(1, maximum / (norm + 1e-6))
+  }
+}

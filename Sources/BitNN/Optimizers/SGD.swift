@@ -1,0 +1,57 @@
+import BitCore
+import _Differentiation
+
+/// Stochastic gradient descent with momentum, as in PyTorch:
+///
+///     g += weightDecay * p;   v = momentum * v + g  (v = g at first);
+///     p -= learningRate * v   (with Nesterov's rule: g + momentum * v)
+public struct SGD: Optimizer {
+  public var learningRate: Float
+  public var weightDecay: Float
+  /// The share of the last direction that is kept.
+  public var momentum: Float
+  /// Whether to look ahead along the new direction.
+  public var usesNesterov: Bool
+  public private(set) var step = 0
+  public private(set) var state: [String: Tensor] = [:]
+
+  /// An optimizer with no steps taken.
+  public init(
+    learningRate: Float, momentum: Float = 0, weightDecay: Float = 0, usesNesterov: Bool = false
+  ) {
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+    self.usesNesterov = usesNesterov
+  }
+
+  public mutating func restore(step: Int, state: [String: Tensor]) {
+    self.step = step
+    self.state = state
+  }
+
+  public mutating func update<M: Module>(
+    _ model: inout M, along gradient: M.TangentVector, scale: Float
+  ) {
+    step += 1
+    model.updateParameters(along: gradient) { name, value, gradient in
+      guard let gradient, !gradient.isZeroElement else { return }
+      let count = value.count
+      value.withUnsafeMutablePointer { p in
+        gradient.withUnsafePointer { g in
+          guard momentum != 0 else {
+            for i in 0..<count { p[i] -= learningRate * (g[i] * scale + weightDecay * p[i]) }
+            return
+          }
+          state["\(name).momentum", default: .zeros(gradient.shape)].withUnsafeMutablePointer { v in
+            for i in 0..<count {
+              let slope = g[i] * scale + weightDecay * p[i]
+              v[i] = momentum * v[i] + slope
+              p[i] -= learningRate * (usesNesterov ? slope + momentum * v[i] : v[i])
+            }
+          }
+        }
+      }
+    }
+  }
+}

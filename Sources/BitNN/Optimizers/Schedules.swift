@@ -1,0 +1,87 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// How the learning rate runs over a training.
+public struct LearningRateSchedule: Sendable, Hashable {
+  /// The course after the warm-up.
+  public enum Course: Sendable, Hashable {
+    /// The peak to the end.
+    case constant
+    /// Half a cosine from the peak to `final` times the peak.
+    case cosine(final: Float = 0)
+    /// The two stages of BitNet b1.58 ("Training Tips, Code and FAQ"): in the first half linear
+    /// from the peak to `firstEnd` times the peak, then at once down to `secondStart` times the
+    /// peak and linear to zero.
+    case twoStage(firstEnd: Float = 8.0 / 15, secondStart: Float = 1.0 / 3)
+  }
+
+  /// The highest rate.
+  public var peak: Float
+  /// The course after the warm-up.
+  public var course: Course
+  /// Steps over which the rate first rises evenly to the peak.
+  public var warmupSteps: Int
+
+  /// A schedule; without a warm-up unless asked for.
+  public init(peak: Float, course: Course = .constant, warmupSteps: Int = 0) {
+    self.peak = peak
+    self.course = course
+    self.warmupSteps = warmupSteps
+  }
+
+  /// The rate of a step, 0..<totalSteps.
+  public func rate(step: Int, totalSteps: Int) -> Float {
+    if step < warmupSteps { return peak * Float(step + 1) / Float(warmupSteps) }
+    let length = max(1, totalSteps - warmupSteps)
+    let progress = min(1, Double(step - warmupSteps) / Double(length))
+    switch course {
+    case .constant:
+      return peak
+    case .cosine(let final):
+      return peak * (final + (1 - final) * Float(0.5 * (1 + cos(.pi * progress))))
+    case .twoStage(let firstEnd, let secondStart):
+      let within = Float(progress < 0.5 ? 2 * progress : 2 * progress - 1)
+      return peak * (progress < 0.5 ? 1 + (firstEnd - 1) * within : secondStart * (1 - within))
+    }
+  }
+}
+
+/// How weight decay runs over a training.
+public struct WeightDecaySchedule: Sendable, Hashable {
+  /// The strength while it lasts.
+  public var strength: Float
+  /// The share of all steps after which it is zero: 1 for never; b1.58 trains with 0.5, because
+  /// the size of latent weights then acts as their confidence.
+  public var end: Double
+
+  /// A schedule of constant strength up to `end`.
+  public init(_ strength: Float, end: Double = 1) {
+    self.strength = strength
+    self.end = end
+  }
+
+  /// The strength at a step, 0..<totalSteps.
+  public func strength(step: Int, totalSteps: Int) -> Float {
+    Double(step) < end * Double(totalSteps) ? strength : 0
+  }
+}
+
+/// How quantization sets in, for models that start from float weights (lambda warm-up).
+public struct QuantizationWarmup: Sendable, Hashable {
+  /// Steps over which the strength rises evenly from 0 to 1; none for full strength from the
+  /// start. (Llama3-8B-1.58 was tuned with 1,000.)
+  public var steps: Int
+
+  /// A warm-up over the given steps.
+  public init(steps: Int = 0) { self.steps = steps }
+
+  /// The strength at a step, min(step / steps, 1).
+  public func strength(step: Int) -> QuantizationStrength {
+    step >= steps ? .full : QuantizationStrength(Float(step) / Float(steps))
+  }
+}

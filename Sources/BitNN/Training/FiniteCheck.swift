@@ -1,0 +1,48 @@
+import BitCore
+import Synchronization
+
+/// Finds the layer of a model in which a NaN or an infinity first appears.
+///
+/// While a check is current, ``linear(_:weight:bias:)`` and
+/// ``bitLinear(_:weight:bias:recipe:groups:strength:)`` show it their outputs; a layer is known by
+/// the place of its weight in memory.
+final class FiniteCheck: Sendable {
+  @TaskLocal static var current: FiniteCheck?
+
+  private let names: [UnsafeRawPointer: String]
+  private let first = Mutex<String?>(nil)
+
+  private init(names: [UnsafeRawPointer: String]) { self.names = names }
+
+  func check(_ output: Tensor, weight: Tensor) {
+    guard !output.isFinite else { return }
+    let name = names[UnsafeRawPointer(weight.pointer)] ?? "a layer"
+    first.withLock { $0 = $0 ?? name }
+  }
+
+  /// Where a forward pass first leaves the finite numbers, in words.
+  static func locate<Model: Layer>(in model: Model, inputs: Tensor) -> String {
+    guard inputs.isFinite else { return "the inputs" }
+    let parameters = model.parameters()
+    let names = Dictionary(
+      parameters.map { name, value in
+        (UnsafeRawPointer(value.pointer), layerName(ofParameter: name))
+      }, uniquingKeysWith: { first, _ in first })
+    let check = FiniteCheck(names: names)
+    _ = $current.withValue(check) { model(inputs) }
+    return withExtendedLifetime(parameters) {
+      check.first.withLock { $0.map { "layer \($0)" } } ?? "the loss"
+    }
+  }
+
+  private static func layerName(ofParameter name: String) -> String {
+    name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
+  }
+}
+
+extension Tensor {
+  /// Whether no value is NaN or infinite.
+  var isFinite: Bool {
+    withUnsafePointer { values in (0..<count).allSatisfy { values[$0].isFinite } }
+  }
+}
