@@ -51,7 +51,7 @@ import Testing
     display.update(state(30_000))
     #expect(
       screen.shown == [
-        "Epoch  3/10 ━━━━━━━━━━━━━━━─────────────── 50%"
+        "Epoch  3/10 ━━━━━━━━━━━━━━━───────────────  50%"
           + "  loss 0.341  accuracy 88.1%  50000 samples/s  0:09 left"
       ])
     display.finish()
@@ -84,6 +84,19 @@ import Testing
       #expect(starts == screen.text.components(of: "\u{1B}[0m"))
       #expect(starts == (usesColor ? 1 : 0))
     }
+  }
+
+  @Test(arguments: [
+    (84, "━━━━━─────  50%  loss 0.341  accuracy 88.1%  50000 samples/s  0:09 left"),
+    (80, "━━━━━━━───────  50%  loss 0.341  accuracy 88.1%  50000/s  0:09 left"),
+    (68, "━━━━━──────  50%  loss 0.341  accuracy 88.1%  0:09 left"),
+    (50, "━━━━━━━━━━──────────  50%  loss 0.341"), (30, "━━━━━━──────  50%"), (20, "━━━━━──"),
+  ]) func barLeavesOutWhatDoesNotFit(width: Int, expected: String) {
+    let screen = Screen()
+    var display = screen.display(isTerminal: true, width: width)
+    display.update(state(30_000))
+    let bar = screen.shown[0].dropFirst("Epoch  3/10 ".count)
+    #expect(bar == expected)
   }
 
   @Test func epochLeavesALineOnATerminal() {
@@ -135,7 +148,7 @@ import Testing
       ProgressState(
         epoch: 1, epochs: 1, sample: 9, samples: 0, loss: .nan, accuracy: -.infinity,
         samplesPerSecond: .nan))
-    #expect(screen.shown[0].hasSuffix("─ 0%  loss nan  accuracy -inf%"))
+    #expect(screen.shown[0].hasSuffix("─   0%  loss nan  accuracy -inf%"))
     screen.advance(1)
     display.update(
       ProgressState(
@@ -145,7 +158,7 @@ import Testing
     display.update(
       ProgressState(
         epoch: 1, epochs: 2, sample: 1, samples: .max, loss: -0.0001, samplesPerSecond: 1))
-    #expect(screen.shown[0].hasSuffix("─ 0%  loss 0.000  1 samples/s  ages left"))
+    #expect(screen.shown[0].hasSuffix("─   0%  loss 0.000  1 samples/s  ages left"))
   }
 
   @Test(arguments: [(59.2, "1:00"), (3_599.0, "59:59"), (3_600.0, "1:00:00"), (7_384.0, "2:03:04")])

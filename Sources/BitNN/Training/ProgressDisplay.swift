@@ -54,7 +54,7 @@ public struct ProgressState: Sendable {
 ///
 /// On a terminal one line is redrawn, at most ten times a second and never wider than the terminal:
 ///
-///     Epoch 3/10 ━━━━━━━━━━────────── 52%  loss 0.341  accuracy 88.1%  54300 samples/s  1:23 left
+///     Epoch 3/10 ━━━━━━━━━━──────────  52%  loss 0.341  accuracy 88.1%  54300 samples/s  1:23 left
 ///
 /// and each epoch leaves one line of summary. Where the output is not a terminal, such as a log
 /// file, there are no control characters: one line for each epoch and, in long epochs, one more
@@ -115,7 +115,9 @@ public struct ProgressDisplay: Sendable {
     } else if let last = lastWrite {
       guard time - last >= Self.lineInterval else { return }
       let percent = Self.padded(Self.percent(state.fraction, decimals: 0), to: 4)
-      output("\(Self.label(state.epoch, state.epochs))  \(percent)" + details(state) + "\n")
+      output(
+        "\(Self.label(state.epoch, state.epochs))  \(percent)" + details(state)
+          + "\n")
       lastWrite = time
     } else {
       lastWrite = time
@@ -165,8 +167,16 @@ public struct ProgressDisplay: Sendable {
   private func bar(_ state: ProgressState) -> String {
     let limit = max(width() - 1, 1)
     let label = Self.label(state.epoch, state.epochs) + " "
-    let rest = " " + Self.percent(state.fraction, decimals: 0) + details(state)
-    let length = min(max(limit - label.count - rest.count, 10), 30)
+    let percent = " " + Self.padded(Self.percent(state.fraction, decimals: 0), to: 4)
+    // What does not fit is left out whole, for half a number would be a wrong one.
+    let room = limit - label.count - percent.count
+    let choices = [
+      details(state), details(state, speedUnit: "/s"), details(state, speedUnit: nil),
+      "  loss " + Self.fixed(state.loss, decimals: 3),
+    ]
+    let details = choices.first { room - $0.count >= 10 } ?? ""
+    let rest = percent + details
+    let length = min(max(room - details.count, 10), 30)
     let done = Int(state.fraction * Double(length))
     let text =
       label + String(repeating: "━", count: done) + String(repeating: "─", count: length - done)
@@ -179,13 +189,15 @@ public struct ProgressDisplay: Sendable {
   }
 
   /// Loss, accuracy, speed and the time left, as far as they are known.
-  private func details(_ state: ProgressState) -> String {
+  private func details(_ state: ProgressState, speedUnit: String? = " samples/s") -> String {
     var text = "  loss " + Self.fixed(state.loss, decimals: 3)
     if let accuracy = state.accuracy {
       text += "  accuracy " + Self.percent(accuracy, decimals: 1)
     }
     if let seconds = state.secondsLeft {
-      text += "  " + Self.fixed(state.samplesPerSecond, decimals: 0) + " samples/s"
+      if let speedUnit {
+        text += "  " + Self.fixed(state.samplesPerSecond, decimals: 0) + speedUnit
+      }
       text += "  " + Self.clock(seconds) + " left"
     }
     return text
