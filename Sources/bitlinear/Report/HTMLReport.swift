@@ -1,0 +1,185 @@
+import Foundation
+
+/// The report of a training run as one page that needs nothing else: no network, no scripts.
+///
+/// The page is well-formed XML as well, so that programs can read it.
+struct HTMLReport: Sendable {
+  /// What the page shows.
+  var content: ReportContent
+
+  /// The chart of the loss, for the page and as a file. It is logarithmic if the largest value is
+  /// more than eight times the smallest, for else only the first steps would be seen.
+  static func lossChart(_ curves: [Curve]) -> LineChart {
+    let values = curves.flatMap(\.points).map(\.y).filter { $0 > 0 && $0 < 1e100 }
+    let isLogarithmic = (values.max() ?? 1) > 8 * (values.min() ?? 1)
+    return LineChart(
+      title: isLogarithmic ? "Loss (logarithmic)" : "Loss", curves: curves,
+      isLogarithmic: isLogarithmic)
+  }
+
+  /// The chart of the accuracy, for the page and as a file.
+  static func accuracyChart(_ curves: [Curve]) -> LineChart {
+    LineChart(title: "Accuracy", curves: curves, format: .percent)
+  }
+
+  /// The page, UTF-8 when written to a file.
+  func html() -> String {
+    let title = SVG.escape(content.title)
+    let sections = [header, curves, results, layers, confusion, pictures].compactMap { $0 }
+    return """
+      <!DOCTYPE html>
+      <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
+      <head>
+      <meta charset="utf-8"/>
+      <meta name="viewport" content="width=device-width, initial-scale=1"/>
+      <title>\(title)</title>
+      <style>
+      \(ReportStyle.page)
+      </style>
+      </head>
+      <body>
+      <main>
+      \(sections.joined(separator: "\n"))
+      <footer>Written by <code>bitlinear train</code>. This page needs no network.</footer>
+      </main>
+      </body>
+      </html>
+
+      """
+  }
+
+  // MARK: - Sections
+
+  private var header: String? {
+    var parts = ["<h1>\(SVG.escape(content.title))</h1>"]
+    if !content.summary.isEmpty {
+      parts.append("<p class=\"summary\">\(SVG.escape(content.summary))</p>")
+    }
+    if !content.highlights.isEmpty {
+      let cards = content.highlights.map { fact in
+        let note = fact.note.map { "<dd class=\"remark\">\(SVG.escape($0))</dd>" } ?? ""
+        return "<div><dt>\(SVG.escape(fact.name))</dt>"
+          + "<dd class=\"value\">\(SVG.escape(fact.value))</dd>\(note)</div>"
+      }
+      parts.append("<dl class=\"highlights\">\(cards.joined())</dl>")
+    }
+    if !content.facts.isEmpty {
+      let facts = content.facts.map { fact in
+        // Browsers break lines at hyphens, which would tear an option from its dashes.
+        let words = fact.value.split(separator: " ").map {
+          "<span>\(SVG.escape(String($0)))</span>"
+        }
+        let value =
+          fact.isCode ? "<code>\(words.joined(separator: " "))</code>" : SVG.escape(fact.value)
+        return "<div\(fact.isCode ? " class=\"wide\"" : "")><dt>\(SVG.escape(fact.name))</dt>"
+          + "<dd>\(value)</dd></div>"
+      }
+      parts.append("<dl class=\"facts card\">\(facts.joined())</dl>")
+    }
+    return parts.joined(separator: "\n")
+  }
+
+  private var curves: String? {
+    var cards: [String] = []
+    if !content.lossCurves.isEmpty {
+      cards.append(card(Self.lossChart(content.lossCurves), id: "loss"))
+    }
+    if !content.accuracyCurves.isEmpty {
+      cards.append(card(Self.accuracyChart(content.accuracyCurves), id: "accuracy"))
+    }
+    return section(
+      "Training",
+      "A sound training lowers the loss and raises the accuracy on the test pictures too, which "
+        + "the network never learns from. A growing gap between training and test is overfitting.",
+      cards.isEmpty ? nil : "<div class=\"pair\">\(cards.joined(separator: "\n"))</div>")
+  }
+
+  private func card(_ chart: LineChart, id: String) -> String {
+    "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
+  }
+
+  private var results: String? {
+    guard let table = content.results, table.columnCount > 0 else { return nil }
+    return section(
+      "Results", nil, "<div class=\"card scroll\">\(html(table, alignment: table.isNumeric))</div>")
+  }
+
+  private var layers: String? {
+    guard !content.layers.isEmpty else { return nil }
+    let table = TextTable(
+      header: ["Layer", "−1", "0", "+1", "Bits a weight"],
+      rows: content.layers.map { layer in
+        [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(SVG.grouped)
+          + [SVG.fixed(Self.entropy(layer.shares), decimals: 3)]
+      })
+    let chart = CodeShareChart(layers: content.layers).svg(id: "codes")
+    return section(
+      "Weight codes",
+      "What the weights of each packed layer are. The information in a weight is at most "
+        + "log₂ 3 = 1.585 bits, reached where all three codes are equally frequent.",
+      "<div class=\"pair\"><figure class=\"card\">\(chart)</figure>"
+        + "<div class=\"card scroll\">\(html(table, alignment: [false, true, true, true, true]))"
+        + "</div></div>")
+  }
+
+  private var confusion: String? {
+    guard let matrix = content.confusion, !matrix.classNames.isEmpty else { return nil }
+    let mistakes = matrix.largestMistakes(8)
+    let table = TextTable(
+      header: ["Picture of", "Taken for", "Count"],
+      rows: mistakes.map {
+        [matrix.classNames[$0.actual], matrix.classNames[$0.predicted], SVG.grouped($0.count)]
+      })
+    let list =
+      mistakes.isEmpty
+      ? "<p class=\"note\">There are none.</p>" : html(table, alignment: [false, false, true])
+    let chart = ConfusionMatrixChart(matrix: matrix).svg(id: "confusion")
+    return section(
+      "Mistakes",
+      "Each row holds all test pictures of one class and each column one answer; the diagonal is "
+        + "right. The shade is the share of the row, for mistakes its square root.",
+      "<div class=\"matrix\"><figure class=\"card scroll\"><div class=\"wide\">\(chart)</div>"
+        + "</figure><div class=\"card scroll\"><h3>Most frequent mistakes</h3>\(list)</div></div>")
+  }
+
+  private var pictures: String? {
+    guard !content.pictures.isEmpty else { return nil }
+    let shown = content.pictures.prefix(PictureGrid.limit)
+    let wrong = shown.count { !$0.isRight }
+    let (those, remark) =
+      wrong == 1 ? ("the wrong one is", "it really is") : ("wrong ones are", "they really are")
+    let marking =
+      wrong == 0 ? "" : "; \(those) framed and marked ×, with what \(remark)"
+    return section(
+      "Test pictures",
+      "\(shown.count - wrong) of these \(shown.count) are recognised\(marking). "
+        + "The percentage is how sure the network is of its answer.",
+      PictureGrid(pictures: Array(shown)).html())
+  }
+
+  // MARK: - Parts
+
+  private func section(_ title: String, _ note: String?, _ body: String?) -> String? {
+    guard let body else { return nil }
+    let paragraph = note.map { "<p class=\"note\">\($0)</p>\n" } ?? ""
+    return "<section>\n<h2>\(title)</h2>\n\(paragraph)\(body)\n</section>"
+  }
+
+  private func html(_ table: TextTable, alignment: [Bool]) -> String {
+    func cells(_ row: [String], _ element: String) -> String {
+      (0..<table.columnCount).map { column in
+        let style = column < alignment.count && alignment[column] ? " class=\"number\"" : ""
+        return
+          "<\(element)\(style)>\(column < row.count ? SVG.escape(row[column]) : "")</\(element)>"
+      }.joined()
+    }
+    let rows = table.rows.map { "<tr>\(cells($0, "td"))</tr>" }
+    return "<table><thead><tr>\(cells(table.header, "th"))</tr></thead><tbody>"
+      + rows.joined(separator: "\n") + "</tbody></table>"
+  }
+
+  /// The information in a weight in bits.
+  private static func entropy(_ shares: [Double]) -> Double {
+    shares.reduce(0) { $1 > 0 ? $0 - $1 * log2($1) : $0 }
+  }
+}

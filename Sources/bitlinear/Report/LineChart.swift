@@ -1,0 +1,265 @@
+import Foundation
+
+/// Curves over epochs, with axes, a legend and the last value of each curve.
+struct LineChart: Sendable {
+  /// How values are written.
+  enum ValueFormat: Sendable {
+    /// As they are.
+    case number
+    /// Fractions as percentages.
+    case percent
+  }
+
+  /// What the chart shows: "Loss".
+  var title: String
+  /// The curves; those without a finite point are left out.
+  var curves: [Curve]
+  /// The name of the horizontal axis.
+  var xLabel = "epoch"
+  /// How the values are written.
+  var format = ValueFormat.number
+  /// Whether equal distances are equal ratios. Values of 0 and below are then left out.
+  var isLogarithmic = false
+  /// The width in pixels at full size.
+  var width = 464.0
+  /// The height in pixels at full size.
+  var height = 320.0
+
+  /// The chart as an element of a page that has ``ReportStyle``. `id` is unique in the page.
+  func svg(id: String) -> String {
+    SVG.picture(
+      id: id, title: title, description: description, width: width, height: height,
+      content: content(top: 0, inset: 0))
+  }
+
+  /// The chart as a file: it brings its styles, its heading and an opaque light ground.
+  func standaloneSVG() -> String {
+    let frame =
+      "<rect class=\"ground\" x=\".5\" y=\".5\" rx=\"8\" width=\"\(SVG.number(width - 1))\""
+      + " height=\"\(SVG.number(height - 1))\"/>"
+    let heading = SVG.text(title, x: 20, y: 32, style: "heading")
+    let style = SVG.element("style", [:], ReportStyle.standaloneChart)
+    return SVG.picture(
+      id: "chart", title: title, description: description, width: width, height: height,
+      isStandalone: true, content: style + frame + heading + content(top: 38, inset: 20)) + "\n"
+  }
+
+  /// The curves as a sentence each, for those who do not see them.
+  var description: String {
+    let sentences = drawnCurves.map { curve in
+      guard let first = curve.finite.first, let last = curve.finite.last else { return "" }
+      return curve.finite.count == 1
+        ? "\(curve.name): \(valueText(last.y))."
+        : "\(curve.name): from \(valueText(first.y)) at \(xLabel) \(SVG.number(first.x))"
+          + " to \(valueText(last.y)) at \(xLabel) \(SVG.number(last.x))."
+    }
+    return sentences.isEmpty ? "No data." : sentences.joined(separator: " ")
+  }
+
+  // MARK: - Data
+
+  /// A curve that is thinned and whose points are all fit to be drawn or marked as gaps.
+  private struct DrawnCurve {
+    var name: String
+    var points: [Curve.Point]
+    var isBaseline: Bool
+    var style: String
+    var isDrawn: (Curve.Point) -> Bool
+    var finite: [Curve.Point] { points.filter(isDrawn) }
+    var isLevel: Bool { isBaseline && finite.count == 1 }
+  }
+
+  private var drawnCurves: [DrawnCurve] {
+    let isLogarithmic = isLogarithmic
+    // Beyond this magnitude differences overflow; such a value is as good as infinite.
+    let isDrawn: (Curve.Point) -> Bool = { point in
+      abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
+    }
+    var (measured, baselines) = (0, 0)
+    return curves.compactMap { curve in
+      let (points, group) = Self.thinned(curve.points)
+      guard points.contains(where: isDrawn) else { return nil }
+      let style: String
+      if curve.isBaseline {
+        style = "b\(baselines % 3)"
+        baselines += 1
+      } else {
+        style = "s\(measured % 4)"
+        measured += 1
+      }
+      return DrawnCurve(
+        name: group > 1 ? "\(curve.name) (means of \(group))" : curve.name, points: points,
+        isBaseline: curve.isBaseline, style: style, isDrawn: isDrawn)
+    }
+  }
+
+  /// Means of so many consecutive points that at most 300 are left, which is all a chart can show.
+  private static func thinned(_ points: [Curve.Point]) -> ([Curve.Point], group: Int) {
+    let group = (points.count + 299) / 300
+    guard group > 1 else { return (points, 1) }
+    let means = stride(from: 0, to: points.count, by: group).map { start in
+      let part = points[start..<min(start + group, points.count)]
+      let sum = part.reduce((x: 0.0, y: 0.0)) { ($0.x + $1.x, $0.y + $1.y) }
+      return Curve.Point(x: sum.x / Double(part.count), y: sum.y / Double(part.count))
+    }
+    return (means, group)
+  }
+
+  // MARK: - Drawing
+
+  private func content(top: Double, inset: Double) -> String {
+    let curves = drawnCurves
+    let points = curves.flatMap(\.finite)
+    let xs = curves.filter { !$0.isLevel }.flatMap { $0.finite.map(\.x) }
+    guard let yMinimum = points.map(\.y).min(), let yMaximum = points.map(\.y).max() else {
+      return SVG.text("No data", x: width / 2, y: height / 2, style: "label", anchor: "middle")
+    }
+    let (legend, legendHeight) = legend(curves, left: inset, top: top + 8)
+    let margin = (top: top + legendHeight + 18, right: 58.0, bottom: 44.0, left: inset + 42)
+    let plot = (
+      left: margin.left, right: width - margin.right, top: margin.top,
+      bottom: height - margin.bottom
+    )
+    let xTicks = AxisTicks.linear(
+      (xs.min() ?? 0)...(xs.max() ?? 1), target: width > 600 ? 10 : 6,
+      minimumStep: (xs.max() ?? 1) - (xs.min() ?? 0) >= 2 ? 1 : 0, isExtended: false)
+    let yTicks = yTicks(yMinimum...yMaximum)
+
+    let x = { (value: Double) in
+      plot.left + (value - xTicks.range.lowerBound)
+        / (xTicks.range.upperBound - xTicks.range.lowerBound) * (plot.right - plot.left)
+    }
+    let scale = { (value: Double) in isLogarithmic ? log10(value) : value }
+    let (low, high) = (scale(yTicks.range.lowerBound), scale(yTicks.range.upperBound))
+    let y = { (value: Double) in
+      plot.bottom - (scale(value) - low) / (high - low) * (plot.bottom - plot.top)
+    }
+
+    var parts: [String] = []
+    for tick in yTicks.values {
+      parts.append(SVG.line(plot.left, y(tick), plot.right, y(tick), style: "grid"))
+      parts.append(
+        SVG.text(
+          tickText(tick, yTicks), x: plot.left - 8, y: y(tick) + 4, style: "tick", anchor: "end"))
+    }
+    for tick in xTicks.values {
+      parts.append(SVG.line(x(tick), plot.bottom, x(tick), plot.bottom + 4, style: "axis"))
+      parts.append(
+        SVG.text(
+          SVG.fixed(tick, decimals: xTicks.decimals), x: x(tick), y: plot.bottom + 18,
+          style: "tick", anchor: "middle"))
+    }
+    parts.append(SVG.line(plot.left, plot.bottom, plot.right, plot.bottom, style: "axis"))
+    parts.append(
+      SVG.text(
+        xLabel, x: (plot.left + plot.right) / 2, y: plot.bottom + 36, style: "label",
+        anchor: "middle"))
+    // Baselines lie below what was measured.
+    for curve in curves.filter(\.isBaseline) + curves.filter({ !$0.isBaseline }) {
+      parts.append(path(curve, x: x, y: y, plot: (plot.left, plot.right)))
+    }
+    parts.append(endValues(curves, x: plot.right + 8, y: y, plot: (plot.top, plot.bottom)))
+    return legend + parts.joined()
+  }
+
+  private func yTicks(_ data: ClosedRange<Double>) -> AxisTicks {
+    if isLogarithmic { return .logarithmic(data) }
+    var range = data
+    if format == .number, data.lowerBound >= 0, data.lowerBound < data.upperBound * 0.4 {
+      range = 0...data.upperBound
+    }
+    var ticks = AxisTicks.linear(range)
+    if format == .percent, data.upperBound <= 1, ticks.range.upperBound > 1 {
+      // No accuracy is above 100%, so neither is the axis.
+      ticks.range = ticks.range.lowerBound...1
+      ticks.values.removeAll { $0 > 1 }
+    }
+    return ticks
+  }
+
+  private func path(
+    _ curve: DrawnCurve, x: (Double) -> Double, y: (Double) -> Double,
+    plot: (left: Double, right: Double)
+  ) -> String {
+    if curve.isLevel, let level = curve.finite.first {
+      return SVG.line(
+        plot.left, y(level.y), plot.right, y(level.y), style: "curve \(curve.style)")
+    }
+    var commands = ""
+    var marks: [String] = []
+    let hasMarks = curve.points.count <= 40 && !curve.isBaseline
+    for (index, point) in curve.points.enumerated() where curve.isDrawn(point) {
+      let followsPoint = index > 0 && curve.isDrawn(curve.points[index - 1])
+      let precedesPoint =
+        index + 1 < curve.points.count && curve.isDrawn(curve.points[index + 1])
+      commands += (followsPoint ? "L" : "M") + SVG.number(x(point.x)) + " " + SVG.number(y(point.y))
+      // A point between two gaps would not be seen otherwise.
+      if hasMarks || !followsPoint && !precedesPoint {
+        marks.append(
+          SVG.element(
+            "circle",
+            [
+              "class": "mark \(curve.style)", "cx": SVG.number(x(point.x)),
+              "cy": SVG.number(y(point.y)), "r": "2.6",
+            ]))
+      }
+    }
+    return SVG.element("path", ["class": "curve \(curve.style)", "d": commands]) + marks.joined()
+  }
+
+  /// The last value of each curve at the right, moved apart where they would overlap.
+  private func endValues(
+    _ curves: [DrawnCurve], x: Double, y: (Double) -> Double, plot: (top: Double, bottom: Double)
+  ) -> String {
+    var labels = curves.compactMap { curve in
+      curve.finite.last.map { (y: y($0.y), text: valueText($0.y), style: curve.style) }
+    }.sorted { $0.y < $1.y }
+    let spacing = 14.0
+    for index in labels.indices.dropFirst() {
+      labels[index].y = max(labels[index].y, labels[index - 1].y + spacing)
+    }
+    // Labels that were pushed below the plot push the others up.
+    var limit = plot.bottom
+    for index in labels.indices.reversed() {
+      labels[index].y = min(labels[index].y, limit)
+      limit = labels[index].y - spacing
+    }
+    return labels.map { SVG.text($0.text, x: x, y: $0.y + 4, style: "end \($0.style)") }.joined()
+  }
+
+  /// The legend, in as many rows as it needs, and its height.
+  private func legend(_ curves: [DrawnCurve], left: Double, top: Double) -> (String, height: Double)
+  {
+    let (sample, gap) = (22.0, 18.0)
+    var parts: [String] = []
+    var (x, row) = (left, 0)
+    for curve in curves {
+      let name = SVG.cut(curve.name, to: 48)
+      let length = sample + 6 + SVG.estimatedWidth(name, size: 12)
+      if x > left, x + length > width - 8 { (x, row) = (left, row + 1) }
+      let y = top + 10 + Double(row) * 18
+      parts.append(SVG.line(x, y, x + sample, y, style: "curve \(curve.style)"))
+      parts.append(SVG.text(name, x: x + sample + 6, y: y + 4, style: "legend"))
+      x += length + gap
+    }
+    return (parts.joined(), 8 + Double(row + 1) * 18)
+  }
+
+  private func valueText(_ value: Double) -> String {
+    switch format {
+    case .percent: SVG.percent(value)
+    case .number where abs(value) >= 1e5: String(format: "%.3g", value)
+    case .number: SVG.fixed(value, decimals: abs(value) >= 100 ? 1 : 3)
+    }
+  }
+
+  private func tickText(_ value: Double, _ ticks: AxisTicks) -> String {
+    switch format {
+    case .percent: SVG.percent(value, decimals: max(ticks.decimals - 2, 0))
+    case .number where isLogarithmic && value < 1e-4: String(format: "%.0e", value)
+    case .number where isLogarithmic: String(format: "%g", value)
+    case .number where ticks.decimals > 6 || abs(value) >= 1e5: String(format: "%.3g", value)
+    case .number: SVG.fixed(value, decimals: ticks.decimals)
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/// Everything that a training report shows; ``HTMLReport`` turns it into a page.
+///
+/// Each part may be empty, and the page then leaves its section out.
+struct ReportContent: Sendable {
+  /// The heading of the page.
+  var title: String
+  /// One or two sentences below the heading.
+  var summary = ""
+  /// The few numbers that matter most, drawn large: accuracy, size, time.
+  var highlights: [Fact] = []
+  /// How the run was made: network, recipe, parameters, epochs, seed, command, date, CPU.
+  var facts: [Fact] = []
+  /// Loss over epochs: training (several points an epoch), test, baselines.
+  var lossCurves: [Curve] = []
+  /// Accuracy over epochs as fractions from 0 to 1: training, test, baselines.
+  var accuracyCurves: [Curve] = []
+  /// The final results, one model a row.
+  var results: TextTable?
+  /// The weight codes of each packed layer, in the order of the network.
+  var layers: [LayerCodes] = []
+  /// What the test pictures are and what they were taken for.
+  var confusion: ConfusionMatrix?
+  /// Test pictures with the answers of the network; about 40 make a good page.
+  var pictures: [ReportPicture] = []
+}
+
+/// A named value.
+struct Fact: Sendable {
+  /// What the value is: "test accuracy".
+  var name: String
+  /// The value as text: "90.1%".
+  var value: String
+  /// A few words of explanation, shown under a highlight only.
+  var note: String? = nil
+  /// Whether the value is a command or a path, to be set in a monospaced font.
+  var isCode = false
+}
+
+/// One line of a chart.
+struct Curve: Sendable {
+  /// A measurement; `x` is in epochs.
+  struct Point: Sendable {
+    var x: Double
+    var y: Double
+  }
+
+  /// The name in the legend.
+  var name: String
+  /// The measurements by rising `x`. Where one is not finite, the line has a gap.
+  var points: [Point]
+  /// A baseline is drawn dashed and grey, and as a level line if it has only one point.
+  var isBaseline = false
+}
+
+/// How many weights of a layer have each code.
+struct LayerCodes: Sendable {
+  /// The name of the layer: "layers.0".
+  var name: String
+  /// The number of weights of code -1.
+  var minusOnes: Int
+  /// The number of weights of code 0; always 0 for a layer of 1-bit weights.
+  var zeros: Int
+  /// The number of weights of code +1.
+  var plusOnes: Int
+
+  /// The number of weights.
+  var total: Int { minusOnes + zeros + plusOnes }
+
+  /// The shares of -1, 0 and +1, which sum to 1; all 0 for a layer without weights.
+  var shares: [Double] {
+    [minusOnes, zeros, plusOnes].map { total > 0 ? Double($0) / Double(total) : 0 }
+  }
+}
+
+/// How often a class was taken for another.
+struct ConfusionMatrix: Sendable {
+  /// One class that was taken for another.
+  struct Mistake: Sendable {
+    var actual: Int
+    var predicted: Int
+    var count: Int
+  }
+
+  /// The names of the classes.
+  var classNames: [String]
+  /// `counts[actual][predicted]`. What is missing counts as 0.
+  var counts: [[Int]]
+
+  /// How many pictures of class `actual` were taken for class `predicted`.
+  func count(actual: Int, predicted: Int) -> Int {
+    guard counts.indices.contains(actual), counts[actual].indices.contains(predicted) else {
+      return 0
+    }
+    return max(counts[actual][predicted], 0)
+  }
+
+  /// The number of pictures of a class.
+  func total(actual: Int) -> Int {
+    classNames.indices.reduce(0) { $0 + count(actual: actual, predicted: $1) }
+  }
+
+  /// The share of the pictures of a class that was recognised; nil for a class without pictures.
+  func recall(_ actual: Int) -> Double? {
+    let total = total(actual: actual)
+    return total > 0 ? Double(count(actual: actual, predicted: actual)) / Double(total) : nil
+  }
+
+  /// The most frequent mistakes, the largest first.
+  func largestMistakes(_ limit: Int) -> [Mistake] {
+    var mistakes: [Mistake] = []
+    for actual in classNames.indices {
+      for predicted in classNames.indices where predicted != actual {
+        let count = count(actual: actual, predicted: predicted)
+        if count > 0 {
+          mistakes.append(Mistake(actual: actual, predicted: predicted, count: count))
+        }
+      }
+    }
+    // Equal counts keep the order of the classes, so that the page is the same every time.
+    return Array(
+      mistakes.sorted {
+        ($1.count, $0.actual, $0.predicted) < ($0.count, $1.actual, $1.predicted)
+      }.prefix(max(limit, 0)))
+  }
+}
+
+/// A test picture and what the network took it for.
+struct ReportPicture: Sendable {
+  /// The width in pixels.
+  var width: Int
+  /// The height in pixels.
+  var height: Int
+  /// `width * height` shades by rows, 0 for the ground and 255 for full ink.
+  var pixels: [UInt8]
+  /// The class that the network answered.
+  var predicted: String
+  /// The class that it is.
+  var actual: String
+  /// The probability that the network gave its answer, from 0 to 1.
+  var confidence: Double
+
+  /// Whether the answer was right.
+  var isRight: Bool { predicted == actual }
+}
