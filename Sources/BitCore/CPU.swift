@@ -23,6 +23,25 @@ public enum CPU {
     kernelNames.filter { bk_kernels_named($0) != nil }
   }
 
+  /// Checks the environment variables of this library, which operations cannot complain about.
+  ///
+  /// - Throws: ``InputError`` if `BITLINEAR_CPU` names no set of kernels that this CPU can run, or
+  ///   `BITLINEAR_THREADS` is no number of threads.
+  public static func checkEnvironment() throws(InputError) {
+    if let name = SystemEnvironment.value("BITLINEAR_CPU"), !usableKernelNames.contains(name) {
+      throw InputError(
+        .unsupported, source: "BITLINEAR_CPU", found: "\"\(name)\"",
+        expected: usableKernelNames.joined(separator: " or "))
+    }
+    if let count = SystemEnvironment.value("BITLINEAR_THREADS"),
+      ThreadPool.threadCount(count) == nil
+    {
+      throw InputError(
+        .malformed, source: "BITLINEAR_THREADS", found: "\"\(count)\"",
+        expected: "a number in 1...\(ThreadPool.maximumThreads)")
+    }
+  }
+
   /// The CPU's features that matter here, blank separated.
   public static var features: String { String(cString: bk_cpu_features()) }
 }

@@ -50,9 +50,14 @@ public final class ThreadPool: Sendable {
     if shared == nil { body(0..<count) }
   }
 
+  static let maximumThreads = 1024
+
+  static func threadCount(_ text: String) -> Int? {
+    Int(text).flatMap { (1...maximumThreads).contains($0) ? $0 : nil }
+  }
+
   private static var requestedThreads: Int? {
-    guard let text = getenv("BITLINEAR_THREADS") else { return nil }
-    return Int(String(cString: text)).flatMap { (1...1024).contains($0) ? $0 : nil }
+    SystemEnvironment.value("BITLINEAR_THREADS").flatMap(threadCount)
   }
 
   /// The processors that this process may use.

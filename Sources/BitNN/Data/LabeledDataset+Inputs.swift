@@ -34,6 +34,13 @@ extension LabeledDataset {
     }
   }
 
+  /// The raw values of one sample if they are bytes, as the pixels of a picture are; else nil.
+  public func bytes(_ index: Int) -> [UInt8]? {
+    check(CollectionOfOne(index))
+    guard case .bytes(let values) = samples else { return nil }
+    return Array(values[(index * featureCount)..<((index + 1) * featureCount)])
+  }
+
   /// The labels of the samples at `indices`, in that order.
   public func labels(_ indices: some Collection<Int>) -> [Int32] {
     check(indices)

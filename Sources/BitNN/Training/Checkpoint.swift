@@ -30,6 +30,8 @@ struct Checkpoint {
   let path: String
   /// What the model is, as text: a run does not go on from another model's checkpoint.
   let architecture: String
+  /// More strings for the file.
+  let metadata: [String: String]
 
   func save<M: Module>(
     _ model: M, optimizer: any Optimizer, position: TrainingPosition, options: TrainingOptions,
@@ -52,7 +54,7 @@ struct Checkpoint {
         "bitlinear.position": position.json.encoded,
         "bitlinear.optimizer_step": "\(optimizer.step)",
         "bitlinear.history": history.json.encoded,
-      ], to: path)
+      ].merging(metadata) { own, _ in own }, to: path)
   }
 
   /// Takes everything over from the file, or throws and changes nothing.

@@ -9,14 +9,14 @@ import Synchronization
 final class FiniteCheck: Sendable {
   @TaskLocal static var current: FiniteCheck?
 
-  private let names: [UnsafeRawPointer: String]
+  private let names: [Int: String]
   private let first = Mutex<String?>(nil)
 
-  private init(names: [UnsafeRawPointer: String]) { self.names = names }
+  private init(names: [Int: String]) { self.names = names }
 
   func check(_ output: Tensor, weight: Tensor) {
     guard !output.isFinite else { return }
-    let name = names[UnsafeRawPointer(weight.pointer)] ?? "a layer"
+    let name = names[Int(bitPattern: weight.pointer)] ?? "a layer"
     first.withLock { $0 = $0 ?? name }
   }
 
@@ -26,7 +26,7 @@ final class FiniteCheck: Sendable {
     let parameters = model.parameters()
     let names = Dictionary(
       parameters.map { name, value in
-        (UnsafeRawPointer(value.pointer), layerName(ofParameter: name))
+        (Int(bitPattern: value.pointer), layerName(ofParameter: name))
       }, uniquingKeysWith: { first, _ in first })
     let check = FiniteCheck(names: names)
     _ = $current.withValue(check) { model(inputs) }

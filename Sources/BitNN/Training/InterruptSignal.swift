@@ -13,19 +13,18 @@ import Synchronization
 /// ends the process as usual.
 public final class InterruptSignal: Sendable {
   private let received = Atomic<Bool>(false)
-  private let sources: [any DispatchSourceSignal]
 
-  /// Starts to listen.
+  /// Starts to listen, for the rest of the process.
   public init() {
     let numbers = [SIGINT, SIGTERM]
-    sources = numbers.map { number in
+    for number in numbers {
       signal(number, SIG_IGN)
-      return DispatchSource.makeSignalSource(signal: number, queue: .global())
-    }
-    for source in sources {
-      source.setEventHandler { [weak self] in
-        self?.received.store(true, ordering: .relaxed)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      // The handler holds the source, which would be cancelled if nothing did.
+      source.setEventHandler {
+        self.received.store(true, ordering: .relaxed)
         for number in numbers { signal(number, SIG_DFL) }
+        withExtendedLifetime(source) {}
       }
       source.resume()
     }

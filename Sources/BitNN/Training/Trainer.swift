@@ -52,11 +52,12 @@ public struct Trainer<Model: Layer> {
   ///   - checkpointPath: a file that is written at the end of each epoch, on an interrupt, and
   ///     that ``resume()`` reads; nil for none.
   ///   - architecture: what the model is, to refuse the checkpoint of another one.
+  ///   - metadata: more strings for the checkpoint file.
   ///   - loss: softmax cross entropy, or a loss of your own.
   public init(
     _ model: Model, optimizer: any Optimizer = AdamW(), data: TrainTestData,
     options: TrainingOptions = TrainingOptions(), checkpointPath: String? = nil,
-    architecture: String = String(describing: Model.self),
+    architecture: String = String(describing: Model.self), metadata: [String: String] = [:],
     loss: @escaping Loss = { Losses.softmaxCrossEntropy($0, labels: $1) }
   ) {
     self.model = model
@@ -66,12 +67,19 @@ public struct Trainer<Model: Layer> {
     self.loss = loss
     standardization = data.train.standardization()
     position = TrainingPosition(generator: SeededGenerator(seed: options.seed))
-    checkpoint = checkpointPath.map { Checkpoint(path: $0, architecture: architecture) }
+    checkpoint = checkpointPath.map {
+      Checkpoint(path: $0, architecture: architecture, metadata: metadata)
+    }
   }
 
   /// The steps of one epoch; the last batch may be smaller.
   public var stepsPerEpoch: Int {
     (data.train.count + options.batchSize - 1) / options.batchSize
+  }
+
+  /// How far the training is, in words: "step 938, epoch 2 of 10".
+  public var progressSummary: String {
+    "step \(position.step), \(position.epoch) of \(options.epochs) epochs"
   }
 
   /// Goes back to where the checkpoint was written.

@@ -15,6 +15,13 @@ package enum SystemMath {
   package static func log(_ x: Float) -> Float { logf(x) }
 }
 
+enum SystemEnvironment {
+  /// The value of an environment variable, or nil.
+  static func value(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+  }
+}
+
 extension SeededGenerator {
   mutating func nextNormal() -> Double {
     let radius = (-2 * log(1 - Double(nextUniform()))).squareRoot()
