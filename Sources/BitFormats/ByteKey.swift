@@ -1,0 +1,21 @@
+/// A string that is compared by its bytes, as JSON and file formats do.
+///
+/// `String` itself takes "\u{e9}" and "e\u{301}" for the same and sorts by normalized text.
+struct ByteKey: Hashable, Comparable {
+  let string: String
+
+  init(_ string: String) { self.string = string }
+
+  static func == (a: ByteKey, b: ByteKey) -> Bool {
+    a.string.utf8.elementsEqual(b.string.utf8)
+  }
+
+  static func < (a: ByteKey, b: ByteKey) -> Bool {
+    a.string.utf8.lexicographicallyPrecedes(b.string.utf8)
+  }
+
+  func hash(into hasher: inout Hasher) {
+    var string = string
+    string.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}

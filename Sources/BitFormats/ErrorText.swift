@@ -1,0 +1,17 @@
+/// Things from outside in the words of an error: on one line, of a bounded length.
+enum ErrorText {
+  /// A name, quoted as in JSON.
+  static func quoted(_ name: String) -> String {
+    let most = 80
+    let shown = name.unicodeScalars.prefix(most)
+    let rest = shown.endIndex == name.unicodeScalars.endIndex ? "" : "..."
+    return JSONValue.string(String(shown) + rest).encoded
+  }
+
+  /// A list of integers, such as a shape.
+  static func list(_ integers: [Int]) -> String {
+    let most = 8
+    let rest = integers.count > most ? ", ... \(integers.count) in all" : ""
+    return "[" + integers.prefix(most).map(\.description).joined(separator: ", ") + rest + "]"
+  }
+}

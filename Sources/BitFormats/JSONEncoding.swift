@@ -1,0 +1,58 @@
+extension JSONValue {
+  /// The value as JSON without white space.
+  ///
+  /// Strings are written as they are but for quotation marks, backslashes and control characters.
+  /// Doubles have the fewest digits that give the same double again, and always a point or an
+  /// exponent, so that they stay numbers. NaN and infinities become null.
+  public var encoded: String {
+    var text: [UInt8] = []
+    encode(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Appends the value as JSON in UTF-8, as ``encoded`` has it.
+  public func encode(to text: inout [UInt8]) {
+    switch self {
+    case .null: text += "null".utf8
+    case .bool(let value): text += (value ? "true" : "false").utf8
+    case .integer(let value): text += value.description.utf8
+    case .number(let value): text += (value.isFinite ? value.description : "null").utf8
+    case .string(let value): Self.encode(value, to: &text)
+    case .array(let elements):
+      text.append(UInt8(ascii: "["))
+      for (place, element) in elements.enumerated() {
+        if place > 0 { text.append(UInt8(ascii: ",")) }
+        element.encode(to: &text)
+      }
+      text.append(UInt8(ascii: "]"))
+    case .object(let members):
+      text.append(UInt8(ascii: "{"))
+      for (place, member) in members.enumerated() {
+        if place > 0 { text.append(UInt8(ascii: ",")) }
+        Self.encode(member.key, to: &text)
+        text.append(UInt8(ascii: ":"))
+        member.value.encode(to: &text)
+      }
+      text.append(UInt8(ascii: "}"))
+    }
+  }
+
+  private static func encode(_ string: String, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\""))
+    for byte in string.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""): text += #"\""#.utf8
+      case UInt8(ascii: "\\"): text += #"\\"#.utf8
+      case 0x08: text += #"\b"#.utf8
+      case 0x09: text += #"\t"#.utf8
+      case 0x0a: text += #"\n"#.utf8
+      case 0x0c: text += #"\f"#.utf8
+      case 0x0d: text += #"\r"#.utf8
+      case 0..<0x10: text += "\\u000\(String(byte, radix: 16))".utf8
+      case 0x10..<0x20: text += "\\u00\(String(byte, radix: 16))".utf8
+      default: text.append(byte)
+      }
+    }
+    text.append(UInt8(ascii: "\""))
+  }
+}

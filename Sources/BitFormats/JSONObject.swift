@@ -1,0 +1,70 @@
+/// The members of a JSON object in their order.
+///
+/// Keys are compared byte for byte, so that "é" in one and in two code points are two keys. A
+/// look-up goes through the members one by one. Objects are equal if they have the same members
+/// in the same order.
+public struct JSONObject: Sendable, Equatable, RandomAccessCollection,
+  ExpressibleByDictionaryLiteral
+{
+  /// A key with its value.
+  public struct Member: Sendable, Equatable {
+    /// The key.
+    public var key: String
+    /// The value.
+    public var value: JSONValue
+
+    /// A key with its value.
+    public init(key: String, value: JSONValue) {
+      self.key = key
+      self.value = value
+    }
+
+    /// Whether the keys have the same bytes and the values are equal.
+    public static func == (a: Member, b: Member) -> Bool {
+      ByteKey(a.key) == ByteKey(b.key) && a.value == b.value
+    }
+  }
+
+  /// The members in order.
+  public var members: [Member]
+
+  /// An object of members in order; of members with the same key, look-ups find the last.
+  public init(_ members: some Sequence<(String, JSONValue)> = []) {
+    self.members = members.map { Member(key: $0.0, value: $0.1) }
+  }
+
+  /// An object of members in order.
+  public init(dictionaryLiteral elements: (String, JSONValue)...) {
+    self.init(elements)
+  }
+
+  /// The value of a key (the last one, if there are several), or nil.
+  ///
+  /// Setting replaces the value, adds a member at the end, or with nil removes all members of
+  /// that key.
+  public subscript(key: String) -> JSONValue? {
+    get { lastIndex(of: key).map { members[$0].value } }
+    set {
+      guard let newValue else {
+        members.removeAll { ByteKey($0.key) == ByteKey(key) }
+        return
+      }
+      if let index = lastIndex(of: key) {
+        members[index].value = newValue
+      } else {
+        members.append(Member(key: key, value: newValue))
+      }
+    }
+  }
+
+  private func lastIndex(of key: String) -> Int? {
+    members.lastIndex { ByteKey($0.key) == ByteKey(key) }
+  }
+
+  /// The place of the first member.
+  public var startIndex: Int { 0 }
+  /// The place after the last member.
+  public var endIndex: Int { members.count }
+  /// The member at a place.
+  public subscript(position: Int) -> Member { members[position] }
+}

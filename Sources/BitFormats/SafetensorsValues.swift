@@ -1,0 +1,85 @@
+extension SafetensorsFile {
+  /// A tensor of F32, F16, BF16 or F64 as float32.
+  ///
+  /// F16 and BF16 are converted exactly; F64 is rounded half to even, and becomes an infinity
+  /// beyond the range of float32.
+  ///
+  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  ///   `.mismatch` if it has another element type.
+  public func tensor(_ name: String) throws(InputError) -> Tensor {
+    let entry = try entry(name)
+    let convert: (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void
+    switch entry.dtype {
+    case .f32: convert = { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
+    case .f16: convert = { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
+    case .bf16: convert = { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
+    case .f64: convert = { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
+    default:
+      throw InputError(
+        .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
+        expected: "F32, F16, BF16 or F64")
+    }
+    return try withUnsafeBytes(of: name) { bytes in
+      Tensor.build(Shape(entry.shape)) { convert(bytes, $0) }
+    }
+  }
+
+  /// The elements of an integer tensor in row-major order; any byte but 0 of a BOOL is 1.
+  ///
+  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  ///   `.mismatch` if it has another element type than I8, U8, I16, U16, I32, U32, I64, U64 or
+  ///   BOOL, `.unsupported` if a U64 is too large for Int64.
+  public func integers(_ name: String) throws(InputError) -> [Int64] {
+    let entry = try entry(name)
+    return try withUnsafeBytes(of: name) { (bytes) throws(InputError) in
+      switch entry.dtype {
+      case .bool: return load(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
+      case .u8: return load(bytes, UInt8.self) { Int64($0) }
+      case .i8: return load(bytes, Int8.self) { Int64($0) }
+      case .u16: return load(bytes, UInt16.self) { Int64($0) }
+      case .i16: return load(bytes, Int16.self) { Int64($0) }
+      case .u32: return load(bytes, UInt32.self) { Int64($0) }
+      case .i32: return load(bytes, Int32.self) { Int64($0) }
+      case .i64: return load(bytes, Int64.self) { $0 }
+      case .u64:
+        let values = load(bytes, Int64.self) { $0 }
+        if let place = values.firstIndex(where: { $0 < 0 }) {
+          throw InputError(
+            .unsupported, source: source(of: entry),
+            found: "\(UInt64(bitPattern: values[place])) as element \(place)",
+            expected: "at most \(Int64.max)")
+        }
+        return values
+      default:
+        throw InputError(
+          .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
+          expected: "an integer type or BOOL")
+      }
+    }
+  }
+}
+
+/// Converts little-endian elements at any alignment.
+@inline(__always)
+private func load<Raw: FixedWidthInteger & BitwiseCopyable, Value>(
+  _ bytes: UnsafeRawBufferPointer, _: Raw.Type, to values: UnsafeMutablePointer<Value>,
+  _ convert: (Raw) -> Value
+) {
+  guard let start = bytes.baseAddress else { return }
+  let width = MemoryLayout<Raw>.size
+  for place in 0..<bytes.count / width {
+    let raw = start.loadUnaligned(fromByteOffset: place * width, as: Raw.self)
+    values[place] = convert(Raw(littleEndian: raw))
+  }
+}
+
+@inline(__always)
+private func load<Raw: FixedWidthInteger & BitwiseCopyable>(
+  _ bytes: UnsafeRawBufferPointer, _ raw: Raw.Type, _ convert: (Raw) -> Int64
+) -> [Int64] {
+  let count = bytes.count / MemoryLayout<Raw>.size
+  return Array(unsafeUninitializedCapacity: count) { values, initialized in
+    if let start = values.baseAddress { load(bytes, raw, to: start, convert) }
+    initialized = count
+  }
+}
