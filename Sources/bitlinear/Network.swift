@@ -38,8 +38,7 @@ struct Network {
         .malformed, source: source, found: Self.join(features),
         expected: "layers of 1 to 65536 features")
     }
-    if recipe != .float, let out = features.dropFirst().first(where: { $0 % max(1, groups) != 0 })
-    {
+    if recipe != .float, let out = features.dropFirst().first(where: { $0 % max(1, groups) != 0 }) {
       throw InputError(
         .mismatch, source: source, found: "\(groups) groups for a layer of \(out) features",
         expected: "a number that divides every layer of \(Self.join(features))")

@@ -18,7 +18,9 @@ struct OutputFolder {
     }
   }
 
-  func path(_ name: String) -> String { folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
+  func path(_ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+  }
 
   func contains(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
 

@@ -6,7 +6,7 @@ import _Differentiation
 // registered; where it pays, a second rule leaves out the gradient of an input that is data.
 
 /// y = x W^T + b for x `[..., in]`, weight `[out, in]` and bias `[out]` or nil.
-@differentiable(reverse, wrt: (x, weight, bias))
+@differentiable(reverse,wrt: (x, weight, bias))
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let output = LinearOperation.forward(x, weight: weight, bias: bias, matmul: .blas)
   FiniteCheck.current?.check(output, weight: weight)
@@ -54,7 +54,7 @@ func linearParametersDerivative(
 ///   - bias: `[out]` or nil.
 ///   - groups: blocks of output rows with a scale each; divides `out`.
 ///   - strength: 1 for integers, less to blend with the latent values.
-@differentiable(reverse, wrt: (x, weight, bias))
+@differentiable(reverse,wrt: (x, weight, bias))
 public func bitLinear(
   _ x: Tensor, weight: Tensor, bias: Tensor? = nil, recipe: BitQuantization, groups: Int = 1,
   strength: QuantizationStrength = .full
@@ -156,7 +156,7 @@ public func gelu(_ x: Tensor) -> Tensor { Activation.gelu(x) }
 ///   - logits: `[..., classes]`.
 ///   - labels: the class of each row, 0..<classes.
 ///   - labelSmoothing: the share of each target that is spread evenly over all classes.
-@differentiable(reverse, wrt: logits)
+@differentiable(reverse,wrt: logits)
 public func softmaxCrossEntropy(
   _ logits: Tensor, labels: [Int32], labelSmoothing: Float = 0
 ) -> Float {
@@ -173,7 +173,7 @@ func softmaxCrossEntropyDerivative(
 }
 
 /// The mean over all values of (x - target)^2, for tensors of one shape.
-@differentiable(reverse, wrt: x)
+@differentiable(reverse,wrt: x)
 public func meanSquaredError(_ x: Tensor, target: Tensor) -> Float {
   Losses.meanSquaredError(x, target: target).loss
 }

@@ -18,7 +18,7 @@ public struct Embedding: Module {
   }
 
   /// The rows `[indices.count, features]` for indices in 0..<vocabulary.
-  @differentiable(reverse, wrt: self)
+  @differentiable(reverse,wrt: self)
   public func callAsFunction(_ indices: [Int32]) -> Tensor {
     EmbeddingLookup.forward(weight, indices: indices)
   }

@@ -16,7 +16,9 @@ import _Differentiation
 ///     m += (1 - beta1) * (g - m);   v = beta2 * v + (1 - beta2) * g * g
 ///     p -= learningRate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 public struct AdamW: Optimizer {
+  /// The step size of the next update.
   public var learningRate: Float
+  /// The strength of weight decay of the next update.
   public var weightDecay: Float
   /// The decay of the running mean of gradients.
   public var beta1: Float
@@ -24,7 +26,9 @@ public struct AdamW: Optimizer {
   public var beta2: Float
   /// Keeps the quotient finite.
   public var epsilon: Float
+  /// The number of updates so far.
   public private(set) var step = 0
+  /// The running means of gradients (`.mean`) and of their squares (`.variance`) by parameter.
   public private(set) var state: [String: Tensor] = [:]
 
   /// An optimizer with no steps taken.
@@ -39,11 +43,14 @@ public struct AdamW: Optimizer {
     self.weightDecay = weightDecay
   }
 
+  /// Takes over a saved state.
   public mutating func restore(step: Int, state: [String: Tensor]) {
     self.step = step
     self.state = state
   }
 
+  /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
+  /// `scale`.
   public mutating func update<M: Module>(
     _ model: inout M, along gradient: M.TangentVector, scale: Float
   ) {

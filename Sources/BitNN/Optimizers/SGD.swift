@@ -6,13 +6,17 @@ import _Differentiation
 ///     g += weightDecay * p;   v = momentum * v + g  (v = g at first);
 ///     p -= learningRate * v   (with Nesterov's rule: g + momentum * v)
 public struct SGD: Optimizer {
+  /// The step size of the next update.
   public var learningRate: Float
+  /// The strength of weight decay of the next update.
   public var weightDecay: Float
   /// The share of the last direction that is kept.
   public var momentum: Float
   /// Whether to look ahead along the new direction.
   public var usesNesterov: Bool
+  /// The number of updates so far.
   public private(set) var step = 0
+  /// The directions (`.momentum`) by parameter.
   public private(set) var state: [String: Tensor] = [:]
 
   /// An optimizer with no steps taken.
@@ -25,11 +29,14 @@ public struct SGD: Optimizer {
     self.usesNesterov = usesNesterov
   }
 
+  /// Takes over a saved state.
   public mutating func restore(step: Int, state: [String: Tensor]) {
     self.step = step
     self.state = state
   }
 
+  /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
+  /// `scale`.
   public mutating func update<M: Module>(
     _ model: inout M, along gradient: M.TangentVector, scale: Float
   ) {

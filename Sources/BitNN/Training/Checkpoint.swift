@@ -85,7 +85,8 @@ struct Checkpoint {
     var restoredModel = model
     var used = Set<String>()
     try restoredModel.loadParameters(from: file, prefix: "model.", used: &used)
-    let shapes = Dictionary(uniqueKeysWithValues: model.parameters().map { ($0.name, $0.value.shape) })
+    let shapes = Dictionary(
+      uniqueKeysWithValues: model.parameters().map { ($0.name, $0.value.shape) })
     var state: [String: Tensor] = [:]
     for tensor in file.tensors where tensor.name.hasPrefix("optimizer.") {
       let key = String(tensor.name.dropFirst("optimizer.".count))
