@@ -30,6 +30,22 @@ extension Tensor {
     }
   }
 
+  /// A tensor whose rows `body` writes, given this one's.
+  func mapRows(
+    _ body: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+  ) -> Tensor {
+    let features = shape.features
+    return Tensor.build(shape) { out in
+      withUnsafePointer { x in
+        ThreadPool.shared.parallelFor(
+          shape.rows, grain: 1 + Self.parallelGrain / (features + 1)
+        ) { rows in
+          for row in rows { body(x + row * features, out + row * features) }
+        }
+      }
+    }
+  }
+
   /// The sum over all axes but the last, `[features]`, in order of rows.
   public func sumOfRows() -> Tensor {
     let features = shape.features

@@ -48,59 +48,70 @@ public struct Normalization: Sendable, Hashable {
   /// - Returns: a tensor of the shape of `x`.
   public func callAsFunction(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil) -> Tensor {
     check(x, weight, bias)
+    let (weightValues, biasValues) = (weight?.pointer, bias?.pointer)
     return Tensor.build(x.shape) { out in
-      forEachGroup(of: x) { start, size, feature, statistics in
-        for i in 0..<size {
-          var value = (x.pointer[start + i] - statistics.mean) * statistics.inverseDeviation
-          if let weight { value *= weight.pointer[feature + i] }
-          if let bias { value += bias.pointer[feature + i] }
-          out[start + i] = value
+      forEachGroup(of: x) { x, start, size, feature, statistics in
+        let out = out + start
+        statistics.normalize(x, size, out)
+        if let factor = weightValues.map({ $0 + feature }) {
+          for i in 0..<size { out[i] *= factor[i] }
+        }
+        if let offset = biasValues.map({ $0 + feature }) {
+          for i in 0..<size { out[i] += offset[i] }
         }
       }
-      withExtendedLifetime((x, weight, bias)) {}
+      withExtendedLifetime((weight, bias)) {}
     }
   }
 
-  /// The gradients of the input and, where they exist, of weight and bias.
+  /// The gradients of the input (``Tensor/zero`` if not wanted) and, where they exist, of weight
+  /// and bias.
   public func reverse(
-    _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, upstream: Tensor
+    _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, upstream: Tensor,
+    wantsInput: Bool = true
   ) -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
     check(x, weight, bias)
     precondition(
       upstream.shape == x.shape, "a gradient of shape \(upstream.shape) for \(x.shape)")
-    let dy = upstream
-    var weightTerms = weight == nil ? nil : Tensor(uninitialized: x.shape)
-    let terms = weightTerms?.withUnsafeMutablePointer { $0 }
-    let input = Tensor.build(x.shape) { out in
-      forEachGroup(of: x) { start, size, feature, statistics in
-        // With v the normalized values and g = dy * weight:
-        // dx = (g - mean(g) - v * mean(g v)) / deviation, without mean(g) if not centred.
-        let scaled = out + start
-        var sum: Float = 0
-        var product: Float = 0
-        for i in 0..<size {
-          let normalized = (x.pointer[start + i] - statistics.mean) * statistics.inverseDeviation
-          terms?[start + i] = dy.pointer[start + i] * normalized
-          scaled[i] = dy.pointer[start + i] * (weight?.pointer[feature + i] ?? 1)
-          sum += scaled[i]
-          product += scaled[i] * normalized
-        }
-        let meanSum = isCentered ? sum / Float(size) : 0
-        let meanProduct = product / Float(size)
-        for i in 0..<size {
-          let normalized = (x.pointer[start + i] - statistics.mean) * statistics.inverseDeviation
-          out[start + i] =
-            (scaled[i] - meanSum - normalized * meanProduct) * statistics.inverseDeviation
+    let input = wantsInput ? inputGradient(x, weight, upstream) : .zero
+    let weightGradient = weight.map { _ in (upstream * self(x)).sumOfRows() }
+    return (input, weightGradient, bias.map { _ in upstream.sumOfRows() })
+  }
+
+  private func inputGradient(_ x: Tensor, _ weight: Tensor?, _ upstream: Tensor) -> Tensor {
+    // With v the normalized values and g = upstream * weight:
+    // dx = (g - mean(g) - v * mean(g v)) / deviation, without mean(g) if not centred.
+    let scaled = weight.map { weight in
+      upstream.mapRows { row, out in
+        weight.withUnsafePointer { weight in
+          for i in 0..<x.shape.features { out[i] = row[i] * weight[i] }
         }
       }
-      withExtendedLifetime((x, weight, dy)) {}
     }
-    return (input, weightTerms?.sumOfRows(), bias == nil ? nil : dy.sumOfRows())
+    let g = scaled ?? upstream
+    let gradient = g.pointer
+    return Tensor.build(x.shape) { out in
+      forEachGroup(of: x) { x, start, size, _, statistics in
+        let (g, out) = (gradient + start, out + start)
+        // The normalized values, until the gradient takes their place.
+        statistics.normalize(x, size, out)
+        let meanSum = isCentered ? Self.sum(g, size) { $0 } / Float(size) : 0
+        let meanProduct = Self.dot(g, out, size) / Float(size)
+        let inverse = statistics.inverseDeviation
+        for i in 0..<size { out[i] = (g[i] - meanSum - out[i] * meanProduct) * inverse }
+      }
+      withExtendedLifetime(g) {}
+    }
   }
 
   private struct Statistics {
     let mean: Float
     let inverseDeviation: Float
+
+    func normalize(_ x: UnsafePointer<Float>, _ size: Int, _ out: UnsafeMutablePointer<Float>) {
+      let (mean, inverse) = (mean, inverseDeviation)
+      for i in 0..<size { out[i] = (x[i] - mean) * inverse }
+    }
   }
 
   private func check(_ x: Tensor, _ weight: Tensor?, _ bias: Tensor?) {
@@ -113,15 +124,21 @@ public struct Normalization: Sendable, Hashable {
     }
   }
 
-  /// Calls `body` for each group of each row: where it starts, its size, its first feature.
-  private func forEachGroup(of x: Tensor, _ body: (Int, Int, Int, Statistics) -> Void) {
+  /// Calls `body` for each group of each row: its values, where it starts in the tensor, its size,
+  /// its first feature.
+  private func forEachGroup(
+    of x: Tensor, _ body: (UnsafePointer<Float>, Int, Int, Int, Statistics) -> Void
+  ) {
     let features = x.shape.features
     let size = features / groups
-    ThreadPool.shared.parallelFor(x.shape.rows, grain: 1 + 8_192 / (features + 1)) { rows in
-      for row in rows {
-        for group in 0..<groups {
-          let start = row * features + group * size
-          body(start, size, group * size, statistics(x.pointer + start, size))
+    let rows = x.shape.rows
+    x.withUnsafePointer { x in
+      ThreadPool.shared.parallelFor(rows, grain: 1 + 8_192 / (features + 1)) { rows in
+        for row in rows {
+          for group in 0..<groups {
+            let start = row * features + group * size
+            body(x + start, start, size, group * size, statistics(x + start, size))
+          }
         }
       }
     }
@@ -139,20 +156,43 @@ public struct Normalization: Sendable, Hashable {
   private static func sum(
     _ x: UnsafePointer<Float>, _ count: Int, _ term: (SIMD8<Float>) -> SIMD8<Float>
   ) -> Float {
+    let raw = UnsafeRawPointer(x)
+    return sum(count, { term(raw.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)) }) {
+      term(SIMD8(repeating: x[$0]))[0]
+    }
+  }
+
+  /// The sum of a[i] * b[i], in the same order.
+  private static func dot(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int
+  ) -> Float {
+    let (rawA, rawB) = (UnsafeRawPointer(a), UnsafeRawPointer(b))
+    return sum(
+      count,
+      {
+        rawA.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)
+          * rawB.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)
+      }
+    ) { a[$0] * b[$0] }
+  }
+
+  @inline(__always)
+  private static func sum(
+    _ count: Int, _ eight: (Int) -> SIMD8<Float>, _ one: (Int) -> Float
+  ) -> Float {
     var even = SIMD8<Float>.zero
     var odd = SIMD8<Float>.zero
-    let raw = UnsafeRawPointer(x)
     var i = 0
     while i + 16 <= count {
-      even += term(raw.loadUnaligned(fromByteOffset: 4 * i, as: SIMD8<Float>.self))
-      odd += term(raw.loadUnaligned(fromByteOffset: 4 * (i + 8), as: SIMD8<Float>.self))
+      even += eight(i)
+      odd += eight(i + 8)
       i += 16
     }
     let lanes = even + odd
     let four = lanes.lowHalf + lanes.highHalf
     var total = (four[0] + four[2]) + (four[1] + four[3])
     while i < count {
-      total += term(SIMD8(repeating: x[i]))[0]
+      total += one(i)
       i += 1
     }
     return total

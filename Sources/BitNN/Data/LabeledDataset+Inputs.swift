@@ -10,22 +10,26 @@ extension LabeledDataset {
   public func inputs(_ indices: some Collection<Int>, standardization: Standardization) -> Tensor {
     check(indices)
     let features = featureCount
-    return Tensor.build([indices.count, features]) { output in
+    let rows = Array(indices)
+    return Tensor.build([rows.count, features]) { output in
       switch samples {
       case .bytes(let values):
         // 256 divisions instead of one for each value, with the same results.
         let table = (0..<256).map { standardization(Float($0)) }
         values.withUnsafeBufferPointer { values in
           table.withUnsafeBufferPointer { table in
-            for (row, index) in indices.enumerated() {
-              let source = values[(index * features)..<((index + 1) * features)]
-              look(up: UnsafeBufferPointer(rebasing: source), in: table, output + row * features)
+            ThreadPool.shared.parallelFor(rows.count, grain: 1 + 32_768 / features) { range in
+              for row in range {
+                let index = rows[row]
+                let source = values[(index * features)..<((index + 1) * features)]
+                look(up: UnsafeBufferPointer(rebasing: source), in: table, output + row * features)
+              }
             }
           }
         }
       case .floats(let values):
         values.withUnsafeBufferPointer { values in
-          for (row, index) in indices.enumerated() {
+          for (row, index) in rows.enumerated() {
             let target = output + row * features
             for i in 0..<features { target[i] = standardization(values[index * features + i]) }
           }

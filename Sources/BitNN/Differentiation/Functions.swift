@@ -134,6 +134,25 @@ extension Normalization {
   }
 }
 
+extension Normalization {
+  @derivative(of: callAsFunction, wrt: (weight, bias))
+  @usableFromInline
+  func callParametersDerivative(
+    _ x: Tensor, weight: Tensor?, bias: Tensor?
+  ) -> (
+    value: Tensor, pullback: (Tensor) -> (Tensor?.TangentVector, Tensor?.TangentVector)
+  ) {
+    (
+      self(x, weight: weight, bias: bias),
+      { upstream in
+        let gradient = self.reverse(
+          x, weight: weight, bias: bias, upstream: upstream, wantsInput: false)
+        return (.init(gradient.weight), .init(gradient.bias))
+      }
+    )
+  }
+}
+
 /// max(x, 0) of every value.
 @differentiable(reverse)
 public func relu(_ x: Tensor) -> Tensor { Activation.relu(x) }

@@ -1,0 +1,41 @@
+# Shared by the scripts of this folder; to be sourced.
+# shellcheck shell=bash
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# install_packages NAME... : installs what is missing, with apt, on Debian and Ubuntu.
+install_packages() {
+  local missing=() package
+  # zlib and a BLAS (Accelerate) come with macOS.
+  [ "$(uname)" != Darwin ] || return 0
+  command -v dpkg-query >/dev/null || fail "this script installs $* with apt; \
+on other systems install them by hand and run swift build"
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" = "install ok installed" ] ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "Installing ${missing[*]}"
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -q
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -q "${missing[@]}"
+}
+
+# What building needs: a toolchain with _Differentiation, OpenBLAS, zlib, pkg-config.
+prepare() {
+  command -v swift >/dev/null || fail "no swift found: install a toolchain from swift.org \
+(6.2 or later); on macOS too, because Xcode's own lacks the module _Differentiation"
+  if [ "$(uname)" = Darwin ]; then
+    printf 'import _Differentiation\n' | swiftc -typecheck - 2>/dev/null ||
+      fail "this Swift toolchain lacks the module _Differentiation, as Xcode's own does: install \
+one from swift.org and select it with: export TOOLCHAINS=swift"
+  fi
+  install_packages libopenblas-dev zlib1g-dev pkg-config "$@"
+}
