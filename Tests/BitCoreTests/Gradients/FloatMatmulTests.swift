@@ -2,9 +2,10 @@ import BitBLAS
 import Testing
 
 @Suite struct FloatMatmulTests {
+  // 130 rows are split over threads.
   static let sizes = [
     (1, 1, 1), (1, 7, 5), (7, 1, 5), (7, 5, 1), (2, 3, 4), (9, 17, 33), (16, 16, 16), (33, 20, 65),
-    (65, 70, 31), (0, 3, 4), (3, 0, 4), (3, 4, 0),
+    (65, 70, 31), (130, 70, 65), (0, 3, 4), (3, 0, 4), (3, 4, 0),
   ]
 
   @Test(arguments: sizes, ["portable", "blas"])
