@@ -20,6 +20,9 @@ public enum EmbeddingLookup {
   /// The gradient of the table: each row the sum of `upstream` over the places that looked it up.
   public static func reverse(_ table: Tensor, indices: [Int32], upstream: Tensor) -> Tensor {
     let features = check(table, indices)
+    precondition(
+      upstream.shape.rows == indices.count && upstream.shape.features == features,
+      "a gradient of shape \(upstream.shape) for [\(indices.count), \(features)]")
     var gradient = Tensor.zeros(table.shape)
     gradient.withUnsafeMutablePointer { gradient in
       upstream.withUnsafePointer { upstream in

@@ -24,16 +24,19 @@ public enum Losses {
           var largest = -Float.infinity
           for c in 0..<classes { largest = max(largest, x[c]) }
           var sum: Float = 0
-          var logitSum: Float = 0
+          var logitSum = 0.0
           for c in 0..<classes {
             d[c] = SystemMath.exp(x[c] - largest)
             sum += d[c]
-            logitSum += x[c]
+            logitSum += Double(x[c])
           }
-          let logSum = largest + SystemMath.log(sum)
+          // In double, or a small loss would be rounded away next to large logits.
+          let logSum = Double(largest) + Double(SystemMath.log(sum))
           let label = Int(labels[row])
-          total += Double(
-            logSum - (1 - labelSmoothing) * x[label] - evenShare * logitSum)
+          total += Double(1 - labelSmoothing) * (logSum - Double(x[label]))
+          if labelSmoothing > 0 {
+            total += Double(labelSmoothing) * (logSum - logitSum / Double(classes))
+          }
           for c in 0..<classes {
             let target = evenShare + (c == label ? 1 - labelSmoothing : 0)
             d[c] = (d[c] / sum - target) / Float(rows)

@@ -29,6 +29,12 @@ public struct PackedBitLinear: Sendable {
     try check("bias", bias, matrix.rows)
     try check("norm weight", normWeight, matrix.columns)
     try check("norm bias", normBias, matrix.columns)
+    let normGroups = quantization.normalization?.groups ?? 1
+    guard matrix.columns % normGroups == 0 else {
+      throw InputError(
+        .mismatch, source: "normalization", found: "\(normGroups) groups",
+        expected: "a number that divides \(matrix.columns) features")
+    }
     guard matrix.alphabet == quantization.weights else {
       throw InputError(
         .mismatch, source: "codes", found: matrix.alphabet.rawValue,

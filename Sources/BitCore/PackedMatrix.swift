@@ -46,7 +46,8 @@ public struct PackedMatrix: Sendable {
   public init(
     codes: [Int8], rows: Int, columns: Int, alphabet: WeightQuantizer, groupScales: [Float]
   ) throws(InputError) {
-    guard rows >= 0, columns >= 0, codes.count == rows * columns else {
+    let (count, overflows) = rows.multipliedReportingOverflow(by: columns)
+    guard rows >= 0, columns >= 0, !overflows, codes.count == count else {
       throw InputError(
         .mismatch, source: "codes", found: "\(codes.count) codes",
         expected: "\(rows) x \(columns)")
@@ -56,7 +57,9 @@ public struct PackedMatrix: Sendable {
         .mismatch, source: "scales", found: "\(groupScales.count) groups",
         expected: "a number that divides \(rows) rows")
     }
-    if let bad = codes.firstIndex(where: { abs($0) > 1 || (alphabet == .sign && $0 == 0) }) {
+    if let bad = codes.firstIndex(where: {
+      !(-1...1).contains($0) || (alphabet == .sign && $0 == 0)
+    }) {
       throw InputError(
         .malformed, source: "code \(bad)", found: "\(codes[bad])",
         expected: alphabet == .sign ? "-1 or +1" : "-1, 0 or +1")

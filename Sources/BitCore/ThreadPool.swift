@@ -23,7 +23,7 @@ public final class ThreadPool: Sendable {
   public let threads: Int
 
   private let state: State
-  private let owner = Mutex(())
+  private let isBusy = Atomic<Bool>(false)
 
   /// A pool of `threads` threads, the caller's included.
   public init(threads: Int) {
@@ -39,15 +39,18 @@ public final class ThreadPool: Sendable {
   public func parallelFor(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
     let parts = min(threads, count / max(1, grain))
     guard parts > 1 else { return count > 0 ? body(0..<count) : () }
+    // A lock would do if it could be tried again by the thread that holds it on every platform.
+    let isIdle = isBusy.compareExchange(
+      expected: false, desired: true, successOrdering: .acquiring, failureOrdering: .relaxed
+    ).exchanged
+    guard isIdle else { return body(0..<count) }
     // The closure outlives this call in no thread: `run` waits for all of them.
-    let shared: Void? = withoutActuallyEscaping(body) { body in
-      owner.withLockIfAvailable { _ in
-        state.run(parts: parts) { index in
-          body(count * index / parts..<count * (index + 1) / parts)
-        }
+    withoutActuallyEscaping(body) { body in
+      state.run(parts: parts) { index in
+        body(count * index / parts..<count * (index + 1) / parts)
       }
     }
-    if shared == nil { body(0..<count) }
+    isBusy.store(false, ordering: .releasing)
   }
 
   static let maximumThreads = 1024

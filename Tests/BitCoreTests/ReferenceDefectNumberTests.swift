@@ -1,0 +1,201 @@
+import Testing
+
+@testable import BitCore
+
+/// Defects of the reference in gradients, in the range of numbers and in memory; see
+/// ``ReferenceDefectTests``.
+@Suite struct ReferenceDefectNumberTests {
+  // MARK: Gradients
+
+  @Test(arguments: [BitQuantization.bitnet, .b158], [1, 2])
+  func `gradients pass both quantizers straight through`(
+    quantization: BitQuantization, groups: Int
+  ) {
+    let (x, weight, dy) = (random([3, 10]), random([4, 10]), random([3, 4], seed: 8))
+    let operation = BitLinearOperation(
+      x, weight: weight, bias: nil, quantization: quantization, groups: groups)
+    let gradients = operation.reverse(upstream: dy)
+    let values = quantization.weights.quantize(weight, groups: groups).values.doubles
+    let input = quantization.activations.quantize(x).dequantized().doubles
+    let expectedInput = (0..<30).map { i in
+      (0..<4).reduce(0) { $0 + Double(dy[i / 10, $1]) * values[$1 * 10 + i % 10] }
+    }
+    let expectedWeight = (0..<40).map { i in
+      (0..<3).reduce(0) { $0 + Double(dy[$1, i / 10]) * input[$1 * 10 + i % 10] }
+    }
+    #expect(difference(gradients.input, expectedInput, relativeToLargest: 1e-6) == nil)
+    #expect(difference(gradients.weight, expectedWeight, relativeToLargest: 1e-6) == nil)
+    #expect(gradients.weight.scalars.allSatisfy { $0 != 0 })
+    #expect(gradients.input.scalars.contains { $0 != 0 })
+  }
+
+  @Test func `the activation quantizer's gradient is 1 at every element`() {
+    let identity = Tensor((0..<100).map { $0 % 11 == 0 ? 1 : 0 }, shape: [10, 10])
+    let operation = BitLinearOperation(
+      random([3, 10]), weight: identity, bias: nil, quantization: .bitnet,
+      strength: QuantizationStrength(weights: 0, activations: 1))
+    let ones = Tensor(repeating: 1, shape: [3, 10])
+    #expect(operation.reverse(upstream: ones).input == ones)
+  }
+
+  @Test(arguments: [BitQuantization.bitnet, .b158])
+  func `gradient descent reaches a target`(quantization: BitQuantization) {
+    let (x, start) = (random([16, 10]), random([4, 10]))
+    let target = output(x, random([4, 10], seed: 77), quantization)
+    var weight = start
+    var losses: [Float] = []
+    for _ in 0..<20 {
+      let operation = BitLinearOperation(x, weight: weight, bias: nil, quantization: quantization)
+      let (loss, gradient) = Losses.meanSquaredError(operation.output, target: target)
+      losses.append(loss)
+      weight = weight - operation.reverse(upstream: gradient).weight * 0.2
+    }
+    #expect(weight != start)
+    #expect((losses.min() ?? .infinity) < losses[0] / 2)
+  }
+
+  // MARK: The range of numbers
+
+  @Test(arguments: ActivationQuantizer.Granularity.allCases, [2, 8, 9, 16])
+  func `a zero tensor gives zeros`(granularity: ActivationQuantizer.Granularity, bits: Int) {
+    let zeros = Tensor.zeros([3, 10])
+    let (quantized, dequantized) = absmaxQuantize(zeros, bits: bits, granularity: granularity)
+    #expect(quantized.codes.allSatisfy { $0 == 0 })
+    #expect(dequantized == zeros)
+    let quantizer = ActivationQuantizer(bits: bits, granularity: granularity)
+    for weights in WeightQuantizer.allCases {
+      #expect(
+        weights.quantize(random([4, 10])).multiply(quantizer.quantize(zeros)) == .zeros([3, 4]))
+    }
+  }
+
+  @Test(
+    arguments: [Float.nan, -.nan, .infinity, -.infinity], ActivationQuantizer.Granularity.allCases)
+  func `a row that is not finite becomes NaN and leaves the others alone`(
+    value: Float, granularity: ActivationQuantizer.Granularity
+  ) {
+    // Column 0 and 33 are read by the vector and by the scalar part of a kernel.
+    for (bits, bad, column) in [(8, 0, 0), (8, 1, 33), (12, 2, 0), (12, 0, 33)] {
+      let quantizer = ActivationQuantizer(bits: bits, granularity: granularity)
+      var x = random([3, 35])
+      let good = (0..<3).filter { $0 != bad }
+      // What the others give when the row is not there at all.
+      let others = Tensor(good.flatMap { x.rows($0..<$0 + 1).scalars }, shape: [2, 35])
+      x[bad, column] = value
+      for weights in WeightQuantizer.allCases {
+        let matrix = weights.quantize(random([9, 35])).packed()
+        let y = matrix.multiply(quantizer.quantize(x))
+        let expected = matrix.multiply(quantizer.quantize(others))
+        #expect(y.rows(bad..<bad + 1).scalars.allSatisfy { $0.isNaN })
+        for (row, other) in zip(good, 0...) {
+          #expect(sameBits(y.rows(row..<row + 1), expected.rows(other..<other + 1)))
+        }
+      }
+      let quantized = quantizer.quantize(x)
+      #expect(quantized.codes[35 * bad..<35 * (bad + 1)].allSatisfy { $0 == 0 })
+      #expect(quantized.scales[bad].isNaN)
+      #expect(quantized.dequantized().rows(bad..<bad + 1).scalars.allSatisfy { $0.isNaN })
+    }
+  }
+
+  @Test(arguments: WeightQuantizer.allCases, [Float.nan, .infinity])
+  func `a weight that is not finite shows in its group and in no other`(
+    weights: WeightQuantizer, value: Float
+  ) {
+    var weight = random([4, 10])
+    weight[1, 3] = value
+    let x = ActivationQuantizer().quantize(random([3, 10]))
+    let y = weights.quantize(weight, groups: 2).packed().multiply(x)
+    for token in 0..<3 {
+      #expect((0..<2).allSatisfy { !y[token, $0].isFinite })
+      #expect((2..<4).allSatisfy { y[token, $0].isFinite })
+    }
+  }
+
+  @Test(arguments: [Float(1e-30), 1e-36, 1e-37, 1e-38, 0x1p-133, 0x1p-149], [2, 8, 16])
+  func `tiny inputs do not overflow the scale`(magnitude: Float, bits: Int) {
+    let x = Tensor([1, -0.5, 0.25, 0]) * magnitude
+    let (quantized, dequantized) = absmaxQuantize(x, bits: bits)
+    #expect(quantized.scales.allSatisfy { $0.isFinite })
+    // Half a step of the scale; below 4e-37 that is the step of the largest scale.
+    let step = 1 / Double(quantized.scales[0])
+    #expect(difference(dequantized, x.doubles, relative: 1e-6, absolute: step / 2) == nil)
+    #expect(step <= max(Double(magnitude) * 1.0001 / Double(1 << (bits - 1) - 1), 3e-39))
+  }
+
+  @Test(arguments: 2...16, ActivationQuantizer.Granularity.allCases)
+  func `codes of every width stay in range`(
+    bits: Int, granularity: ActivationQuantizer.Granularity
+  ) {
+    let top = 1 << (bits - 1) - 1
+    for seed in 0..<20 {
+      let x = random([4, 37], seed: UInt64(seed)) * 100
+      let (quantized, dequantized) = absmaxQuantize(x, bits: bits, granularity: granularity)
+      let magnitudes = quantized.codes.map { abs($0) }
+      #expect(magnitudes.max() == top)
+      // Half a step and the rounding of the float operations.
+      for (i, (value, original)) in zip(dequantized.scalars, x.scalars).enumerated() {
+        let half = 0.5 / Double(quantized.scales[i / 37])
+        #expect(abs(Double(value) - Double(original)) <= half * 1.001 + 1e-4)
+      }
+      let full = ActivationQuantizer(bits: bits, granularity: granularity, range: .full)
+      #expect(full.quantize(x).codes.allSatisfy { (-top - 1...top).contains($0) })
+    }
+  }
+
+  @Test func `one bit and seventeen are refused`() async {
+    let one = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = absmaxQuantize(.zeros([4]), bits: 1)
+    }
+    expectMessage(one, "activations take 2...16 bits, not 1")
+    let seventeen = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = ActivationQuantizer(bits: 17)
+    }
+    expectMessage(seventeen, "activations take 2...16 bits, not 17")
+  }
+
+  @Test(arguments: [Float(0), 0.5, -0.5], [Shape([1, 1]), [2, 2], [7, 33]])
+  func `constant, zero and single weights give finite outputs`(value: Float, shape: Shape) {
+    let weight = Tensor(repeating: value, shape: shape)
+    let x = random([2, shape[1]])
+    let sums = absmaxQuantize(x, granularity: .token).dequantized
+    for quantization in [BitQuantization.bitnet, .b158] {
+      let y = output(x, weight, quantization)
+      #expect(y.scalars.allSatisfy { value == 0 ? $0 == 0 : $0.isFinite && $0 != 0 })
+    }
+    // A constant weight equals its ternary value.
+    for token in 0..<2 {
+      let total = sums.rows(token..<token + 1).doubles.reduce(0, +)
+      let ternary = output(x, weight, .b158).rows(token..<token + 1)
+      let expected = [Double](repeating: total * Double(value), count: shape[0])
+      #expect(difference(ternary, expected, relative: 1e-5, absolute: 1e-5) == nil)
+    }
+  }
+
+  @Test func `weights equal to the mean become -1`() {
+    #expect(
+      WeightQuantizer.sign.quantize(Tensor([0, 2, -2, 0], shape: [1, 4])).codes == [-1, 1, -1, -1])
+    let constant = WeightQuantizer.sign.quantize(Tensor(repeating: 0.1, shape: [3, 100]))
+    #expect(constant.codes.allSatisfy { $0 == -1 })
+    let grouped = WeightQuantizer.sign.quantize(Tensor([1, 3, 3, 5], shape: [2, 2]), groups: 2)
+    #expect(grouped.codes == [-1, 1, -1, 1])
+    #expect(grouped.groupScales == [2, 4])
+  }
+
+  // MARK: Memory
+
+  @Test(arguments: [(8, 32), (64, 256), (96, 2560), (1000, 300)])
+  func `packed weights take a quarter or an eighth of a byte each`(rows: Int, columns: Int) throws {
+    for (alphabet, codesPerByte) in [(WeightQuantizer.ternary, 4), (.sign, 8)] {
+      let matrix = try PackedMatrix(
+        codes: [Int8](repeating: 1, count: rows * columns), rows: rows, columns: columns,
+        alphabet: alphabet, groupScales: [1])
+      // A row is filled up to 32 codes.
+      let paddedColumns = (columns + 31) / 32 * 32
+      #expect(matrix.byteCount <= rows * paddedColumns / codesPerByte + 4 * rows)
+      #expect(matrix.storageBits * codesPerByte == 8)
+    }
+  }
+}
