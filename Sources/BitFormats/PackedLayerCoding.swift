@@ -62,7 +62,7 @@ public enum PackedLayerCoding {
         expected: "one in the metadata \(metadataKey)")
     }
     let recipe = try BitQuantization(json: members, source: source)
-    guard let columns = members["in_features"]?.integerValue, columns >= 0,
+    guard let columns = members["in_features"]?.integerValue, columns >= 1,
       columns <= Int32.max
     else {
       throw InputError(
@@ -73,6 +73,13 @@ public enum PackedLayerCoding {
       throw InputError(
         .malformed, source: source, found: "no U8 matrix \(name).weight",
         expected: "packed codes")
+    }
+    // Rows of no bytes could be any number, without a byte in the file to show for them.
+    let rowBytes = PackedMatrix.rowBytes(columns: Int(columns), alphabet: recipe.weights)
+    guard weight.shape[1] == rowBytes else {
+      throw InputError(
+        .mismatch, source: source, found: "rows of \(weight.shape[1]) bytes",
+        expected: "\(rowBytes) for \(columns) \(recipe.weights.rawValue) codes")
     }
     let bytes = try file.withUnsafeBytes(of: "\(name).weight") { (bytes) throws(InputError) in
       Array(bytes)
@@ -108,9 +115,10 @@ public enum PackedLayerCoding {
   private static func description(of file: SafetensorsFile) throws(InputError) -> JSONObject {
     guard let text = file.metadata[metadataKey] else { return [:] }
     let source = "\(file.source), metadata \(metadataKey)"
-    guard let object = try JSONValue(parsing: text, source: source).objectValue else {
+    let value = try JSONValue(parsing: text, source: source)
+    guard let object = value.objectValue else {
       throw InputError(
-        .malformed, source: source, found: "something else", expected: "a JSON object")
+        .malformed, source: source, found: value.kindName, expected: "a JSON object")
     }
     return object
   }

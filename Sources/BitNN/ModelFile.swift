@@ -96,5 +96,15 @@ extension BitLinear {
           + " in \(layer.groups) groups",
         expected: describe(outFeatures, inFeatures, recipe) + " in \(groups) groups")
     }
+    let kept = isPacked ? packed() : nil
+    for (name, own, other) in [
+      ("bias", bias ?? kept?.bias, layer.bias),
+      ("norm.weight", normWeight ?? kept?.normWeight, layer.normWeight),
+      ("norm.bias", normBias ?? kept?.normBias, layer.normBias),
+    ] where (own == nil) != (other == nil) {
+      throw InputError(
+        .mismatch, source: source, found: other == nil ? "no \(name)" : "a \(name)",
+        expected: other == nil ? "one of shape \(own?.shape ?? [])" : "none")
+    }
   }
 }

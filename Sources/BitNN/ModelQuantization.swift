@@ -36,6 +36,16 @@ extension Module {
     updateBitLinears { _, layer in layer.strength = strength }
   }
 
+  /// How each ``BitLinear`` layer quantizes, by name, in words that tell any two recipes apart.
+  var quantizationSummary: [(name: String, value: String)] {
+    var result: [(name: String, value: String)] = []
+    var copy = self
+    copy.updateBitLinears { name, layer in
+      result.append((name, "\(layer.recipe) in \(layer.groups) groups"))
+    }
+    return result
+  }
+
   /// The packed form of every ``BitLinear`` layer, by name, in the order of the model.
   public func packedLayers() -> [(name: String, layer: PackedBitLinear)] {
     var result: [(name: String, layer: PackedBitLinear)] = []

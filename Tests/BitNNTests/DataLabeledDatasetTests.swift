@@ -60,7 +60,8 @@ import Testing
 
   @Test func normalizedInputsHaveMeanZeroAndDeviationOne() throws {
     let data = try floatSet()
-    let inputs = data.inputs(0..<3, standardization: data.standardization()).scalars.map(Double.init)
+    let inputs = data.inputs(0..<3, standardization: data.standardization()).scalars.map(
+      Double.init)
     let mean = inputs.reduce(0, +) / 6
     let variance = inputs.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / 6
     #expect(abs(mean) < 1e-6)

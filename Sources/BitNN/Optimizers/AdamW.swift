@@ -43,6 +43,9 @@ public struct AdamW: Optimizer {
     self.weightDecay = weightDecay
   }
 
+  /// The decays of the running means, and epsilon.
+  public var settings: String { "AdamW(beta1: \(beta1), beta2: \(beta2), epsilon: \(epsilon))" }
+
   /// Takes over a saved state.
   public mutating func restore(step: Int, state: [String: Tensor]) {
     self.step = step

@@ -15,6 +15,10 @@ public protocol Optimizer: Sendable {
   /// The optimizer's tensors by name, to be saved with a checkpoint.
   var state: [String: Tensor] { get }
 
+  /// The rule with all its settings but rate and decay, which schedules set: a training run goes
+  /// on from a checkpoint only with the same ones. By default the name of the type.
+  var settings: String { get }
+
   /// Takes over a saved state.
   mutating func restore(step: Int, state: [String: Tensor])
 
@@ -25,6 +29,9 @@ public protocol Optimizer: Sendable {
 }
 
 extension Optimizer {
+  /// The name of the type.
+  public var settings: String { String(describing: Self.self) }
+
   /// Updates all parameters of `model` along `gradient`.
   public mutating func update<M: Module>(_ model: inout M, along gradient: M.TangentVector) {
     update(&model, along: gradient, scale: 1)

@@ -29,6 +29,9 @@ public struct SGD: Optimizer {
     self.usesNesterov = usesNesterov
   }
 
+  /// The momentum and the kind of it.
+  public var settings: String { "SGD(momentum: \(momentum), usesNesterov: \(usesNesterov))" }
+
   /// Takes over a saved state.
   public mutating func restore(step: Int, state: [String: Tensor]) {
     self.step = step

@@ -34,8 +34,8 @@ struct Checkpoint {
   let metadata: [String: String]
 
   func save<M: Module>(
-    _ model: M, optimizer: any Optimizer, position: TrainingPosition, options: TrainingOptions,
-    history: TrainingHistory
+    _ model: M, optimizer: any Optimizer, position: TrainingPosition,
+    conditions: [(name: String, value: String)], history: TrainingHistory
   ) throws(InputError) {
     var entries = model.parameters().map { SafetensorsEntry("model.\($0.name)", $0.value) }
     entries += optimizer.state.map { SafetensorsEntry("optimizer.\($0.key)", $0.value) }
@@ -43,14 +43,14 @@ struct Checkpoint {
       SafetensorsEntry(
         "random", position.generator.state.map { Int64(bitPattern: $0) }, shape: [4],
         dtype: .i64))
-    let options = JSONObject(options.fingerprint.map { ($0.name, .string($0.value)) })
+    let conditions = JSONObject(conditions.map { ($0.name, .string($0.value)) })
     try SafetensorsWriter.write(
       entries,
       metadata: [
         "format": "pt",
         "bitlinear.checkpoint": Self.formatVersion,
         "bitlinear.architecture": architecture,
-        "bitlinear.options": JSONValue.object(options).encoded,
+        "bitlinear.conditions": JSONValue.object(conditions).encoded,
         "bitlinear.position": position.json.encoded,
         "bitlinear.optimizer_step": "\(optimizer.step)",
         "bitlinear.history": history.json.encoded,
@@ -60,23 +60,19 @@ struct Checkpoint {
   /// Takes everything over from the file, or throws and changes nothing.
   func restore<M: Module>(
     _ model: inout M, optimizer: inout any Optimizer, position: inout TrainingPosition,
-    options: TrainingOptions, history: inout TrainingHistory
+    conditions: [(name: String, value: String)], history: inout TrainingHistory
   ) throws(InputError) {
     let file = try SafetensorsFile(path: path)
     try check(file, "bitlinear.checkpoint", Self.formatVersion)
     try check(file, "bitlinear.architecture", architecture)
-    let saved = try json(file, "bitlinear.options")
-    for (name, value) in options.fingerprint where saved[name]?.stringValue != value {
-      throw InputError(
-        .mismatch, source: path, found: "\(name) \(saved[name]?.stringValue ?? "unknown")",
-        expected: "\(value), as given now")
-    }
+    try check(file, conditions)
     let words = try file.integers("random").map { UInt64(bitPattern: $0) }
     guard let generator = SeededGenerator(state: words),
       let restored = TrainingPosition(
         json: try json(file, "bitlinear.position"), generator: generator),
       let past = TrainingHistory(json: try json(file, "bitlinear.history")),
-      let step = file.metadata["bitlinear.optimizer_step"].flatMap({ Int($0) }), step >= 0
+      let step = file.metadata["bitlinear.optimizer_step"].flatMap({ Int($0) }),
+      TrainingPosition.countable.contains(step)
     else {
       throw InputError(
         .malformed, source: path, found: "an unreadable training position",
@@ -85,6 +81,13 @@ struct Checkpoint {
     var restoredModel = model
     var used = Set<String>()
     try restoredModel.loadParameters(from: file, prefix: "model.", used: &used)
+    if let extra = file.tensors.first(where: {
+      $0.name.hasPrefix("model.") && !used.contains($0.name)
+    }) {
+      throw InputError(
+        .mismatch, source: path, found: "a tensor \(extra.name)",
+        expected: "the parameters of this model only")
+    }
     let shapes = Dictionary(
       uniqueKeysWithValues: model.parameters().map { ($0.name, $0.value.shape) })
     var state: [String: Tensor] = [:]
@@ -102,6 +105,24 @@ struct Checkpoint {
     optimizer.restore(step: step, state: state)
     position = restored
     history = past
+  }
+
+  /// Checks what the run depends on: its result would otherwise not be that of an unbroken run.
+  private func check(
+    _ file: SafetensorsFile, _ conditions: [(name: String, value: String)]
+  ) throws(InputError) {
+    let saved = try json(file, "bitlinear.conditions").objectValue ?? [:]
+    for (name, value) in conditions where saved[name]?.stringValue != value {
+      throw InputError(
+        .mismatch, source: path, found: "\(name) \(saved[name]?.stringValue ?? "unknown")",
+        expected: "\(value), as given now")
+    }
+    let names = Set(conditions.map(\.name))
+    if let extra = saved.first(where: { !names.contains($0.key) }) {
+      throw InputError(
+        .mismatch, source: path, found: "\(extra.key) \(extra.value)",
+        expected: "none, as given now")
+    }
   }
 
   private func check(
@@ -136,9 +157,14 @@ extension TrainingPosition {
     ])
   }
 
+  /// Counts that a run can reach, and go on from without an overflow.
+  fileprivate static let countable = 0...1 << 53
+
   fileprivate init?(json: JSONValue, generator: SeededGenerator) {
     func integer(_ key: String) -> Int? {
-      json[key]?.integerValue.flatMap { $0 >= 0 ? Int($0) : nil }
+      json[key]?.integerValue.flatMap { Int(exactly: $0) }.flatMap {
+        Self.countable.contains($0) ? $0 : nil
+      }
     }
     guard let step = integer("step"), let epoch = integer("epoch"), let batch = integer("batch"),
       let lossSum = json["loss_sum"]?.doubleValue, let correct = integer("correct"),

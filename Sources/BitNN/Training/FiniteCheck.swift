@@ -20,8 +20,8 @@ final class FiniteCheck: Sendable {
     first.withLock { $0 = $0 ?? name }
   }
 
-  /// Where a forward pass first leaves the finite numbers, in words.
-  static func locate<Model: Layer>(in model: Model, inputs: Tensor) -> String {
+  /// Where a forward pass first leaves the finite numbers, in words; nil if it does not.
+  static func locate<Model: Layer>(in model: Model, inputs: Tensor) -> String? {
     guard inputs.isFinite else { return "the inputs" }
     let parameters = model.parameters()
     let names = Dictionary(
@@ -31,7 +31,7 @@ final class FiniteCheck: Sendable {
     let check = FiniteCheck(names: names)
     _ = $current.withValue(check) { model(inputs) }
     return withExtendedLifetime(parameters) {
-      check.first.withLock { $0.map { "layer \($0)" } } ?? "the loss"
+      check.first.withLock { $0.map { "layer \($0)" } }
     }
   }
 

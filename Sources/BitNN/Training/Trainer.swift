@@ -90,14 +90,33 @@ public struct Trainer<Model: Layer> {
     guard let checkpoint else {
       preconditionFailure("a trainer without a checkpoint path cannot resume")
     }
+    var resumed = self
     try checkpoint.restore(
-      &model, optimizer: &optimizer, position: &position, options: options, history: &history)
-    guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch else {
+      &resumed.model, optimizer: &resumed.optimizer, position: &resumed.position,
+      conditions: conditions, history: &resumed.history)
+    let (epoch, batch, step) = (
+      resumed.position.epoch, resumed.position.batch, resumed.position.step
+    )
+    guard epoch <= options.epochs, batch <= stepsPerEpoch, step <= totalSteps,
+      step == epoch * stepsPerEpoch + batch
+    else {
       throw InputError(
-        .mismatch, source: checkpoint.path,
-        found: "epoch \(position.epoch), batch \(position.batch)",
-        expected: "at most \(options.epochs) epochs of \(stepsPerEpoch) batches")
+        .mismatch, source: checkpoint.path, found: "epoch \(epoch), batch \(batch), step \(step)",
+        expected: "a place in \(options.epochs) epochs of \(stepsPerEpoch) batches")
     }
+    // An epoch that was complete is evaluated as its last step left the model.
+    if step > 0 { resumed.applySchedules(at: step - 1) }
+    self = resumed
+  }
+
+  private var totalSteps: Int { options.epochs * stepsPerEpoch }
+
+  /// All that the result depends on, as text.
+  private var conditions: [(name: String, value: String)] {
+    options.fingerprint + [
+      ("optimizer", optimizer.settings),
+      ("training data", "\(data.train.count) samples of \(data.train.featureCount) features"),
+    ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
   }
 
   /// Trains to the end of the last epoch.
@@ -109,7 +128,8 @@ public struct Trainer<Model: Layer> {
   ///     never; the result does not depend on it.
   ///   - shouldStop: asked after each step.
   /// - Throws: ``InputError`` if the loss is no longer finite, naming the step and the layer in
-  ///   which that first shows, or if a checkpoint cannot be written.
+  ///   which that first shows, or if a checkpoint cannot be written. A checkpoint is never
+  ///   replaced by one with parameters that are not finite.
   @discardableResult
   public mutating func run(
     display: ProgressDisplay? = nil, checkpointInterval: Int = 0,
@@ -134,7 +154,7 @@ public struct Trainer<Model: Layer> {
           try saveCheckpoint()
         }
       }
-      endEpoch(next: generator)
+      try endEpoch(next: generator)
       try saveCheckpoint()
       if let last = history.epochs.last {
         display?.endEpoch(
@@ -156,26 +176,17 @@ public struct Trainer<Model: Layer> {
   private mutating func trainBatch(_ indices: ArraySlice<Int>) throws(InputError) {
     let clock = ContinuousClock()
     let begin = clock.now
-    let totalSteps = options.epochs * stepsPerEpoch
     let inputs = data.train.inputs(indices, standardization: standardization)
     let labels = data.train.labels(indices)
-    if options.quantizationWarmup.steps > 0 {
-      model.setQuantizationStrength(options.quantizationWarmup.strength(step: position.step))
-    }
+    applySchedules(at: position.step)
     // Random layers draw from numbers of this step alone, so that resuming needs no more state.
     let randomness = SeededGenerator(seed: options.seed ^ (UInt64(position.step) &* 0x9e37_79b9))
     let result = Randomness.withRandomness(randomness) { gradient(inputs, labels) }
     guard result.loss.isFinite else {
-      throw InputError(
-        .notFinite, source: "training",
-        found: "a loss of \(result.loss) at step \(position.step), first in "
-          + FiniteCheck.locate(in: model, inputs: inputs),
-        expected: "finite numbers; a lower learning rate or gradient clipping may help")
+      let place = FiniteCheck.locate(in: model, inputs: inputs) ?? "the loss"
+      throw Self.notFinite(
+        "a loss of \(Self.text(result.loss)) at step \(position.step), first in \(place)")
     }
-    optimizer.learningRate = options.learningRate.rate(
-      step: position.step, totalSteps: totalSteps)
-    optimizer.weightDecay = options.weightDecay.strength(
-      step: position.step, totalSteps: totalSteps)
     let scale =
       options.clipNorm.map {
         GradientClipping.scale(
@@ -209,8 +220,37 @@ public struct Trainer<Model: Layer> {
     return (loss, correct, pullback(upstream))
   }
 
-  private mutating func endEpoch(next generator: SeededGenerator) {
-    let test = evaluate { model($0) }
+  private mutating func applySchedules(at step: Int) {
+    if options.quantizationWarmup.steps > 0 {
+      model.setQuantizationStrength(options.quantizationWarmup.strength(step: step))
+    }
+    optimizer.learningRate = options.learningRate.rate(step: step, totalSteps: totalSteps)
+    optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: totalSteps)
+  }
+
+  /// A number that is not finite, without the sign that a NaN may have.
+  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
+    value.isNaN ? "nan" : value.description
+  }
+
+  private static func notFinite(_ found: String) -> InputError {
+    InputError(
+      .notFinite, source: "training", found: found,
+      expected: "finite numbers; a lower learning rate or gradient clipping may help")
+  }
+
+  private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
+    var place: String?
+    let test = evaluate { inputs in
+      let logits = model(inputs)
+      if place == nil, !logits.isFinite { place = FiniteCheck.locate(in: model, inputs: inputs) }
+      return logits
+    }
+    guard test.loss.isFinite else {
+      throw Self.notFinite(
+        "a test loss of \(Self.text(test.loss)) after step \(position.step - 1), first in "
+          + (place ?? "the loss"))
+    }
     history.epochs.append(
       TrainingHistory.Epoch(
         epoch: position.epoch + 1, step: position.step,
@@ -228,8 +268,12 @@ public struct Trainer<Model: Layer> {
   }
 
   private func saveCheckpoint() throws(InputError) {
-    try checkpoint?.save(
-      model, optimizer: optimizer, position: position, options: options, history: history)
+    guard let checkpoint else { return }
+    if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
+      throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step - 1)")
+    }
+    try checkpoint.save(
+      model, optimizer: optimizer, position: position, conditions: conditions, history: history)
   }
 
   private var progress: ProgressState {

@@ -1,0 +1,227 @@
+import Testing
+
+@testable import BitNN
+
+@Suite struct PackedLayerCodingTests {
+  /// 3 x 10 codes, so that rows have unused bits.
+  private func layer(_ weights: WeightQuantizer) -> PackedBitLinear {
+    BitLinear(
+      weight: random([4, 10]), bias: random([4], seed: 2), groups: 2,
+      recipe: BitQuantization(
+        weights: weights, activations: ActivationQuantizer(), normalization: .rms())
+    ).packed()
+  }
+
+  private func write(_ layer: PackedBitLinear, to path: String) throws {
+    let (entries, metadata) = PackedLayerCoding.encode([("a.b", layer)])
+    try SafetensorsWriter.write(
+      entries, metadata: [PackedLayerCoding.metadataKey: metadata], to: path)
+  }
+
+  @Test(arguments: WeightQuantizer.allCases, [1, 3, 4, 5, 8, 9, 63])
+  func layersRoundTrip(_ weights: WeightQuantizer, columns: Int) throws {
+    let norms: [Normalization?] = [nil, .rms(epsilon: 0.1), .layer(), .group(columns)]
+    let activations = [
+      ActivationQuantizer(), ActivationQuantizer(bits: 2, granularity: .tensor),
+      ActivationQuantizer(bits: 16, range: .full, epsilon: 1e-5),
+      ActivationQuantizer(bits: 8, epsilon: 0.1),
+    ]
+    var layers: [(name: String, layer: PackedBitLinear)] = []
+    for (index, norm) in norms.enumerated() {
+      let matrix = weights.quantize(random([6, columns], seed: UInt64(index)), groups: 3)
+      layers.append(
+        (
+          "layer \(index)",
+          try PackedBitLinear(
+            matrix: matrix, bias: index == 0 ? random([6]) : nil,
+            quantization: BitQuantization(
+              weights: weights, activations: activations[index], normalization: norm),
+            normWeight: index == 1 ? random([columns]) : nil,
+            normBias: index == 2 ? random([columns]) : nil)
+        ))
+    }
+    let (entries, metadata) = PackedLayerCoding.encode(layers)
+    try withFolder { folder in
+      let path = "\(folder)/layers.safetensors"
+      try SafetensorsWriter.write(
+        entries, metadata: [PackedLayerCoding.metadataKey: metadata], to: path)
+      let file = try SafetensorsFile(path: path)
+      #expect(try PackedLayerCoding.names(in: file) == layers.map(\.name))
+      for (name, layer) in layers {
+        let read = try PackedLayerCoding.decode(name, from: file)
+        #expect(read.matrix.codes == layer.matrix.codes)
+        #expect(read.matrix.groupScales == layer.matrix.groupScales)
+        #expect(read.quantization == layer.quantization)
+        #expect(read.bias == layer.bias)
+        #expect(read.normWeight == layer.normWeight && read.normBias == layer.normBias)
+        let x = random([3, columns], seed: 7)
+        #expect(sameBits(read(x), layer(x)))
+      }
+      expectError(.missing, path, "no packed layer nobody") {
+        _ = try PackedLayerCoding.decode("nobody", from: file)
+      }
+    }
+  }
+
+  @Test func filesWithoutPackedLayersHaveNone() throws {
+    try withFolder { folder in
+      let path = "\(folder)/plain.safetensors"
+      try SafetensorsWriter.write([SafetensorsEntry("x", random([2]))], to: path)
+      #expect(try PackedLayerCoding.names(in: SafetensorsFile(path: path)) == [])
+    }
+  }
+
+  private func refuses(
+    _ weights: WeightQuantizer, _ kind: InputError.Kind, _ part: String,
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ change: (inout [RawTensor], inout [String: String]) -> Void
+  ) throws {
+    try withFolder { folder in
+      let path = "\(folder)/layer.safetensors"
+      try write(layer(weights), to: path)
+      #expect(throws: Never.self, sourceLocation: sourceLocation) {
+        try PackedLayerCoding.decode("a.b", from: SafetensorsFile(path: path))
+      }
+      try edit(path, change)
+      let file = try SafetensorsFile(path: path)
+      expectError(kind, path, "a.b", part, sourceLocation: sourceLocation) {
+        _ = try PackedLayerCoding.decode("a.b", from: file)
+      }
+    }
+  }
+
+  @Test func codesOutsideTheAlphabet() throws {
+    try refuses(.ternary, .malformed, "code 3 in row 1, column 2") { tensors, _ in
+      // Row 1 starts at byte 3.
+      tensors["a.b.weight"].bytes[3] |= 3 << 4
+    }
+  }
+
+  @Test func unusedBitsThatAreSet() throws {
+    // Ten codes take 20 of 24 bits, or 10 of 16.
+    try refuses(.ternary, .malformed, "zero bits after 10 columns") { tensors, _ in
+      tensors["a.b.weight"].bytes[11] |= 1 << 6
+    }
+    try refuses(.sign, .malformed, "zero bits after 10 columns") { tensors, _ in
+      tensors["a.b.weight"].bytes[7] |= 1 << 2
+    }
+  }
+
+  @Test(arguments: [.nan, .infinity, -1] as [Float])
+  func impossibleScales(_ scale: Float) throws {
+    try refuses(.ternary, .malformed, "scales") { tensors, _ in
+      tensors["a.b.weight_scale"].bytes.replaceSubrange(4..<8, with: bytes(scale))
+    }
+  }
+
+  @Test func scalesThatDoNotFit() throws {
+    try refuses(.ternary, .malformed, "vector") { tensors, _ in
+      tensors["a.b.weight_scale"].shape = [2, 1]
+    }
+    try refuses(.ternary, .mismatch, "3 groups") { tensors, _ in
+      tensors["a.b.weight_scale"].shape = [3]
+      tensors["a.b.weight_scale"].bytes += bytes(1)
+    }
+    try refuses(.ternary, .mismatch, "0 groups") { tensors, _ in
+      tensors["a.b.weight_scale"].shape = [0]
+      tensors["a.b.weight_scale"].bytes = []
+    }
+  }
+
+  @Test func codesThatDoNotFit() throws {
+    try refuses(.ternary, .mismatch, "rows of 4 bytes") { tensors, _ in
+      tensors["a.b.weight"].shape = [3, 4]
+    }
+    // A number of rows that no byte vouches for.
+    try refuses(.ternary, .mismatch, "rows of 0 bytes") { tensors, _ in
+      tensors["a.b.weight"].shape = [1 << 60, 0]
+      tensors["a.b.weight"].bytes = []
+    }
+    try refuses(.ternary, .malformed, "no U8 matrix") { tensors, _ in
+      tensors["a.b.weight"].shape = [12]
+    }
+    try refuses(.ternary, .malformed, "no U8 matrix") { tensors, _ in
+      tensors.removeAll { $0.name == "a.b.weight" }
+    }
+    try refuses(.ternary, .mismatch, "bias") { tensors, _ in
+      tensors["a.b.bias"].shape = [2, 2]
+    }
+  }
+
+  /// Each member of the description, with what it must not be.
+  @Test(arguments: [
+    ("in_features", #""ten""#), ("in_features", "0"), ("in_features", "-1"),
+    ("in_features", "10.0"), ("in_features", "4294967296"), ("in_features", "null"),
+    ("norm", "null"), ("weights", #""quaternary""#), ("weights", "1"),
+    ("activation_bits", "1"), ("activation_bits", "17"), ("activation_bits", "1e3"),
+    ("activation_scale", #""row""#), ("activation_range", #""half""#),
+    ("activation_epsilon", "-1"), ("activation_epsilon", "1e300"),
+    ("activation_epsilon", #""small""#), ("norm", #""batch""#), ("norm", "7"),
+    ("norm_groups", "0"), ("norm_groups", "-3"), ("norm_groups", "1.5"),
+    ("norm_epsilon", "-1e-5"), ("norm_epsilon", "[]"),
+  ])
+  func impossibleDescriptions(_ member: String, _ value: String) throws {
+    try refuses(.ternary, .malformed, member) { _, metadata in
+      metadata[PackedLayerCoding.metadataKey]?.set(member, to: value)
+    }
+  }
+
+  @Test(arguments: [
+    "in_features", "weights", "activation_bits", "activation_scale", "activation_range",
+    "activation_epsilon", "norm_groups", "norm_epsilon",
+  ])
+  func missingDescriptions(_ member: String) throws {
+    try refuses(.ternary, .malformed, "\(member) null") { _, metadata in
+      metadata[PackedLayerCoding.metadataKey]?.remove(member)
+    }
+  }
+
+  /// Nine features take as many bytes as ten, but leave bits that are set.
+  @Test func featuresThatDoNotFit() throws {
+    try refuses(.ternary, .malformed, "zero bits after 9 columns") { _, metadata in
+      metadata[PackedLayerCoding.metadataKey]?.set("in_features", to: "9")
+    }
+    try refuses(.ternary, .mismatch, "4 for 13 ternary codes") { _, metadata in
+      metadata[PackedLayerCoding.metadataKey]?.set("in_features", to: "13")
+    }
+  }
+
+  @Test func normGroupsThatDoNotDivide() throws {
+    try refuses(.ternary, .mismatch, "3 groups") { _, metadata in
+      metadata[PackedLayerCoding.metadataKey]?.set("norm", to: #""group""#)
+      metadata[PackedLayerCoding.metadataKey]?.set("norm_groups", to: "3")
+    }
+  }
+
+  @Test(arguments: [
+    ("", "metadata bitlinear.layers: found the end"), ("{", "metadata bitlinear.layers: found the"),
+    ("[]", "found an array"), ("null", "found null"), (#"{"a.b":7}"#, "layer a.b: found"),
+    (#"{"a.b":{}}"#, "layer a.b: found"),
+  ])
+  func impossibleMetadata(_ text: String, _ part: String) throws {
+    try withFolder { folder in
+      let path = "\(folder)/layer.safetensors"
+      try write(layer(.ternary), to: path)
+      try edit(path) { _, metadata in metadata[PackedLayerCoding.metadataKey] = text }
+      let file = try SafetensorsFile(path: path)
+      expectError(.malformed, path, part) { _ = try PackedLayerCoding.decode("a.b", from: file) }
+    }
+  }
+}
+
+extension String {
+  /// Replaces a member of the description of the only layer.
+  fileprivate mutating func set(_ member: String, to value: String) {
+    change { $0[member] = try? JSONValue(parsing: value, source: "test") }
+  }
+
+  fileprivate mutating func remove(_ member: String) { change { $0[member] = nil } }
+
+  private mutating func change(_ body: (inout JSONObject) -> Void) {
+    guard let layers = (try? JSONValue(parsing: self, source: "test"))?.objectValue,
+      var members = layers["a.b"]?.objectValue
+    else { preconditionFailure("no layer a.b in \(self)") }
+    body(&members)
+    self = JSONValue.object(["a.b": .object(members)]).encoded
+  }
+}
