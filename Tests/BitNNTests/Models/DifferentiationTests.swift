@@ -8,22 +8,33 @@ import _Differentiation
   private let labels: [Int32] = [0, 3, 1, 2, 2, 0, 3]
 
   /// The rules that leave out the gradient of the input give the same bits.
-  @Test(arguments: ["bitnet", "b158", "float"], [true, false])
-  func modelGradientAloneIsThatOfBoth(_ name: String, hasExtra: Bool) {
-    let float = SampleNetwork(hasExtra: hasExtra)
-    let model = BitQuantization.named(name).map { float.quantized($0) } ?? float
-    let alone = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
-    let both = gradient(at: model, x) { softmaxCrossEntropy($0($1), labels: labels) }
-    let (a, b) = (model.gradients(alone), model.gradients(both.0))
-    #expect(a.keys.sorted() == model.parameters().map(\.name).sorted())
-    #expect(a.keys.sorted() == b.keys.sorted())
-    for (name, value) in a {
-      #expect(b[name].map { sameBits($0, value) } == true, "\(name)")
-      #expect(value.scalars.contains { $0 != 0 }, "\(name)")
+  @Test(arguments: ["bitnet", "b158", "float"])
+  func modelGradientAloneIsThatOfBoth(_ name: String) {
+    func quantized<M: Layer>(_ model: M) -> M {
+      BitQuantization.named(name).map { model.quantized($0) } ?? model
     }
-    for (name, value) in model.parameters() { #expect(a[name]?.shape == value.shape) }
-    #expect(both.1.shape == x.shape)
-    #expect(both.1.scalars.contains { $0 != 0 })
+    check(quantized(SampleNetwork()))
+    check(quantized(SampleNetwork(hasExtra: false)))
+    // Models whose first layer is linear, so that its input is data.
+    check(quantized(Linear(12, 4)))
+    check(quantized(Linear(12, 4, bias: false)))
+    check(quantized(Pair(Linear(12, 8), Linear(8, 4))))
+    check(quantized(perceptron([12, 8, 8, 4], nil)))
+
+    func check<M: Layer>(_ model: M) {
+      let alone = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
+      let both = gradient(at: model, x) { softmaxCrossEntropy($0($1), labels: labels) }
+      let (a, b) = (model.gradients(alone), model.gradients(both.0))
+      #expect(a.keys.sorted() == model.parameters().map(\.name).sorted())
+      #expect(a.keys.sorted() == b.keys.sorted())
+      for (name, value) in a {
+        #expect(b[name].map { sameBits($0, value) } == true, "\(M.self) \(name)")
+        #expect(value.scalars.contains { $0 != 0 }, "\(M.self) \(name)")
+      }
+      for (name, value) in model.parameters() { #expect(a[name]?.shape == value.shape) }
+      #expect(both.1.shape == x.shape)
+      #expect(both.1.scalars.contains { $0 != 0 })
+    }
   }
 
   /// Central differences of the loss, along a random direction of each parameter.
