@@ -74,11 +74,15 @@ struct TrainCommand: ParsableCommand {
       try job.run(resumes: resume && folder.contains(TrainingJob.Files.baseline.checkpoint))
       float = job
     }
+    interrupt.stop()
     let results = try TrainingResults(job, baseline: float)
     try folder.write("metrics.jsonl", job.trainer.history.jsonLines)
     let content = results.report(command: CommandLine.arguments)
     try folder.write("report.html", HTMLReport(content: content).html())
-    try folder.write("curves.svg", HTMLReport.accuracyChart(content.accuracyCurves).standaloneSVG())
+    var curves = HTMLReport.accuracyChart(content.accuracyCurves)
+    curves.width = 760
+    curves.height = 400
+    try folder.write("curves.svg", curves.standaloneSVG())
     print(results.table)
     print("Report: \(folder.path("report.html"))")
     if json { print(results.json.encoded) }
