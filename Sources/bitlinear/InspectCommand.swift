@@ -41,7 +41,9 @@ struct InspectCommand: ParsableCommand {
     if !layers.isEmpty {
       print(
         TextTable(
-          header: ["Packed layer", "Codes", "Out x in", "Bits a weight", "-1", "0", "+1", "Scales"],
+          header: [
+            "Packed layer", "Codes", "Out x in", "Bits a weight", "-1", "0", "+1", "Scales",
+          ],
           rows: layers.map { name, layer in
             let codes = LayerCodes(name: name, codes: layer.matrix.codes)
             return [
