@@ -45,6 +45,7 @@ struct TrainingJob {
     var display = ProgressDisplay.standardError()
     if resumes {
       try trainer.resume()
+      try checkData()
       display.message("Going on with \(network.summary) after \(trainer.progressSummary)")
     } else {
       display.message("Training \(network.summary), \(network.model().parameterCount) weights")
@@ -52,6 +53,7 @@ struct TrainingJob {
     let outcome = try trainer.run(
       display: display, checkpointInterval: checkpointInterval,
       didEndEpoch: { [folder, files] history in
+        try checkLoss(history)
         if files.packed.isEmpty { return }
         try folder.write("metrics.jsonl", history.jsonLines)
       }, shouldStop: { [interrupt] in interrupt.isReceived })
@@ -67,6 +69,19 @@ struct TrainingJob {
     }
   }
 
+  /// Checks that the checkpoint comes from data with the same mean and deviation: going on with
+  /// other data gives the model of neither.
+  private func checkData() throws {
+    let path = folder.path(files.checkpoint)
+    let found = try SafetensorsFile(path: path).metadata[Network.metadataKey]
+    guard found == network.metadata[Network.metadataKey] else {
+      throw InputError(
+        .mismatch, source: path, found: "a training on other data",
+        expected: "training samples with a mean of \(network.standardization.mean) and a "
+          + "deviation of \(network.standardization.deviation), as given now")
+    }
+  }
+
   /// The model as it was written to the packed file, read back.
   func packedModel() throws -> MultilayerPerceptron<Linear>? {
     guard network.recipe != .float else { return nil }
@@ -74,4 +89,13 @@ struct TrainingJob {
     try model.load(from: SafetensorsFile(path: folder.path(files.packed)))
     return model
   }
+}
+
+/// Stops a training whose last step left the finite numbers, which only the test samples show.
+private func checkLoss(_ history: TrainingHistory) throws(InputError) {
+  guard let last = history.epochs.last, !last.testLoss.isFinite else { return }
+  throw InputError(
+    .notFinite, source: "training",
+    found: "a test loss of \(last.testLoss.isNaN ? .nan : last.testLoss) after step \(last.step)",
+    expected: "a finite number; a lower learning rate may help")
 }
