@@ -53,7 +53,6 @@ struct TrainingJob {
     let outcome = try trainer.run(
       display: display, checkpointInterval: checkpointInterval,
       didEndEpoch: { [folder, files] history in
-        try checkLoss(history)
         if files.packed.isEmpty { return }
         try folder.write("metrics.jsonl", history.jsonLines)
       }, shouldStop: { [interrupt] in interrupt.isReceived })
@@ -64,7 +63,11 @@ struct TrainingJob {
       throw ExitCode(130)
     }
     try trainer.model.save(to: folder.path(files.model), metadata: network.metadata)
-    if network.recipe != .float {
+    if files.packed.isEmpty { return }
+    if network.recipe == .float {
+      // That of an earlier run would look like this one's.
+      try folder.remove(files.packed)
+    } else {
       try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
     }
   }
@@ -89,13 +92,4 @@ struct TrainingJob {
     try model.load(from: SafetensorsFile(path: folder.path(files.packed)))
     return model
   }
-}
-
-/// Stops a training whose last step left the finite numbers, which only the test samples show.
-private func checkLoss(_ history: TrainingHistory) throws(InputError) {
-  guard let last = history.epochs.last, !last.testLoss.isFinite else { return }
-  throw InputError(
-    .notFinite, source: "training",
-    found: "a test loss of \(last.testLoss.isNaN ? .nan : last.testLoss) after step \(last.step)",
-    expected: "a finite number; a lower learning rate may help")
 }

@@ -90,14 +90,20 @@ public struct Trainer<Model: Layer> {
     guard let checkpoint else {
       preconditionFailure("a trainer without a checkpoint path cannot resume")
     }
+    var (model, optimizer, position, history) = (model, optimizer, position, history)
     try checkpoint.restore(
       &model, optimizer: &optimizer, position: &position, options: options, history: &history)
-    guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch else {
+    guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch,
+      position.step == position.epoch * stepsPerEpoch + position.batch,
+      position.samples <= data.train.count, position.correct <= position.samples
+    else {
       throw InputError(
         .mismatch, source: checkpoint.path,
-        found: "epoch \(position.epoch), batch \(position.batch)",
-        expected: "at most \(options.epochs) epochs of \(stepsPerEpoch) batches")
+        found: "step \(position.step) in epoch \(position.epoch), batch \(position.batch)",
+        expected: "a training of \(options.epochs) epochs of \(stepsPerEpoch) batches")
     }
+    (self.model, self.optimizer, self.position, self.history) =
+      (model, optimizer, position, history)
   }
 
   /// Trains to the end of the last epoch.
@@ -134,7 +140,7 @@ public struct Trainer<Model: Layer> {
           try saveCheckpoint()
         }
       }
-      endEpoch(next: generator)
+      try endEpoch(next: generator)
       try saveCheckpoint()
       if let last = history.epochs.last {
         display?.endEpoch(
@@ -170,7 +176,7 @@ public struct Trainer<Model: Layer> {
         .notFinite, source: "training",
         found: "a loss of \(result.loss) at step \(position.step), first in "
           + FiniteCheck.locate(in: model, inputs: inputs),
-        expected: "finite numbers; a lower learning rate or gradient clipping may help")
+        expected: "finite numbers; a lower learning rate may help")
     }
     optimizer.learningRate = options.learningRate.rate(
       step: position.step, totalSteps: totalSteps)
@@ -209,8 +215,14 @@ public struct Trainer<Model: Layer> {
     return (loss, correct, pullback(upstream))
   }
 
-  private mutating func endEpoch(next generator: SeededGenerator) {
+  private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
     let test = evaluate { model($0) }
+    // The last step of an epoch may leave the finite numbers, which only the test samples show.
+    guard test.loss.isFinite else {
+      throw InputError(
+        .notFinite, source: "training", found: "a test loss of nan after step \(position.step)",
+        expected: "finite numbers; a lower learning rate may help")
+    }
     history.epochs.append(
       TrainingHistory.Epoch(
         epoch: position.epoch + 1, step: position.step,
