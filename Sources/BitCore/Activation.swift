@@ -15,8 +15,8 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   /// The function of every value of a tensor of any shape.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch self {
-    case .relu: x.map { $0 > 0 ? $0 : $0.isNaN ? $0 : 0 }
-    case .squaredReLU: x.map { $0 > 0 ? $0 * $0 : $0.isNaN ? $0 : 0 }
+    case .relu: x.mapVectors { $0.replacing(with: 0, where: $0 .<= 0) }
+    case .squaredReLU: x.mapVectors { ($0 * $0).replacing(with: 0, where: $0 .<= 0) }
     case .silu: x.map { $0 * Self.sigmoid($0) }
     case .gelu: x.map { 0.5 * $0 * (1 + SystemMath.erf($0 * Self.inverseRoot2)) }
     case .geluTanh: x.map { 0.5 * $0 * (1 + SystemMath.tanh(Self.tanhArgument($0))) }
@@ -26,8 +26,12 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   /// The gradient of the input from that of the output: `upstream * f'(x)`.
   public func reverse(_ x: Tensor, upstream: Tensor) -> Tensor {
     switch self {
-    case .relu: x.combined(with: upstream) { $0 > 0 ? $1 : 0 }
-    case .squaredReLU: x.combined(with: upstream) { $0 > 0 ? 2 * $0 * $1 : 0 }
+    case .relu:
+      x.combinedVectors(with: upstream) { SIMD8.zero.replacing(with: $1, where: $0 .> 0) }
+    case .squaredReLU:
+      x.combinedVectors(with: upstream) {
+        SIMD8.zero.replacing(with: 2 * $0 * $1, where: $0 .> 0)
+      }
     case .silu:
       x.combined(with: upstream) {
         let sigmoid = Self.sigmoid($0)

@@ -124,7 +124,8 @@ public struct ActivationQuantizer: Sendable, Hashable {
     let magnitude = max(maximum, epsilon)
     // All zeros: any scale gives zeros.
     guard magnitude > 0 else { return 1 }
-    // Below about 4e-37 the quotient would overflow: coarser codes are better than an infinity.
-    return min(Float(topLevel) / magnitude, .greatestFiniteMagnitude)
+    // The reciprocal first, as PyTorch computes Q / max: equal bits there, too. Below about 4e-37
+    // the product would overflow: coarser codes are better than an infinity.
+    return min(1 / magnitude * Float(topLevel), .greatestFiniteMagnitude)
   }
 }

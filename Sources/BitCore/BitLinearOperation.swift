@@ -93,7 +93,7 @@ public struct BitLinearOperation: Sendable {
     switch strength {
     case 0: latent
     case 1: quantized()
-    default: latent.combined(with: quantized()) { $0 + strength * ($1 - $0) }
+    default: latent.combinedVectors(with: quantized()) { $0 + strength * ($1 - $0) }
     }
   }
 }

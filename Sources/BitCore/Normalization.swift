@@ -156,8 +156,7 @@ public struct Normalization: Sendable, Hashable {
   private static func sum(
     _ x: UnsafePointer<Float>, _ count: Int, _ term: (SIMD8<Float>) -> SIMD8<Float>
   ) -> Float {
-    let raw = UnsafeRawPointer(x)
-    return sum(count, { term(raw.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)) }) {
+    return sum(count, { term(SIMD8(loading: x + $0)) }) {
       term(SIMD8(repeating: x[$0]))[0]
     }
   }
@@ -166,12 +165,10 @@ public struct Normalization: Sendable, Hashable {
   private static func dot(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int
   ) -> Float {
-    let (rawA, rawB) = (UnsafeRawPointer(a), UnsafeRawPointer(b))
     return sum(
       count,
       {
-        rawA.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)
-          * rawB.loadUnaligned(fromByteOffset: 4 * $0, as: SIMD8<Float>.self)
+        SIMD8(loading: a + $0) * SIMD8(loading: b + $0)
       }
     ) { a[$0] * b[$0] }
   }

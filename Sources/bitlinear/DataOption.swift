@@ -11,7 +11,13 @@ struct DataOption: ParsableArguments {
   var data: String?
 
   func load() throws(InputError) -> TrainTestData {
-    if let data { return try TrainTestData.load(path: data) }
+    if let data {
+      guard !data.isEmpty else {
+        throw InputError(
+          .malformed, source: "--data", found: "an empty path", expected: "a folder or a file")
+      }
+      return try TrainTestData.load(path: data)
+    }
     return try FashionMNIST.load()
   }
 }

@@ -14,7 +14,8 @@ struct EvalCommand: ParsableCommand {
 
   @OptionGroup var dataOption: DataOption
 
-  @Option(help: "Samples at once.")
+  // Unconditional, so that a negative number is a value, and the message can say what is wrong.
+  @Option(parsing: .unconditional, help: "Samples at once.")
   var batchSize = 128
 
   @Option(help: "Write the predicted class of every test sample to this file, one a line.")
@@ -25,9 +26,10 @@ struct EvalCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
-    guard batchSize > 0 else {
+    guard OptionLimits.counts.contains(batchSize) else {
       throw InputError(
-        .malformed, source: "--batch-size", found: "\(batchSize)", expected: "1 or more")
+        .malformed, source: "--batch-size", found: "\(batchSize)",
+        expected: "1 to \(OptionLimits.counts.upperBound)")
     }
     let file = try SafetensorsFile(path: model)
     let network = try Network(of: file)

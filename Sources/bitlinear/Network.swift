@@ -41,10 +41,16 @@ struct Network {
     if recipe != .float, let out = features.dropFirst().first(where: { $0 % max(1, groups) != 0 }) {
       throw InputError(
         .mismatch, source: source, found: "\(groups) groups for a layer of \(out) features",
-        expected: "a number that divides every layer of \(Self.join(features))")
+        expected: "a number that divides every layer of \(Self.join(features.dropFirst()))")
     }
     guard groups > 0 else {
       throw InputError(.malformed, source: source, found: "\(groups) groups", expected: "1 or more")
+    }
+    let weights = Self.weightCount(features)
+    guard weights <= Self.maximumWeightCount else {
+      throw InputError(
+        .unsupported, source: source, found: "\(weights) weights in layers \(Self.join(features))",
+        expected: "at most \(Self.maximumWeightCount)")
     }
     self.features = features
     self.recipe = recipe
@@ -57,7 +63,14 @@ struct Network {
     Self.join(features) + " " + recipe.rawValue + (groups > 1 ? " in \(groups) groups" : "")
   }
 
-  private static func join(_ features: [Int]) -> String {
+  /// More would take over 4 GiB in training: the weights, two moments and a gradient in float32.
+  private static let maximumWeightCount = 1 << 28
+
+  private static func weightCount(_ features: [Int]) -> Int {
+    zip(features, features.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
+  }
+
+  private static func join(_ features: some Sequence<Int>) -> String {
     features.map(String.init).joined(separator: "-")
   }
 
@@ -90,6 +103,11 @@ extension Network {
   ///
   /// - Throws: ``InputError`` if the file says nothing or nonsense about it.
   init(of file: SafetensorsFile) throws(InputError) {
+    guard file.metadata["bitlinear.checkpoint"] == nil else {
+      throw InputError(
+        .unsupported, source: file.source, found: "a checkpoint of a training",
+        expected: "a model, such as packed.safetensors in the same folder")
+    }
     guard let text = file.metadata[Self.metadataKey] else {
       throw InputError(
         .unsupported, source: file.source, found: "no metadata \(Self.metadataKey)",
@@ -112,5 +130,12 @@ extension Network {
       features: features, recipe: recipe, groups: Int(groups),
       standardization: Standardization(mean: Float(mean), deviation: Float(deviation)),
       source: source)
+    // The model is built before its tensors are read, so the metadata must not make it large.
+    let bytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }
+    guard Self.weightCount(features) / 8 <= bytes else {
+      throw InputError(
+        .mismatch, source: source, found: "layers \(Self.join(features))",
+        expected: "a network of which \(bytes) bytes can hold the weights")
+    }
   }
 }

@@ -12,25 +12,32 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var dataOption: DataOption
 
-  @Option(help: ArgumentHelp("Features of the hidden layers.", valueName: "n,n,..."))
+  // The numbers are parsed unconditionally: what begins with a dash is then a value, and the
+  // message can say what is wrong with it.
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Features of the hidden layers.", valueName: "n,n,..."))
   var layers = "512,512"
 
   @Option(help: "How layers quantize: bitnet (1 bit), b158 (ternary) or float.")
   var recipe: Recipe = .b158
 
-  @Option(help: "Blocks of output rows with a scale each; must divide every layer.")
+  @Option(
+    parsing: .unconditional,
+    help: "Blocks of output rows with a scale each; must divide every layer and the classes.")
   var groups = 1
 
-  @Option(help: "Passes over the training samples.")
+  @Option(parsing: .unconditional, help: "Passes over the training samples.")
   var epochs = 10
 
-  @Option(help: "Samples of a step.")
+  @Option(parsing: .unconditional, help: "Samples of a step.")
   var batchSize = 128
 
-  @Option(help: "The highest learning rate of the cosine schedule.")
+  @Option(parsing: .unconditional, help: "The highest learning rate of the cosine schedule.")
   var learningRate: Float = 1e-3
 
-  @Option(help: "Determines initial weights and the order of samples.")
+  @Option(parsing: .unconditional, help: "Determines initial weights and the order of samples.")
   var seed: UInt64 = 0
 
   @Option(help: ArgumentHelp("The folder for results.", valueName: "dir"))
@@ -39,7 +46,9 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Go on from the checkpoint in the folder of --out.")
   var resume = false
 
-  @Option(help: "Steps between checkpoints within an epoch; 0 for one at the end of each epoch.")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps between checkpoints within an epoch; 0 for one at the end of each epoch.")
   var checkpointEvery = 0
 
   @Flag(help: "Also train a float network of the same shape, for comparison.")
@@ -57,12 +66,13 @@ struct TrainCommand: ParsableCommand {
       try Network(
         features: [data.train.featureCount] + hiddenFeatures() + [data.train.classCount],
         recipe: recipe, groups: groups, standardization: standardization,
-        source: "--layers \(layers)")
+        source: "--layers \(layers)" + (groups > 1 ? " --groups \(groups)" : ""))
     }
-    let folder = try OutputFolder(out)
+    let mainNetwork = try network(recipe)
+    let folder = try outputFolder()
     let interrupt = InterruptSignal()
     var job = TrainingJob(
-      network: try network(recipe), data: data, options: options, folder: folder,
+      network: mainNetwork, data: data, options: options, folder: folder,
       files: .main, interrupt: interrupt, checkpointInterval: checkpointEvery)
     try job.run(resumes: resume)
     var float: TrainingJob?
@@ -74,14 +84,31 @@ struct TrainCommand: ParsableCommand {
       try job.run(resumes: resume && folder.contains(TrainingJob.Files.baseline.checkpoint))
       float = job
     }
+    interrupt.stop()
     let results = try TrainingResults(job, baseline: float)
     try folder.write("metrics.jsonl", job.trainer.history.jsonLines)
     let content = results.report(command: CommandLine.arguments)
     try folder.write("report.html", HTMLReport(content: content).html())
-    try folder.write("curves.svg", HTMLReport.accuracyChart(content.accuracyCurves).standaloneSVG())
-    print(results.table)
+    var curves = HTMLReport.accuracyChart(content.accuracyCurves)
+    curves.width = 760
+    curves.height = 400
+    try folder.write("curves.svg", curves.standaloneSVG())
+    print(results.table, terminator: "")
     print("Report: \(folder.path("report.html"))")
     if json { print(results.json.encoded) }
+  }
+
+  private func outputFolder() throws(InputError) -> OutputFolder {
+    let checkpoint = TrainingJob.Files.main.checkpoint
+    if resume, !OutputFolder.exists(out, with: checkpoint) {
+      throw InputError(
+        .missing, source: "--resume", found: "no \(checkpoint) in \(out)",
+        expected: "one; without --resume a training starts from the beginning")
+    }
+    let folder = try OutputFolder(out)
+    // A later --resume would take that of an earlier run for this one's.
+    if !resume { try folder.remove(TrainingJob.Files.baseline.checkpoint) }
+    return folder
   }
 
   private var options: TrainingOptions {
@@ -112,14 +139,22 @@ struct TrainCommand: ParsableCommand {
       guard !isRight else { return }
       throw InputError(.malformed, source: name, found: "\(value)", expected: expected)
     }
-    try check("--epochs", epochs, epochs >= 0, "0 or more")
-    try check("--batch-size", batchSize, batchSize > 0, "1 or more")
+    let counts = OptionLimits.counts
+    let most = counts.upperBound
+    try check("--epochs", epochs, epochs == 0 || counts.contains(epochs), "0 to \(most)")
+    try check("--batch-size", batchSize, counts.contains(batchSize), "1 to \(most)")
     try check("--groups", groups, groups > 0, "1 or more")
     try check("--checkpoint-every", checkpointEvery, checkpointEvery >= 0, "0 or more")
     try check(
       "--learning-rate", learningRate, learningRate > 0 && learningRate.isFinite,
       "a positive number")
   }
+}
+
+/// What options may be.
+enum OptionLimits {
+  /// Epochs and samples: products of a few of them must fit in an Int.
+  static let counts = 1...1_000_000
 }
 
 extension Recipe: ExpressibleByArgument {}

@@ -45,6 +45,7 @@ struct TrainingJob {
     var display = ProgressDisplay.standardError()
     if resumes {
       try trainer.resume()
+      try checkData()
       display.message("Going on with \(network.summary) after \(trainer.progressSummary)")
     } else {
       display.message("Training \(network.summary), \(network.model().parameterCount) weights")
@@ -62,8 +63,25 @@ struct TrainingJob {
       throw ExitCode(130)
     }
     try trainer.model.save(to: folder.path(files.model), metadata: network.metadata)
-    if network.recipe != .float {
+    if files.packed.isEmpty { return }
+    if network.recipe == .float {
+      // That of an earlier run would look like this one's.
+      try folder.remove(files.packed)
+    } else {
       try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
+    }
+  }
+
+  /// Checks that the checkpoint comes from data with the same mean and deviation: going on with
+  /// other data gives the model of neither.
+  private func checkData() throws {
+    let path = folder.path(files.checkpoint)
+    let found = try SafetensorsFile(path: path).metadata[Network.metadataKey]
+    guard found == network.metadata[Network.metadataKey] else {
+      throw InputError(
+        .mismatch, source: path, found: "a training on other data",
+        expected: "training samples with a mean of \(network.standardization.mean) and a "
+          + "deviation of \(network.standardization.deviation), as given now")
     }
   }
 

@@ -17,6 +17,9 @@ extension TrainingResults {
     }
     content.confusion = confusion(shown.evaluation)
     content.pictures = pictures(shown.evaluation)
+    content.pictureNote =
+      "They are the first \(Self.firstPictures) of the test set, then the next mistakes, so there "
+      + "are more mistakes among them than in the whole."
     return content
   }
 
@@ -125,12 +128,14 @@ extension TrainingResults {
     return ConfusionMatrix(classNames: classNames, counts: counts)
   }
 
+  private static let firstPictures = 28
+
   /// The first test pictures, and the first ones that were not recognised.
   private func pictures(_ evaluation: Evaluation) -> [ReportPicture] {
     let test = job.trainer.data.test
     guard test.sampleShape.rank == 2 else { return [] }
     let wrong = test.labels.indices.filter { evaluation.predictions[$0] != test.labels[$0] }
-    let first = Array(test.labels.indices.prefix(28))
+    let first = Array(test.labels.indices.prefix(Self.firstPictures))
     let chosen = first + wrong.filter { $0 >= first.count }.prefix(12)
     return chosen.compactMap { index in
       guard let pixels = test.bytes(index) else { return nil }

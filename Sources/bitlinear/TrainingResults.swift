@@ -80,13 +80,13 @@ struct TrainingResults {
       })
   }
 
-  /// The table, and whether the packed model says the same.
+  /// The table, and whether the packed model says the same, each line ended by a newline.
   var table: String {
     let verdict =
       predictionsEqual.map {
         $0
-          ? "Every prediction of the packed model equals that of the latent one."
-          : "The packed model's predictions DIFFER from those of the latent one."
+          ? "Every prediction of the packed model equals that of the latent one.\n"
+          : "The packed model's predictions DIFFER from those of the latent one.\n"
       } ?? ""
     return textTable.description + verdict
   }

@@ -111,14 +111,14 @@ public struct AdamW: Optimizer {
       typealias Vector = SIMD8<Float>
       var i = range.lowerBound
       while i + 8 <= range.upperBound {
-        var (pv, mv, vv) = (Vector.load(p + i), Vector.load(m + i), Vector.load(v + i))
-        let gv = Vector.load(g + i) * scale
+        var (pv, mv, vv) = (Vector(loading: p + i), Vector(loading: m + i), Vector(loading: v + i))
+        let gv = Vector(loading: g + i) * scale
         mv += keep1 * (gv - mv)
         vv = keep2 * vv + (1 - keep2) * gv * gv
         pv = pv * decay - rate * mv / (vv.squareRoot() * inverseRoot + epsilon)
-        pv.store(p + i)
-        mv.store(m + i)
-        vv.store(v + i)
+        pv.store(to: p + i)
+        mv.store(to: m + i)
+        vv.store(to: v + i)
         i += 8
       }
       while i < range.upperBound {
@@ -129,15 +129,5 @@ public struct AdamW: Optimizer {
         i += 1
       }
     }
-  }
-}
-
-extension SIMD8<Float> {
-  fileprivate static func load(_ pointer: UnsafePointer<Float>) -> Self {
-    UnsafeRawPointer(pointer).loadUnaligned(as: Self.self)
-  }
-
-  fileprivate func store(_ pointer: UnsafeMutablePointer<Float>) {
-    UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Self.self)
   }
 }

@@ -7,7 +7,7 @@
 #endif
 
 /// How the learning rate runs over a training.
-public struct LearningRateSchedule: Sendable, Hashable {
+public struct LearningRateSchedule: Sendable, Hashable, CustomStringConvertible {
   /// The course after the warm-up.
   public enum Course: Sendable, Hashable {
     /// The peak to the end.
@@ -34,6 +34,18 @@ public struct LearningRateSchedule: Sendable, Hashable {
     self.warmupSteps = warmupSteps
   }
 
+  /// The schedule in a few words: "0.001 cosine to 0.0, 100 steps of warm-up".
+  public var description: String {
+    let text =
+      switch course {
+      case .constant: "\(peak)"
+      case .cosine(let final): "\(peak) cosine to \(final)"
+      case .twoStage(let firstEnd, let secondStart):
+        "\(peak) in two stages by \(firstEnd) and \(secondStart)"
+      }
+    return warmupSteps > 0 ? "\(text), \(warmupSteps) steps of warm-up" : text
+  }
+
   /// The rate of a step, 0..<totalSteps.
   public func rate(step: Int, totalSteps: Int) -> Float {
     if step < warmupSteps { return peak * Float(step + 1) / Float(warmupSteps) }
@@ -52,7 +64,7 @@ public struct LearningRateSchedule: Sendable, Hashable {
 }
 
 /// How weight decay runs over a training.
-public struct WeightDecaySchedule: Sendable, Hashable {
+public struct WeightDecaySchedule: Sendable, Hashable, CustomStringConvertible {
   /// The strength while it lasts.
   public var strength: Float
   /// The share of all steps after which it is zero: 1 for never; b1.58 trains with 0.5, because
@@ -63,6 +75,11 @@ public struct WeightDecaySchedule: Sendable, Hashable {
   public init(_ strength: Float, end: Double = 1) {
     self.strength = strength
     self.end = end
+  }
+
+  /// The schedule in a few words: "0.1 up to 0.5 of all steps".
+  public var description: String {
+    end < 1 ? "\(strength) up to \(end) of all steps" : "\(strength)"
   }
 
   /// The strength at a step, 0..<totalSteps.

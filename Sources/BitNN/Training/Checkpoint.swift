@@ -63,6 +63,11 @@ struct Checkpoint {
     conditions: [(name: String, value: String)], history: inout TrainingHistory
   ) throws(InputError) {
     let file = try SafetensorsFile(path: path)
+    guard file.metadata["bitlinear.checkpoint"] != nil else {
+      throw InputError(
+        .unsupported, source: path, found: "a file that is not a checkpoint",
+        expected: "one that a training wrote")
+    }
     try check(file, "bitlinear.checkpoint", Self.formatVersion)
     try check(file, "bitlinear.architecture", architecture)
     try check(file, conditions)

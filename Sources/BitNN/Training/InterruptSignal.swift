@@ -12,22 +12,28 @@ import Synchronization
 /// Turns the first Ctrl-C (SIGINT) or SIGTERM into a request to stop in good order; a second one
 /// ends the process as usual.
 public final class InterruptSignal: Sendable {
+  private static let numbers = [SIGINT, SIGTERM]
+
   private let received = Atomic<Bool>(false)
 
-  /// Starts to listen, for the rest of the process.
+  /// Starts to listen.
   public init() {
-    let numbers = [SIGINT, SIGTERM]
-    for number in numbers {
+    for number in Self.numbers {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       // The handler holds the source, which would be cancelled if nothing did.
       source.setEventHandler {
         self.received.store(true, ordering: .relaxed)
-        for number in numbers { signal(number, SIG_DFL) }
+        self.stop()
         withExtendedLifetime(source) {}
       }
       source.resume()
     }
+  }
+
+  /// Lets signals end the process as usual again.
+  public func stop() {
+    for number in Self.numbers { signal(number, SIG_DFL) }
   }
 
   /// Whether a signal came.

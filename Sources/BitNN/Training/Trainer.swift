@@ -94,18 +94,19 @@ public struct Trainer<Model: Layer> {
     try checkpoint.restore(
       &resumed.model, optimizer: &resumed.optimizer, position: &resumed.position,
       conditions: conditions, history: &resumed.history)
-    let (epoch, batch, step) = (
-      resumed.position.epoch, resumed.position.batch, resumed.position.step
-    )
-    guard epoch <= options.epochs, batch <= stepsPerEpoch, step <= totalSteps,
-      step == epoch * stepsPerEpoch + batch
+    let position = resumed.position
+    guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch,
+      position.step == position.epoch * stepsPerEpoch + position.batch,
+      position.step <= totalSteps, position.samples <= data.train.count,
+      position.correct <= position.samples
     else {
       throw InputError(
-        .mismatch, source: checkpoint.path, found: "epoch \(epoch), batch \(batch), step \(step)",
-        expected: "a place in \(options.epochs) epochs of \(stepsPerEpoch) batches")
+        .mismatch, source: checkpoint.path,
+        found: "step \(position.step) in epoch \(position.epoch), batch \(position.batch)",
+        expected: "a training of \(options.epochs) epochs of \(stepsPerEpoch) batches")
     }
     // An epoch that was complete is evaluated as its last step left the model.
-    if step > 0 { resumed.applySchedules(at: step - 1) }
+    if position.step > 0 { resumed.applySchedules(at: position.step - 1) }
     self = resumed
   }
 
@@ -236,10 +237,11 @@ public struct Trainer<Model: Layer> {
   private static func notFinite(_ found: String) -> InputError {
     InputError(
       .notFinite, source: "training", found: found,
-      expected: "finite numbers; a lower learning rate or gradient clipping may help")
+      expected: "finite numbers; a lower learning rate may help")
   }
 
   private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
+    // The last step of an epoch may leave the finite numbers, which only the test samples show.
     var place: String?
     let test = evaluate { inputs in
       let logits = model(inputs)
@@ -248,7 +250,7 @@ public struct Trainer<Model: Layer> {
     }
     guard test.loss.isFinite else {
       throw Self.notFinite(
-        "a test loss of \(Self.text(test.loss)) after step \(position.step - 1), first in "
+        "a test loss of \(Self.text(test.loss)) after step \(position.step), first in "
           + (place ?? "the loss"))
     }
     history.epochs.append(
@@ -270,7 +272,7 @@ public struct Trainer<Model: Layer> {
   private func saveCheckpoint() throws(InputError) {
     guard let checkpoint else { return }
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
-      throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step - 1)")
+      throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step)")
     }
     try checkpoint.save(
       model, optimizer: optimizer, position: position, conditions: conditions, history: history)

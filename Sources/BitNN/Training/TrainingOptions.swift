@@ -40,7 +40,7 @@ public struct TrainingOptions: Sendable, Equatable {
   var fingerprint: [(name: String, value: String)] {
     [
       ("epochs", "\(epochs)"), ("batch size", "\(batchSize)"), ("seed", "\(seed)"),
-      ("learning rate", "\(learningRate)"), ("weight decay", "\(weightDecay)"),
+      ("learning rate", learningRate.description), ("weight decay", weightDecay.description),
       ("gradient clipping", clipNorm.map { "\($0)" } ?? "none"),
       ("quantization warm-up", "\(quantizationWarmup.steps)"),
     ]

@@ -153,7 +153,7 @@ struct HTMLReport: Sendable {
     return section(
       "Test pictures",
       "\(shown.count - wrong) of these \(shown.count) are recognised\(marking). "
-        + "The percentage is how sure the network is of its answer.",
+        + "The percentage is how sure the network is of its answer. \(content.pictureNote)",
       PictureGrid(pictures: Array(shown)).html())
   }
 

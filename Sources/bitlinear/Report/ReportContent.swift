@@ -22,6 +22,8 @@ struct ReportContent: Sendable {
   var confusion: ConfusionMatrix?
   /// Test pictures with the answers of the network; about 40 make a good page.
   var pictures: [ReportPicture] = []
+  /// A sentence on how the pictures were chosen.
+  var pictureNote = ""
 }
 
 /// A named value.

@@ -19,15 +19,9 @@ import Testing
     #expect(quantized.codes == codes)
     #expect(quantized.int8Codes == (golden.bits <= 8 ? codes.map { Int8($0) } : nil))
     #expect(quantized.int16Codes == (golden.bits > 8 ? codes.map { Int16($0) } : nil))
-    // PyTorch computes Q / max|x| as Q * (1 / max|x|), an ulp off the quotient at times, and an
-    // ulp of the scale is up to two of a value.
-    if let scale = golden.scale.map({ Float($0) }) {
-      #expect(quantized.scales.allSatisfy { abs($0 - scale) <= scale.ulp })
-      let largest = x.scalars.map { abs($0) }.max() ?? 0
-      #expect(quantized.scales.allSatisfy { $0 == Float(1 << (golden.bits - 1) - 1) / largest })
-    }
+    if let scale = golden.scale { #expect(quantized.scales.allSatisfy { $0 == Float(scale) }) }
     for (value, expected) in zip(dequantized.scalars, values) {
-      #expect(abs(value - Float(expected)) <= 2 * Float(expected).ulp)
+      #expect(abs(value - Float(expected)) <= Float(expected).ulp)
     }
   }
 

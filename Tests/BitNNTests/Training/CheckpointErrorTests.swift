@@ -160,6 +160,7 @@ import Testing
     ("bitlinear.position", "epoch", "0"), ("bitlinear.position", "batch", "4"),
     ("bitlinear.position", "batch", "9007199254740992"),
     ("bitlinear.position", "samples", "9223372036854775807"),
+    ("bitlinear.position", "samples", "91"), ("bitlinear.position", "correct", "61"),
     ("bitlinear.position", "correct", "9223372036854775807"),
     ("bitlinear.position", "recent_steps", "9223372036854775807"),
     ("bitlinear.position", "loss_sum", "null"), ("bitlinear.position", "seconds", "\"long\""),
@@ -257,7 +258,7 @@ import Testing
       // A model file is no checkpoint.
       try Setup().model.save(to: "\(folder)/model")
       var fourth = try Setup().trainer("\(folder)/model")
-      expectError(.mismatch, "\(folder)/model", "no checkpoint") { try fourth.resume() }
+      expectError(.unsupported, "\(folder)/model", "not a checkpoint") { try fourth.resume() }
     }
   }
 

@@ -98,7 +98,7 @@ import Testing
       options.batchSize = 90
       var trainer = Trainer(
         perceptron([20, 12, 3], nil), data: data, options: options, checkpointPath: path)
-      expectError(.notFinite, "test loss", "after step 0", "layer layers.1") { try trainer.run() }
+      expectError(.notFinite, "test loss", "after step 1", "layer layers.1") { try trainer.run() }
       expectError(.missing, path) { _ = try SafetensorsFile(path: path) }
       #expect(trainer.history.epochs.isEmpty)
     }
@@ -111,7 +111,7 @@ import Testing
       var trainer = Trainer(
         perceptron([20, 12, 3], nil), data: data, options: options(rate: 3e38),
         checkpointPath: path)
-      expectError(.notFinite, "layers.0.weight after step 0") {
+      expectError(.notFinite, "layers.0.weight after step 1") {
         try trainer.run(checkpointInterval: 1)
       }
       expectError(.missing, path) { _ = try SafetensorsFile(path: path) }

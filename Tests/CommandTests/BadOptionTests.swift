@@ -1,0 +1,136 @@
+import Foundation
+import Testing
+
+/// Options and variables that the program refuses.
+@Suite struct BadOptionTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  struct Case: CustomTestStringConvertible {
+    let arguments: [String]
+    let source: String
+    let found: String
+    let expected: String
+    var testDescription: String { arguments.joined(separator: " ") }
+
+    init(_ arguments: String..., source: String? = nil, found: String, expected: String) {
+      self.arguments = arguments
+      self.source = source ?? arguments[0]
+      self.found = found
+      self.expected = expected
+    }
+  }
+
+  @Test(arguments: [
+    Case(
+      "--layers", "abc", source: "--layers abc", found: "\"abc\"",
+      expected: "numbers of features, as in 512,512"),
+    Case("--layers", "0", source: "--layers 0", found: "\"0\"", expected: "numbers of features"),
+    Case(
+      "--layers", "12,,3", source: "--layers 12,,3", found: "\"\"",
+      expected: "numbers of features"),
+    Case("--layers", "-5", source: "--layers -5", found: "\"-5\"", expected: "numbers of features"),
+    Case(
+      "--layers", "99999", source: "--layers 99999", found: "64-99999-3",
+      expected: "layers of 1 to 65536 features"),
+    Case(
+      "--layers", "65536,65536", source: "--layers 65536,65536",
+      found: "4299358208 weights", expected: "at most 268435456"),
+    Case(
+      "--groups", "4", source: "--layers 18 --groups 4",
+      found: "4 groups for a layer of 18 features",
+      expected: "a number that divides every layer of 18-3"),
+    Case("--groups", "0", found: "0", expected: "1 or more"),
+    Case("--epochs", "-1", found: "-1", expected: "0 to 1000000"),
+    Case("--epochs", "9223372036854775807", found: "9223372036854775807", expected: "0 to 1000000"),
+    Case("--batch-size", "0", found: "0", expected: "1 to 1000000"),
+    Case("--batch-size", "9223372036854775807", found: "9223372036854775807", expected: "1 to"),
+    Case("--learning-rate", "nan", found: "nan", expected: "a positive number"),
+    Case("--learning-rate", "0", found: "0.0", expected: "a positive number"),
+    Case("--learning-rate", "-1", found: "-1.0", expected: "a positive number"),
+    Case("--checkpoint-every", "-1", found: "-1", expected: "0 or more"),
+    Case("--data", "", found: "an empty path", expected: "a folder or a file"),
+  ])
+  func badOptionIsRefused(_ bad: Case) async throws {
+    let earlier = try EarlierRun(in: folder)
+    let data = try TinyData().writeIDX(in: folder)
+    let run = try await Program.run(
+      trainArguments(data: data, out: earlier.path, bad.arguments))
+    run.expectRefusal(source: bad.source, found: bad.found, expected: bad.expected)
+    try earlier.expectUntouched()
+  }
+
+  @Test(arguments: [
+    ("BITLINEAR_CPU", "nonsense", "scalar"), ("BITLINEAR_THREADS", "zero", "a number in 1...1024"),
+    ("BITLINEAR_THREADS", "0", "a number in 1...1024"),
+  ])
+  func badVariableIsRefused(name: String, value: String, expected: String) async throws {
+    let earlier = try EarlierRun(in: folder)
+    let data = try TinyData().writeIDX(in: folder)
+    for command in [
+      ["cpu"], ["eval", folder.path("run/model.safetensors"), "--data", data],
+      trainArguments(data: data, out: earlier.path),
+    ] {
+      let run = try await Program.run(command, environment: [name: value])
+      run.expectRefusal(source: name, found: "\"\(value)\"", expected: "")
+      #expect(run.error.contains(expected))
+    }
+    try earlier.expectUntouched()
+  }
+
+  @Test func outFolderMustBePossible() async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    let file = try folder.write("file", "not a folder")
+    for out in [file, "\(file)/run", "\(file)/deep/run", "/dev/null/run"] {
+      let run = try await Program.run(trainArguments(data: data, out: out))
+      run.expectRefusal(
+        source: "--out \(out)", found: "Not a directory",
+        expected: "a folder that can be made and written")
+    }
+    #expect(try folder.text("file") == "not a folder")
+    let run = try await Program.run(trainArguments(data: data, out: ""))
+    run.expectRefusal(source: "--out ", found: "No such file or directory", expected: "a folder")
+  }
+
+  @Test func refusedTrainingMakesNoFolder() async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    for more in [["--layers", "x"], ["--groups", "7"], ["--resume"]] {
+      let run = try await Program.run(
+        trainArguments(data: data, out: folder.path("new/run"), more))
+      #expect(run.code == 1)
+    }
+    #expect(folder.names("") == ["data"])
+  }
+
+  @Test func outFolderIsMadeWithItsParents() async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    let run = try await Program.run(
+      trainArguments(data: data, out: folder.path("a/b/run/"), epochs: 0))
+    #expect(run.code == 0 && run.complaints == [])
+    #expect(folder.names("a/b/run").contains("packed.safetensors"))
+    #expect(run.output.contains("Report: \(folder.path("a/b/run/report.html"))\n"))
+  }
+
+  @Test func divergenceNamesStepAndLayer() async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    let run = try await Program.run(
+      trainArguments(
+        data: data, out: folder.path("run"), ["--recipe", "float", "--learning-rate", "1e30"]))
+    run.expectRefusal(source: "training", found: "a loss of", expected: "finite numbers")
+    #expect(run.error.contains(#/ at step [0-9]+, first in layer layers\.[01],/#), "\(run.error)")
+    #expect(!folder.names("run").contains("model.safetensors"))
+  }
+
+  /// The last step is checked by the test samples alone.
+  @Test func divergenceInTheLastStepIsFound() async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    let run = try await Program.run(
+      trainArguments(
+        data: data, out: folder.path("run"), epochs: 1,
+        ["--recipe", "float", "--learning-rate", "3e38", "--batch-size", "64"]))
+    run.expectRefusal(
+      source: "training", found: "a test loss of nan after step 1", expected: "finite numbers")
+    #expect(folder.names("run") == [])
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+/// Trainings that are stopped, by Ctrl-C or by a kill, and go on from their checkpoint.
+@Suite struct InterruptTests {
+  private static let epochs = 60
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func arguments(_ out: String, _ more: [String] = []) -> [String] {
+    trainArguments(
+      data: folder.path("data"), out: folder.path(out), epochs: Self.epochs, more)
+  }
+
+  @Test(arguments: [["BITLINEAR_THREADS": "1"], [:]])
+  func interruptedTrainingGoesOnToTheSameModel(environment: [String: String]) async throws {
+    try TinyData().writeIDX(in: folder)
+    let unbroken = try await Program.run(arguments("unbroken"), environment: environment)
+    #expect(unbroken.code == 0)
+
+    let stopped = try await StoppedRun(
+      arguments("run"), environment: environment, after: "Epoch ", signal: SIGINT)
+    #expect(stopped.process.terminationReason == .exit)
+    #expect(stopped.process.terminationStatus == 130)
+    let path = folder.path("run/checkpoint.safetensors")
+    let last = try #require(stopped.error.split(separator: "\n").last)
+    #expect(
+      last.contains(
+        /^Stopped after step [0-9]+, [0-9]+ of 60 epochs, saved in .*; go on with --resume$/))
+    #expect(last.contains("saved in \(path);"))
+    #expect(!stopped.error.contains("Error"))
+    #expect(folder.names("run") == ["checkpoint.safetensors", "metrics.jsonl"])
+    #expect(try await Program.run(["inspect", path]).code == 0)
+
+    let resumed = try await Program.run(
+      arguments("run", ["--resume"]), environment: environment)
+    #expect(resumed.code == 0 && resumed.complaints == [])
+    #expect(resumed.error.hasPrefix("Going on with 64-18-3 b158 after step "))
+    for name in ["packed.safetensors", "model.safetensors"] {
+      #expect(try folder.bytes("run/\(name)") == folder.bytes("unbroken/\(name)"))
+    }
+    #expect(try folder.text("run/metrics.jsonl").split(separator: "\n").count == Self.epochs)
+  }
+
+  @Test func interruptedBaselineGoesOn() async throws {
+    try TinyData().writeIDX(in: folder)
+    let unbroken = try await Program.run(arguments("unbroken", ["--baseline"]))
+    #expect(unbroken.code == 0)
+
+    // The baseline of an earlier run with other options must not be taken for this one's.
+    let earlier = try await Program.run(
+      trainArguments(
+        data: folder.path("data"), out: folder.path("run"), epochs: 1, ["--baseline"]))
+    #expect(earlier.code == 0)
+    let first = try await StoppedRun(
+      arguments("run", ["--baseline"]), after: "Epoch ", signal: SIGINT)
+    #expect(first.process.terminationStatus == 130)
+    let second = try await StoppedRun(
+      arguments("run", ["--baseline", "--resume"]), after: "Training 64-18-3 float",
+      signal: SIGINT)
+    #expect(second.process.terminationStatus == 130)
+    #expect(second.error.contains("baseline-checkpoint.safetensors; go on with --resume"))
+
+    let resumed = try await Program.run(arguments("run", ["--baseline", "--resume"]))
+    #expect(resumed.code == 0 && resumed.complaints == [])
+    #expect(resumed.error.contains("Going on with 64-18-3 float after step "))
+    for name in ["packed.safetensors", "baseline.safetensors"] {
+      #expect(try folder.bytes("run/\(name)") == folder.bytes("unbroken/\(name)"))
+    }
+  }
+
+  @Test func killedTrainingGoesOnToTheSameModel() async throws {
+    try TinyData().writeIDX(in: folder)
+    let unbroken = try await Program.run(arguments("unbroken"))
+    #expect(unbroken.code == 0)
+
+    let more = ["--checkpoint-every", "1"]
+    let first = try await StoppedRun(arguments("run", more), after: "Epoch ", signal: SIGKILL)
+    #expect(first.process.terminationReason == .uncaughtSignal)
+    #expect(first.process.terminationStatus == SIGKILL)
+    for _ in 0..<6 {
+      // A later run may come to its end before it is killed, which is as good.
+      let next = try await StoppedRun(
+        arguments("run", more + ["--resume"]), after: "Going on ",
+        delay: .milliseconds(Int.random(in: 0..<60)), signal: SIGKILL)
+      #expect(next.process.terminationStatus == SIGKILL || next.process.terminationStatus == 0)
+      #expect(!next.error.contains("Error"), "\(next.error)")
+      let inspection = try await Program.run(
+        ["inspect", folder.path("run/checkpoint.safetensors")])
+      #expect(inspection.code == 0 && inspection.error == "")
+    }
+    // What a kill during a write leaves.
+    let leftover = ".checkpoint.safetensors.tmp-1-0123456789abcdef"
+    try folder.write("run/\(leftover)", "half a checkpo")
+    let resumed = try await Program.run(arguments("run", ["--resume"]))
+    #expect(resumed.code == 0 && resumed.complaints == [])
+    for name in ["packed.safetensors", "model.safetensors"] {
+      #expect(try folder.bytes("run/\(name)") == folder.bytes("unbroken/\(name)"))
+    }
+    #expect(try folder.text("run/\(leftover)") == "half a checkpo")
+  }
+}
+
+/// A run of the program that is sent a signal once it has written a line.
+///
+/// Until then nobody reads on, so that a program which writes more than the pipe holds cannot come
+/// to its end before the signal, however fast it is.
+private struct StoppedRun {
+  let process: Process
+  let error: String
+
+  init(
+    _ arguments: [String], environment: [String: String] = [:], after prefix: String,
+    delay: DispatchTimeInterval = .never, signal: Int32
+  ) async throws {
+    let process = try Program.process([Program.path()] + arguments, environment)
+    let pipe = Pipe()
+    #if os(Linux)
+      // F_SETPIPE_SZ: the least that a pipe can hold, less than the lines of all epochs.
+      _ = fcntl(pipe.fileHandleForWriting.fileDescriptor, 1031, 4096)
+    #endif
+    process.standardError = pipe
+    process.standardOutput = FileHandle.nullDevice
+    let reader = LineReader(pipe.fileHandleForReading)
+    try await Program.runToEnd(process) { identifier in
+      reader.readLine(prefix: prefix)
+      if case .milliseconds(let count) = delay { usleep(UInt32(1000 * count)) }
+      kill(identifier, signal)
+      reader.readToEnd()
+    }
+    self.process = process
+    error = reader.text
+  }
+}
+
+/// Collects what comes out of a pipe. Only one thread uses it at a time.
+private final class LineReader: @unchecked Sendable {
+  private let handle: FileHandle
+  private var bytes: [UInt8] = []
+
+  init(_ handle: FileHandle) { self.handle = handle }
+
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  /// Reads to the end of a line that begins with `prefix`, or to the end of all.
+  func readLine(prefix: String) {
+    var line: [UInt8] = []
+    while let byte = try? handle.read(upToCount: 1)?.first {
+      bytes.append(byte)
+      if byte != UInt8(ascii: "\n") {
+        line.append(byte)
+      } else if line.starts(with: Array(prefix.utf8)) {
+        return
+      } else {
+        line = []
+      }
+    }
+  }
+
+  func readToEnd() {
+    if let rest = try? handle.readToEnd() { bytes += rest }
+  }
+}
