@@ -43,12 +43,15 @@ public final class ThreadPool: Sendable {
     let isIdle = isBusy.compareExchange(
       expected: false, desired: true, successOrdering: .acquiring, failureOrdering: .relaxed
     ).exchanged
-    guard isIdle else { return body(0..<count) }
+    let part = { (index: Int) in count * index / parts..<count * (index + 1) / parts }
+    guard isIdle else {
+      // The same parts: how a BLAS rounds may depend on the extents that it is given.
+      for index in 0..<parts { body(part(index)) }
+      return
+    }
     // The closure outlives this call in no thread: `run` waits for all of them.
     withoutActuallyEscaping(body) { body in
-      state.run(parts: parts) { index in
-        body(count * index / parts..<count * (index + 1) / parts)
-      }
+      state.run(parts: parts) { index in body(part(index)) }
     }
     isBusy.store(false, ordering: .releasing)
   }

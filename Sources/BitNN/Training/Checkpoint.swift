@@ -1,31 +1,12 @@
 import BitCore
 import BitFormats
 
-/// Where a training run stands, besides the model and the optimizer.
-struct TrainingPosition: Sendable, Equatable {
-  /// Steps taken.
-  var step = 0
-  /// The epoch under way, from 0.
-  var epoch = 0
-  /// Batches of that epoch that are done.
-  var batch = 0
-  /// The generator as it was at the start of the epoch.
-  var generator: SeededGenerator
-  /// Sums over the epoch so far: loss times samples, samples recognised, samples, seconds.
-  var lossSum = 0.0
-  var correct = 0
-  var samples = 0
-  var seconds = 0.0
-  /// Sums since the last point of the history.
-  var recentLoss = 0.0
-  var recentSteps = 0
-}
-
 /// The file that a training run can go on from: a safetensors file with the model's parameters
 /// (`model.`), the optimizer's state (`optimizer.`), the state of the random numbers, and the rest
-/// as JSON in its metadata.
+/// as JSON in its metadata, with a checksum over the tensors.
 struct Checkpoint {
   static let formatVersion = "1"
+  private static let randomName = "random"
 
   let path: String
   /// What the model is, as text: a run does not go on from another model's checkpoint.
@@ -37,12 +18,24 @@ struct Checkpoint {
     _ model: M, optimizer: any Optimizer, position: TrainingPosition,
     conditions: [(name: String, value: String)], history: TrainingHistory
   ) throws(InputError) {
-    var entries = model.parameters().map { SafetensorsEntry("model.\($0.name)", $0.value) }
-    entries += optimizer.state.map { SafetensorsEntry("optimizer.\($0.key)", $0.value) }
-    entries.append(
-      SafetensorsEntry(
-        "random", position.generator.state.map { Int64(bitPattern: $0) }, shape: [4],
-        dtype: .i64))
+    let tensors =
+      model.parameters().map { ("model.\($0.name)", $0.value) }
+      + optimizer.state.map { ("optimizer.\($0.key)", $0.value) }
+    let random = position.generator.state
+    var checksum = Checksum()
+    for (name, tensor) in tensors.sorted(by: { $0.0 < $1.0 }) {
+      checksum.add(name)
+      tensor.withUnsafePointer {
+        checksum.add(UnsafeRawBufferPointer(UnsafeBufferPointer(start: $0, count: tensor.count)))
+      }
+    }
+    checksum.add(Self.randomName)
+    random.withUnsafeBytes { checksum.add($0) }
+    let entries =
+      tensors.map { SafetensorsEntry($0.0, $0.1) } + [
+        SafetensorsEntry(
+          Self.randomName, random.map { Int64(bitPattern: $0) }, shape: [4], dtype: .i64)
+      ]
     let conditions = JSONObject(conditions.map { ($0.name, .string($0.value)) })
     try SafetensorsWriter.write(
       entries,
@@ -54,6 +47,7 @@ struct Checkpoint {
         "bitlinear.position": position.json.encoded,
         "bitlinear.optimizer_step": "\(optimizer.step)",
         "bitlinear.history": history.json.encoded,
+        "bitlinear.checksum": checksum.text,
       ].merging(metadata) { own, _ in own }, to: path)
   }
 
@@ -71,7 +65,7 @@ struct Checkpoint {
     try check(file, "bitlinear.checkpoint", Self.formatVersion)
     try check(file, "bitlinear.architecture", architecture)
     try check(file, conditions)
-    let words = try file.integers("random").map { UInt64(bitPattern: $0) }
+    let words = try file.integers(Self.randomName).map { UInt64(bitPattern: $0) }
     guard let generator = SeededGenerator(state: words),
       let restored = TrainingPosition(
         json: try json(file, "bitlinear.position"), generator: generator),
@@ -106,6 +100,8 @@ struct Checkpoint {
       }
       state[key] = try file.tensor(tensor.name)
     }
+    // Last, because the other checks can say more of what is wrong.
+    try checkTensors(file)
     model = restoredModel
     optimizer.restore(step: step, state: state)
     position = restored
@@ -130,6 +126,22 @@ struct Checkpoint {
     }
   }
 
+  /// Compares the checksum of the tensors; the random state comes last, as it was written.
+  private func checkTensors(_ file: SafetensorsFile) throws(InputError) {
+    var checksum = Checksum()
+    let names = file.tensors.map(\.name).filter { $0 != Self.randomName }.sorted()
+    for name in names + [Self.randomName] {
+      checksum.add(name)
+      try file.withUnsafeBytes(of: name) { (bytes) throws(InputError) in checksum.add(bytes) }
+    }
+    let expected = file.metadata["bitlinear.checksum"] ?? "one"
+    guard checksum.text == expected else {
+      throw InputError(
+        .malformed, source: path, found: "tensors of checksum \(checksum.text)",
+        expected: "\(expected), so the file is damaged")
+    }
+  }
+
   private func check(
     _ file: SafetensorsFile, _ key: String, _ expected: String
   ) throws(InputError) {
@@ -148,37 +160,5 @@ struct Checkpoint {
         .malformed, source: path, found: "no metadata \(key)", expected: "a checkpoint")
     }
     return try JSONValue(parsing: text, source: "\(path), metadata \(key)")
-  }
-}
-
-extension TrainingPosition {
-  fileprivate var json: JSONValue {
-    .object([
-      "step": .integer(Int64(step)), "epoch": .integer(Int64(epoch)),
-      "batch": .integer(Int64(batch)), "loss_sum": .number(lossSum),
-      "correct": .integer(Int64(correct)), "samples": .integer(Int64(samples)),
-      "seconds": .number(seconds), "recent_loss": .number(recentLoss),
-      "recent_steps": .integer(Int64(recentSteps)),
-    ])
-  }
-
-  /// Counts that a run can reach, and go on from without an overflow.
-  fileprivate static let countable = 0...1 << 53
-
-  fileprivate init?(json: JSONValue, generator: SeededGenerator) {
-    func integer(_ key: String) -> Int? {
-      json[key]?.integerValue.flatMap { Int(exactly: $0) }.flatMap {
-        Self.countable.contains($0) ? $0 : nil
-      }
-    }
-    guard let step = integer("step"), let epoch = integer("epoch"), let batch = integer("batch"),
-      let lossSum = json["loss_sum"]?.doubleValue, let correct = integer("correct"),
-      let samples = integer("samples"), let seconds = json["seconds"]?.doubleValue,
-      let recentLoss = json["recent_loss"]?.doubleValue, let recentSteps = integer("recent_steps")
-    else { return nil }
-    self.init(
-      step: step, epoch: epoch, batch: batch, generator: generator, lossSum: lossSum,
-      correct: correct, samples: samples, seconds: seconds, recentLoss: recentLoss,
-      recentSteps: recentSteps)
   }
 }

@@ -219,7 +219,27 @@ import Testing
     }
   }
 
-  /// A changed byte is an error, or a run that goes on: never the end of the process.
+  @Test func damagedTensorsAreNoticed() throws {
+    try withFolder { folder in
+      let path = "\(folder)/checkpoint"
+      try write(path)
+      let whole = try bytes(ofFile: path)
+      let header = whole[..<8].enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
+      for place in stride(from: header + 8, to: whole.count, by: 97) {
+        var changed = whole
+        changed[place] ^= 1
+        try Data(changed).write(to: URL(fileURLWithPath: path))
+        try refuses(path, .malformed, ["checksum"])
+      }
+      try write(path)
+      try edit(path) { tensors, _ in
+        tensors.removeAll { $0.name == "optimizer.layers.1.weight.mean" }
+      }
+      try refuses(path, .malformed, ["checksum"])
+    }
+  }
+
+  /// A changed byte of the header is an error, or a run that goes on: never the end of the process.
   @Test func bytesThatAreChanged() throws {
     try withFolder { folder in
       let path = "\(folder)/checkpoint"
