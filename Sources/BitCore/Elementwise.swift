@@ -1,6 +1,6 @@
 extension Tensor {
   /// Values below this many per thread are not worth waking a thread for.
-  package static let parallelGrain = 1 << 15
+  static let parallelGrain = 1 << 15
 
   /// A tensor whose values are `body` of this one's.
   func map(_ body: (Float) -> Float) -> Tensor {
@@ -144,7 +144,7 @@ extension Tensor: AdditiveArithmetic {
 extension SIMD8<Float> {
   /// Eight values from memory at any alignment.
   @inline(__always)
-  package init(loading pointer: UnsafePointer<Float>) {
+  init(loading pointer: UnsafePointer<Float>) {
     self = UnsafeRawPointer(pointer).loadUnaligned(as: Self.self)
   }
 
@@ -156,7 +156,7 @@ extension SIMD8<Float> {
 
   /// Writes eight values to memory at any alignment.
   @inline(__always)
-  package func store(to pointer: UnsafeMutablePointer<Float>) {
+  func store(to pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Self.self)
   }
 }

@@ -13,6 +13,7 @@ package enum SystemMath {
   package static func tanh(_ x: Float) -> Float { tanhf(x) }
   package static func erf(_ x: Float) -> Float { erff(x) }
   package static func log(_ x: Float) -> Float { logf(x) }
+  static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 }
 
 enum SystemEnvironment {

@@ -202,6 +202,27 @@ AVX2 static void multiply_block(const uint8_t *const *codes, size_t panel_count,
   }
 }
 
+AVX2 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+                       float *v) {
+  __m256 scale = _mm256_set1_ps(c->scale), decay = _mm256_set1_ps(c->decay);
+  __m256 keep1 = _mm256_set1_ps(c->keep1), keep2 = _mm256_set1_ps(c->keep2);
+  __m256 take2 = _mm256_set1_ps(1 - c->keep2), rate = _mm256_set1_ps(c->rate);
+  __m256 inverse_root = _mm256_set1_ps(c->inverse_root), epsilon = _mm256_set1_ps(c->epsilon);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    __m256 s = _mm256_mul_ps(_mm256_loadu_ps(g + i), scale), mean = _mm256_loadu_ps(m + i);
+    mean = _mm256_add_ps(mean, _mm256_mul_ps(keep1, _mm256_sub_ps(s, mean)));
+    __m256 square = _mm256_mul_ps(_mm256_mul_ps(take2, s), s);
+    __m256 variance = _mm256_add_ps(_mm256_mul_ps(keep2, _mm256_loadu_ps(v + i)), square);
+    __m256 root = _mm256_mul_ps(_mm256_sqrt_ps(variance), inverse_root);
+    __m256 step = _mm256_div_ps(_mm256_mul_ps(rate, mean), _mm256_add_ps(root, epsilon));
+    _mm256_storeu_ps(m + i, mean);
+    _mm256_storeu_ps(v + i, variance);
+    _mm256_storeu_ps(p + i, _mm256_sub_ps(_mm256_mul_ps(_mm256_loadu_ps(p + i), decay), step));
+  }
+  bk_scalar.adamw(n - i, c, g + i, p + i, m + i, v + i);
+}
+
 const bk_kernels bk_avx2 = {
     .name = "avx2",
     .absmax = absmax,
@@ -211,5 +232,6 @@ const bk_kernels bk_avx2 = {
     .unpack2 = unpack2,
     .unpack1 = unpack1,
     .multiply_block = multiply_block,
+    .adamw = adamw,
 };
 #endif

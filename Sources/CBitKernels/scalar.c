@@ -1,5 +1,6 @@
 // The reference: plain C that every other kernel file must equal bit for bit.
 #include "internal.h"
+#include <math.h>
 
 static float absmax(const float *x, size_t n) {
   // The bits of |x| order as |x| does; NaN and infinity come last.
@@ -93,6 +94,16 @@ static void multiply_block(const uint8_t *const *panels, size_t panel_count, siz
         }
 }
 
+static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+                  float *v) {
+  for (size_t i = 0; i < n; i++) {
+    float s = g[i] * c->scale;
+    m[i] = m[i] + c->keep1 * (s - m[i]);
+    v[i] = c->keep2 * v[i] + (1 - c->keep2) * s * s;
+    p[i] = p[i] * c->decay - c->rate * m[i] / (sqrtf(v[i]) * c->inverse_root + c->epsilon);
+  }
+}
+
 const bk_kernels bk_scalar = {
     .name = "scalar",
     .absmax = absmax,
@@ -102,4 +113,5 @@ const bk_kernels bk_scalar = {
     .unpack2 = unpack2,
     .unpack1 = unpack1,
     .multiply_block = multiply_block,
+    .adamw = adamw,
 };

@@ -29,6 +29,11 @@ enum {
 
 typedef enum { BK_TERNARY = 0, BK_SIGN = 1 } bk_alphabet;
 
+// The constants of one AdamW step; see BitCore's AdamWStep.
+typedef struct {
+  float scale, decay, keep1, keep2, rate, inverse_root, epsilon;
+} bk_adamw_constants;
+
 // One instruction set's kernels. No function reads or writes outside the ranges that it is given.
 typedef struct bk_kernels {
   const char *name;
@@ -58,6 +63,11 @@ typedef struct bk_kernels {
   // code(p, r, c) * q[t * stride + c], for p < panel_count <= BK_BLOCK_PANELS, quads <= 64.
   void (*multiply_block)(const uint8_t *const *panels, size_t panel_count, size_t quads,
                          const int8_t *q, size_t stride, size_t tokens, int32_t *sums);
+
+  // With s = g[i] * scale:  m += keep1 * (s - m),  v = keep2 * v + (1 - keep2) * s * s,
+  // p = p * decay - rate * m / (sqrt(v) * inverse_root + epsilon), in that order, unfused.
+  void (*adamw)(size_t n, const bk_adamw_constants *constants, const float *g, float *p, float *m,
+                float *v);
 } bk_kernels;
 
 // The kernels for this CPU. BITLINEAR_CPU=scalar|avx2 forces a set that the CPU has.
