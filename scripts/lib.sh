@@ -23,9 +23,12 @@ on other systems install them by hand and run swift build"
   [ ${#missing[@]} -gt 0 ] || return 0
   say "Installing ${missing[*]}"
   local sudo=()
-  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "run as root: apt-get install ${missing[*]}"
+    sudo=(sudo)
+  fi
   "${sudo[@]}" apt-get update -q
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -q "${missing[@]}"
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
 }
 
 # What building needs: a toolchain with _Differentiation, OpenBLAS, zlib, pkg-config.
@@ -37,5 +40,5 @@ prepare() {
       fail "this Swift toolchain lacks the module _Differentiation, as Xcode's own does: install \
 one from swift.org and select it with: export TOOLCHAINS=swift"
   fi
-  install_packages libopenblas-dev zlib1g-dev pkg-config "$@"
+  install_packages git libopenblas-dev zlib1g-dev pkg-config "$@"
 }

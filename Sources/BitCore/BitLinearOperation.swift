@@ -14,7 +14,7 @@ public struct BitLinearOperation: Sendable {
   private let weight: Tensor
   private let hasBias: Bool
   private let inputShape: Shape
-  private let quantization: BitQuantization
+  private let recipe: BitQuantization
   private let kept: Kept
   private let matmul: FloatMatmul
 
@@ -33,29 +33,29 @@ public struct BitLinearOperation: Sendable {
   ///   - groups: the number of blocks of output rows with scales of their own; divides `out`.
   ///   - matmul: multiplies floats: backward, and forward below full strength.
   public init(
-    _ x: Tensor, weight: Tensor, bias: Tensor?, quantization: BitQuantization, groups: Int = 1,
+    _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: BitQuantization, groups: Int = 1,
     strength: QuantizationStrength = .full, matmul: FloatMatmul = .portable
   ) {
     precondition(
       x.shape.rank > 0 && weight.shape.rank == 2 && x.shape.features == weight.shape[1],
       "an input of shape \(x.shape) does not fit a weight of shape \(weight.shape)")
     self.weight = weight
-    self.quantization = quantization
+    self.recipe = recipe
     self.matmul = matmul
     hasBias = bias != nil
     inputShape = x.shape
     if strength == .full {
-      let quantized = quantization.activations.quantize(x)
-      let statistics = quantization.weights.statistics(of: weight, groups: groups)
-      output = quantization.weights.quantize(weight, statistics: statistics)
+      let quantized = recipe.activations.quantize(x)
+      let statistics = recipe.weights.statistics(of: weight, groups: groups)
+      output = recipe.weights.quantize(weight, statistics: statistics)
         .multiply(quantized, bias: bias)
       kept = .integers(quantized, statistics)
     } else {
       let input = Self.blend(x, strength.activations) {
-        quantization.activations.quantize(x).dequantized()
+        recipe.activations.quantize(x).dequantized()
       }
       let blended = Self.blend(weight, strength.weights) {
-        quantization.weights.values(weight, groups: groups)
+        recipe.weights.values(weight, groups: groups)
       }
       output = LinearOperation.forward(input, weight: blended, bias: bias, matmul: matmul)
       kept = .floats(input: input, weight: blended)
@@ -76,7 +76,7 @@ public struct BitLinearOperation: Sendable {
       let effective: Tensor
       switch kept {
       case .integers(_, let statistics):
-        effective = quantization.weights.values(weight, statistics: statistics)
+        effective = recipe.weights.values(weight, statistics: statistics)
       case .floats(_, let blended): effective = blended
       }
       inputGradient = matmul(upstream, effective).reshaped(inputShape)

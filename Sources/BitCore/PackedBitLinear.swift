@@ -8,7 +8,7 @@ public struct PackedBitLinear: Sendable {
   /// `[out]`, added after the scales, or nil.
   public let bias: Tensor?
   /// What is done to the input first, and how it is quantized.
-  public let quantization: BitQuantization
+  public let recipe: BitQuantization
   /// The learned factor of the normalization, `[in]`, or nil.
   public let normWeight: Tensor?
   /// The learned offset of the normalization, `[in]`, or nil.
@@ -18,7 +18,7 @@ public struct PackedBitLinear: Sendable {
   ///
   /// - Throws: ``InputError`` if the parts do not fit one another.
   public init(
-    matrix: PackedMatrix, bias: Tensor? = nil, quantization: BitQuantization,
+    matrix: PackedMatrix, bias: Tensor? = nil, recipe: BitQuantization,
     normWeight: Tensor? = nil, normBias: Tensor? = nil
   ) throws(InputError) {
     func check(_ name: String, _ vector: Tensor?, _ count: Int) throws(InputError) {
@@ -29,20 +29,20 @@ public struct PackedBitLinear: Sendable {
     try check("bias", bias, matrix.rows)
     try check("norm weight", normWeight, matrix.columns)
     try check("norm bias", normBias, matrix.columns)
-    let normGroups = quantization.normalization?.groups ?? 1
+    let normGroups = recipe.normalization?.groups ?? 1
     guard matrix.columns % normGroups == 0 else {
       throw InputError(
         .mismatch, source: "normalization", found: "\(normGroups) groups",
         expected: "a number that divides \(matrix.columns) features")
     }
-    guard matrix.alphabet == quantization.weights else {
+    guard matrix.alphabet == recipe.weights else {
       throw InputError(
         .mismatch, source: "codes", found: matrix.alphabet.rawValue,
-        expected: quantization.weights.rawValue)
+        expected: recipe.weights.rawValue)
     }
     self.matrix = matrix.packed()
     self.bias = bias
-    self.quantization = quantization
+    self.recipe = recipe
     self.normWeight = normWeight
     self.normBias = normBias
   }
@@ -60,8 +60,8 @@ public struct PackedBitLinear: Sendable {
       input.shape.rank > 0 && input.shape.features == inFeatures,
       "an input of shape \(input.shape) does not fit a layer of \(inFeatures) input features")
     let normalized =
-      quantization.normalization?(input, weight: normWeight, bias: normBias) ?? input
-    return matrix.multiply(quantization.activations.quantize(normalized), bias: bias)
+      recipe.normalization?(input, weight: normWeight, bias: normBias) ?? input
+    return matrix.multiply(recipe.activations.quantize(normalized), bias: bias)
   }
 
   /// Bytes in memory of codes, scales, bias and norm.

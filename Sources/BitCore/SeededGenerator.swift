@@ -6,9 +6,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
   /// The four words that determine all numbers to come; never all zero.
   public private(set) var state: [UInt64]
 
-  /// A generator whose numbers depend on `seed` alone.
-  public init(seed: UInt64) {
-    var z = seed
+  /// A generator whose numbers depend on `seed` and `stream` alone; each stream of a seed gives
+  /// numbers of its own.
+  public init(seed: UInt64, stream: UInt64 = 0) {
+    var z = seed &+ stream &* 0xd134_2543_de82_ef95
     state = (0..<4).map { _ in
       z &+= 0x9e37_79b9_7f4a_7c15
       var word = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9

@@ -27,9 +27,9 @@ public final class ThreadPool: Sendable {
 
   /// A pool of `threads` threads, the caller's included.
   public init(threads: Int) {
-    self.threads = max(1, threads)
-    state = State(workers: self.threads - 1)
-    for worker in 1..<max(1, self.threads) { Self.startWorker(worker, state) }
+    self.threads = min(max(1, threads), Self.maximumThreads)
+    state = State()
+    for worker in 1..<self.threads { Self.startWorker(worker, state) }
   }
 
   deinit { state.stop() }
@@ -111,25 +111,26 @@ private final class Worker {
   }
 #endif
 
-/// What the caller and the workers share. `job` and `parts` are written by the caller before it
-/// raises `generation` and read by workers after they saw it rise, which orders the accesses;
-/// the caller writes again only after `pending` fell to zero.
+/// What the caller and the workers share.
+///
+/// `ticket` is the number of the job, in its high bits, and the number of its parts. `job` is
+/// written by the caller before it raises the ticket and read, after they saw that, by the workers
+/// that have a part; the caller writes again only after all of those are done. Other workers only
+/// look at the ticket, so nobody waits for them.
 private final class State: @unchecked Sendable {
   /// Turns of the waiting loop before a thread sleeps: some tens of microseconds.
   private static let patience = 4_000
+  private static let partsBits = 16
 
-  private let workers: Int
   private var job: (Int) -> Void = { _ in }
-  private var parts = 0
-  private let generation = Atomic<Int>(0)
+  private let ticket = Atomic<Int>(0)
   private let pending = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
   private let stopped = Atomic<Bool>(false)
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let wake: UnsafeMutablePointer<pthread_cond_t>
 
-  init(workers: Int) {
-    self.workers = workers
+  init() {
     mutex = .allocate(capacity: 1)
     wake = .allocate(capacity: 1)
     pthread_mutex_init(mutex, nil)
@@ -145,9 +146,8 @@ private final class State: @unchecked Sendable {
 
   func run(parts: Int, _ body: @escaping (Int) -> Void) {
     job = body
-    self.parts = parts
-    pending.store(workers, ordering: .relaxed)
-    announce()
+    pending.store(parts - 1, ordering: .relaxed)
+    announce(parts: parts)
     body(0)
     var turns = 0
     while pending.load(ordering: .acquiring) > 0 {
@@ -159,13 +159,14 @@ private final class State: @unchecked Sendable {
 
   func stop() {
     stopped.store(true, ordering: .relaxed)
-    announce()
+    announce(parts: 0)
   }
 
-  private func announce() {
+  private func announce(parts: Int) {
+    let number = ticket.load(ordering: .relaxed) >> Self.partsBits &+ 1
     // Both sides order "raise, then look for sleepers" and "lie down, then look for work" strictly,
     // so one of them always sees the other.
-    generation.add(1, ordering: .sequentiallyConsistent)
+    ticket.store(number << Self.partsBits | parts, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
       pthread_mutex_lock(mutex)
       pthread_cond_broadcast(wake)
@@ -176,25 +177,28 @@ private final class State: @unchecked Sendable {
   func work(as index: Int) {
     var seen = 0
     while true {
-      waitForChange(from: seen)
+      seen = nextTicket(after: seen)
       if stopped.load(ordering: .relaxed) { return }
-      seen += 1
-      if index < parts { job(index) }
+      guard index < seen & (1 << Self.partsBits - 1) else { continue }
+      job(index)
       pending.subtract(1, ordering: .releasing)
     }
   }
 
-  private func waitForChange(from seen: Int) {
+  private func nextTicket(after seen: Int) -> Int {
     for _ in 0..<Self.patience {
-      if generation.load(ordering: .acquiring) != seen { return }
+      let current = ticket.load(ordering: .acquiring)
+      if current != seen { return current }
       bk_pause()
     }
     pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
     sleepers.add(1, ordering: .sequentiallyConsistent)
-    while generation.load(ordering: .sequentiallyConsistent) == seen {
+    defer { sleepers.subtract(1, ordering: .sequentiallyConsistent) }
+    while true {
+      let current = ticket.load(ordering: .sequentiallyConsistent)
+      if current != seen { return current }
       pthread_cond_wait(wake, mutex)
     }
-    sleepers.subtract(1, ordering: .sequentiallyConsistent)
-    pthread_mutex_unlock(mutex)
   }
 }

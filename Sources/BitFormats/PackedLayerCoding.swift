@@ -35,7 +35,7 @@ public enum PackedLayerCoding {
       ] {
         if let tensor { entries.append(SafetensorsEntry("\(name).\(part)", tensor)) }
       }
-      var members = layer.quantization.json
+      var members = layer.recipe.json
       members["in_features"] = .integer(Int64(layer.inFeatures))
       description[name] = .object(members)
     }
@@ -103,7 +103,7 @@ public enum PackedLayerCoding {
     )
     do {
       return try PackedBitLinear(
-        matrix: matrix, bias: bias, quantization: recipe, normWeight: normWeight,
+        matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,
         normBias: normBias)
     } catch {
       throw InputError(
@@ -125,6 +125,13 @@ public enum PackedLayerCoding {
 }
 
 extension BitQuantization {
+  /// The recipe and a number of groups in words that tell any two apart, the same from release to
+  /// release.
+  package func description(groups: Int) -> String {
+    let parts = json.map { "\($0.key) \($0.value.stringValue ?? $0.value.encoded)" }
+    return "(\(parts.joined(separator: ", ")), groups \(groups))"
+  }
+
   /// The recipe as JSON members.
   var json: JSONObject {
     var members: JSONObject = [

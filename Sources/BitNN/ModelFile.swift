@@ -84,17 +84,16 @@ extension Module {
 extension BitLinear {
   /// Whether a packed layer fits in this one's place.
   func check(_ layer: PackedBitLinear, source: String) throws(InputError) {
-    func describe(_ out: Int, _ inputs: Int, _ recipe: BitQuantization) -> String {
-      "\(out) x \(inputs) \(recipe.weights.rawValue)"
+    func describe(_ out: Int, _ inputs: Int, _ recipe: BitQuantization, _ groups: Int) -> String {
+      "\(out) x \(inputs) " + recipe.description(groups: groups)
     }
     guard layer.outFeatures == outFeatures, layer.inFeatures == inFeatures,
-      layer.quantization == recipe, layer.groups == groups
+      layer.recipe == recipe, layer.groups == groups
     else {
       throw InputError(
         .mismatch, source: source,
-        found: describe(layer.outFeatures, layer.inFeatures, layer.quantization)
-          + " in \(layer.groups) groups",
-        expected: describe(outFeatures, inFeatures, recipe) + " in \(groups) groups")
+        found: describe(layer.outFeatures, layer.inFeatures, layer.recipe, layer.groups),
+        expected: describe(outFeatures, inFeatures, recipe, groups))
     }
     let kept = isPacked ? packed() : nil
     for (name, own, other) in [

@@ -41,7 +41,7 @@ extension Module {
     var result: [(name: String, value: String)] = []
     var copy = self
     copy.updateBitLinears { name, layer in
-      result.append((name, "\(layer.recipe) in \(layer.groups) groups"))
+      result.append((name, layer.recipe.description(groups: layer.groups)))
     }
     return result
   }

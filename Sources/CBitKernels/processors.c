@@ -2,14 +2,30 @@
 #define _GNU_SOURCE
 #include "bitkernels.h"
 #include <sched.h>
+#include <stdio.h>
 #include <unistd.h>
 
+#if defined(__linux__)
+// The processors' worth of time that the container grants, rounded up; 0 for no limit.
+static size_t granted_processors(void) {
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
+  if (!file) return 0;
+  long quota = 0, period = 0;
+  int count = fscanf(file, "%ld %ld", &quota, &period);  // "max 100000" reads as none
+  fclose(file);
+  return count == 2 && quota > 0 && period > 0 ? (size_t)((quota + period - 1) / period) : 0;
+}
+#endif
+
 size_t bk_processor_count(void) {
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  size_t usable = online > 0 ? (size_t)online : 1;
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-    return (size_t)CPU_COUNT(&set);
+    usable = (size_t)CPU_COUNT(&set);
+  size_t granted = granted_processors();
+  if (granted > 0 && granted < usable) usable = granted;
 #endif
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? (size_t)online : 1;
+  return usable;
 }

@@ -119,8 +119,8 @@ extension Network {
     guard let features, features.count == json["features"]?.arrayValue?.count,
       let recipe = json["recipe"]?.stringValue.flatMap(Recipe.init(rawValue:)),
       let groups = json["groups"]?.integerValue,
-      let mean = json["mean"]?.doubleValue, mean.isFinite,
-      let deviation = json["deviation"]?.doubleValue, deviation.isFinite, deviation != 0
+      let mean = json["mean"]?.doubleValue.map({ Float($0) }), mean.isFinite,
+      let deviation = json["deviation"]?.doubleValue.map({ Float($0) }), deviation.isNormal
     else {
       throw InputError(
         .malformed, source: source, found: text,
@@ -128,7 +128,7 @@ extension Network {
     }
     try self.init(
       features: features, recipe: recipe, groups: Int(groups),
-      standardization: Standardization(mean: Float(mean), deviation: Float(deviation)),
+      standardization: Standardization(mean: mean, deviation: deviation),
       source: source)
     // The model is built before its tensors are read, so the metadata must not make it large.
     let bytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }

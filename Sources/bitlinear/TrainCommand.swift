@@ -76,7 +76,7 @@ struct TrainCommand: ParsableCommand {
       files: .main, interrupt: interrupt, checkpointInterval: checkpointEvery)
     try job.run(resumes: resume)
     var float: TrainingJob?
-    if baseline, recipe != .float {
+    if baseline {
       var job = TrainingJob(
         network: try network(.float), data: data, options: options, folder: folder,
         files: .baseline, interrupt: interrupt, checkpointInterval: checkpointEvery)
@@ -96,6 +96,8 @@ struct TrainCommand: ParsableCommand {
     print(results.table, terminator: "")
     print("Report: \(folder.path("report.html"))")
     if json { print(results.json.encoded) }
+    // Whoever runs this in a script must notice.
+    if results.predictionsEqual == false { throw ExitCode.failure }
   }
 
   private func outputFolder() throws(InputError) -> OutputFolder {
@@ -105,10 +107,7 @@ struct TrainCommand: ParsableCommand {
         .missing, source: "--resume", found: "no \(checkpoint) in \(out)",
         expected: "one; without --resume a training starts from the beginning")
     }
-    let folder = try OutputFolder(out)
-    // A later --resume would take that of an earlier run for this one's.
-    if !resume { try folder.remove(TrainingJob.Files.baseline.checkpoint) }
-    return folder
+    return try OutputFolder(out)
   }
 
   private var options: TrainingOptions {
@@ -141,6 +140,9 @@ struct TrainCommand: ParsableCommand {
     }
     let counts = OptionLimits.counts
     let most = counts.upperBound
+    try check(
+      "--baseline", "--recipe float", !baseline || recipe != .float,
+      "a recipe that the float network is a baseline of")
     try check("--epochs", epochs, epochs == 0 || counts.contains(epochs), "0 to \(most)")
     try check("--batch-size", batchSize, counts.contains(batchSize), "1 to \(most)")
     try check("--groups", groups, groups > 0, "1 or more")

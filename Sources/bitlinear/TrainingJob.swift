@@ -48,15 +48,17 @@ struct TrainingJob {
       try checkData()
       display.message("Going on with \(network.summary) after \(trainer.progressSummary)")
     } else {
-      display.message("Training \(network.summary), \(network.model().parameterCount) weights")
+      display.message("Training \(network.summary), \(trainer.model.parameterCount) weights")
     }
     let outcome = try trainer.run(
       display: display, checkpointInterval: checkpointInterval,
       didEndEpoch: { [folder, files] history in
         if files.packed.isEmpty { return }
+        if !resumes { try Self.removeBaseline(of: folder) }
         try folder.write("metrics.jsonl", history.jsonLines)
       }, shouldStop: { [interrupt] in interrupt.isReceived })
     guard outcome == .finished else {
+      if !resumes, !files.packed.isEmpty { try Self.removeBaseline(of: folder) }
       display.message(
         "Stopped after \(trainer.progressSummary), saved in "
           + "\(folder.path(files.checkpoint)); go on with --resume")
@@ -70,6 +72,13 @@ struct TrainingJob {
     } else {
       try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
     }
+  }
+
+  /// Removes the baseline of an earlier run, which would look like this one's, now that this run's
+  /// own checkpoint has replaced that run's.
+  private static func removeBaseline(of folder: OutputFolder) throws(InputError) {
+    try folder.remove(Files.baseline.checkpoint)
+    try folder.remove(Files.baseline.model)
   }
 
   /// Checks that the checkpoint comes from data with the same mean and deviation: going on with

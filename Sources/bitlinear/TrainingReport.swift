@@ -119,8 +119,10 @@ extension TrainingResults {
     job.trainer.data.classNames ?? (0..<job.trainer.data.test.classCount).map { "\($0)" }
   }
 
-  private func confusion(_ evaluation: Evaluation) -> ConfusionMatrix {
+  /// The confusion of the classes, unless there are too many to be looked at.
+  private func confusion(_ evaluation: Evaluation) -> ConfusionMatrix? {
     let classes = job.trainer.data.test.classCount
+    guard classes <= 64 else { return nil }
     var counts = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
     for (label, answer) in zip(job.trainer.data.test.labels, evaluation.predictions) {
       counts[Int(label)][Int(answer)] += 1

@@ -22,17 +22,16 @@ struct TrainingResults {
     let model = job.trainer.model
     let packedModel = try job.packedModel()
     let floatModel = baseline?.trainer.model
-    let batchSize = job.trainer.options.batchSize
     var latentRounds: [Evaluation] = []
     var packedRounds: [Evaluation] = []
     var floatRounds: [Evaluation] = []
     for _ in 0..<5 {
-      latentRounds.append(job.trainer.evaluate(batchSize: batchSize) { model($0) })
+      latentRounds.append(job.trainer.evaluate { model($0) })
       if let packedModel {
-        packedRounds.append(job.trainer.evaluate(batchSize: batchSize) { packedModel($0) })
+        packedRounds.append(job.trainer.evaluate { packedModel($0) })
       }
       if let floatModel {
-        floatRounds.append(job.trainer.evaluate(batchSize: batchSize) { floatModel($0) })
+        floatRounds.append(job.trainer.evaluate { floatModel($0) })
       }
     }
     func measurement(_ rounds: [Evaluation], _ bytes: Int) -> Measurement? {
@@ -100,7 +99,8 @@ struct TrainingResults {
       "network": .string(job.network.summary),
       "recipe": .string(job.network.recipe.rawValue),
       "epochs": .integer(Int64(epochs.count)),
-      "seed": .integer(Int64(bitPattern: job.trainer.options.seed)),
+      "seed": Int64(exactly: job.trainer.options.seed).map { .integer($0) }
+        ?? .string("\(job.trainer.options.seed)"),
       "test_accuracy": .number(latent.evaluation.accuracy),
       "packed_test_accuracy": number(packed?.evaluation.accuracy),
       "predictions_equal": predictionsEqual.map { .bool($0) } ?? .null,

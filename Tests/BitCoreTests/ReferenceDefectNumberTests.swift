@@ -9,14 +9,14 @@ import Testing
 
   @Test(arguments: [BitQuantization.bitnet, .b158], [1, 2])
   func `gradients pass both quantizers straight through`(
-    quantization: BitQuantization, groups: Int
+    recipe: BitQuantization, groups: Int
   ) {
     let (x, weight, dy) = (random([3, 10]), random([4, 10]), random([3, 4], seed: 8))
     let operation = BitLinearOperation(
-      x, weight: weight, bias: nil, quantization: quantization, groups: groups)
+      x, weight: weight, bias: nil, recipe: recipe, groups: groups)
     let gradients = operation.reverse(upstream: dy)
-    let values = quantization.weights.quantize(weight, groups: groups).values.doubles
-    let input = quantization.activations.quantize(x).dequantized().doubles
+    let values = recipe.weights.quantize(weight, groups: groups).values.doubles
+    let input = recipe.activations.quantize(x).dequantized().doubles
     let expectedInput = (0..<30).map { i in
       (0..<4).reduce(0) { $0 + Double(dy[i / 10, $1]) * values[$1 * 10 + i % 10] }
     }
@@ -32,20 +32,20 @@ import Testing
   @Test func `the activation quantizer's gradient is 1 at every element`() {
     let identity = Tensor((0..<100).map { $0 % 11 == 0 ? 1 : 0 }, shape: [10, 10])
     let operation = BitLinearOperation(
-      random([3, 10]), weight: identity, bias: nil, quantization: .bitnet,
+      random([3, 10]), weight: identity, bias: nil, recipe: .bitnet,
       strength: QuantizationStrength(weights: 0, activations: 1))
     let ones = Tensor(repeating: 1, shape: [3, 10])
     #expect(operation.reverse(upstream: ones).input == ones)
   }
 
   @Test(arguments: [BitQuantization.bitnet, .b158])
-  func `gradient descent reaches a target`(quantization: BitQuantization) {
+  func `gradient descent reaches a target`(recipe: BitQuantization) {
     let (x, start) = (random([16, 10]), random([4, 10]))
-    let target = output(x, random([4, 10], seed: 77), quantization)
+    let target = output(x, random([4, 10], seed: 77), recipe)
     var weight = start
     var losses: [Float] = []
     for _ in 0..<20 {
-      let operation = BitLinearOperation(x, weight: weight, bias: nil, quantization: quantization)
+      let operation = BitLinearOperation(x, weight: weight, bias: nil, recipe: recipe)
       let (loss, gradient) = Losses.meanSquaredError(operation.output, target: target)
       losses.append(loss)
       weight = weight - operation.reverse(upstream: gradient).weight * 0.2
@@ -161,8 +161,8 @@ import Testing
     let weight = Tensor(repeating: value, shape: shape)
     let x = random([2, shape[1]])
     let sums = absmaxQuantize(x, granularity: .token).dequantized
-    for quantization in [BitQuantization.bitnet, .b158] {
-      let y = output(x, weight, quantization)
+    for recipe in [BitQuantization.bitnet, .b158] {
+      let y = output(x, weight, recipe)
       #expect(y.scalars.allSatisfy { value == 0 ? $0 == 0 : $0.isFinite && $0 != 0 })
     }
     // A constant weight equals its ternary value.

@@ -12,15 +12,15 @@ import Testing
     let shape: Shape = [[10], [batch, 10], [batch, 5, 10]][rank - 1]
     var generator = SeededGenerator(seed: 1)
     let (x, weight) = (generator.normal(shape), generator.normal([20, 10]))
-    for (quantization, groups) in [
+    for (recipe, groups) in [
       (BitQuantization.bitnet, 2), (.bitnet, 4), (.b158, 2), (.b158, 4), (.b158, 20),
     ] {
-      let y = output(x, weight, quantization, groups: groups)
+      let y = output(x, weight, recipe, groups: groups)
       #expect(y.shape == shape.replacingFeatures(20))
       // Each block of rows computes what it would as a layer of its own.
       let blocks = (0..<groups).map { group in
         let size = 20 / groups
-        return output(x, weight.rows(group * size..<(group + 1) * size), quantization)
+        return output(x, weight.rows(group * size..<(group + 1) * size), recipe)
       }
       for token in 0..<shape.rows {
         let expected = blocks.flatMap { block in
@@ -51,7 +51,7 @@ import Testing
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
       _ = BitLinearOperation(
-        .zeros([1, 10]), weight: .zeros([20, 10]), bias: nil, quantization: .b158, groups: 0)
+        .zeros([1, 10]), weight: .zeros([20, 10]), bias: nil, recipe: .b158, groups: 0)
     }
     expectMessage(result, "0 groups do not divide 20 output features")
   }
@@ -59,10 +59,10 @@ import Testing
   @Test(arguments: WeightQuantizer.allCases)
   func `an empty batch gives an empty output and zero gradients`(weights: WeightQuantizer) {
     for bits in [8, 12] {
-      let quantization = BitQuantization(
+      let recipe = BitQuantization(
         weights: weights, activations: ActivationQuantizer(bits: bits), normalization: nil)
       let operation = BitLinearOperation(
-        .zeros([0, 10]), weight: random([20, 10]), bias: .zeros([20]), quantization: quantization)
+        .zeros([0, 10]), weight: random([20, 10]), bias: .zeros([20]), recipe: recipe)
       #expect(operation.output.shape == [0, 20])
       let gradients = operation.reverse(upstream: .zeros([0, 20]))
       #expect(gradients.input.shape == [0, 10])
@@ -88,18 +88,18 @@ import Testing
   }
 
   @Test(arguments: [BitQuantization.bitnet, .b158], [1, 4])
-  func `outputs grow with the weights`(quantization: BitQuantization, groups: Int) {
+  func `outputs grow with the weights`(recipe: BitQuantization, groups: Int) {
     let (x, weight) = (random([3, 10]), random([20, 10]))
-    let y = output(x, weight, quantization, groups: groups)
+    let y = output(x, weight, recipe, groups: groups)
     #expect(y.scalars.contains { $0 != 0 })
-    #expect(output(x, weight * 1024, quantization, groups: groups) == y * 1024)
+    #expect(output(x, weight * 1024, recipe, groups: groups) == y * 1024)
   }
 
   @Test(arguments: [BitQuantization.bitnet, .b158], [1, 4])
-  func `outputs grow with the activations`(quantization: BitQuantization, groups: Int) {
+  func `outputs grow with the activations`(recipe: BitQuantization, groups: Int) {
     let (x, weight) = (random([3, 10]), random([20, 10]))
-    let y = output(x, weight, quantization, groups: groups)
-    #expect(output(x * 1024, weight, quantization, groups: groups) == y * 1024)
+    let y = output(x, weight, recipe, groups: groups)
+    #expect(output(x * 1024, weight, recipe, groups: groups) == y * 1024)
   }
 
   @Test func `outputs come near those of the float layer with the quantized weight`() {
@@ -117,23 +117,23 @@ import Testing
   func `with a scale for each token, batch mates do not matter`(
     weights: WeightQuantizer, bits: Int
   ) {
-    let quantization = BitQuantization(
+    let recipe = BitQuantization(
       weights: weights, activations: ActivationQuantizer(bits: bits), normalization: .rms())
     let (token, weight) = (random([1, 10]), random([20, 10]))
-    let alone = output(token, weight, quantization)
+    let alone = output(token, weight, recipe)
     for factor: Float in [1, 50, 1000, 1e30] {
       let mate = random([1, 10], seed: 9) * factor
       let batch = Tensor(mate.scalars + token.scalars + mate.scalars, shape: [3, 10])
-      #expect(sameBits(output(batch, weight, quantization).rows(1..<2), alone))
+      #expect(sameBits(output(batch, weight, recipe).rows(1..<2), alone))
     }
   }
 
   @Test(arguments: [BitQuantization.bitnet, .b158])
-  func `bias is added after the scales`(quantization: BitQuantization) {
+  func `bias is added after the scales`(recipe: BitQuantization) {
     let (x, weight, bias) = (random([3, 10]), random([20, 10]), random([20], seed: 5))
-    var expected = output(x, weight, quantization)
+    var expected = output(x, weight, recipe)
     expected.addToRows(bias)
-    let y = BitLinearOperation(x, weight: weight, bias: bias, quantization: quantization).output
+    let y = BitLinearOperation(x, weight: weight, bias: bias, recipe: recipe).output
     #expect(sameBits(y, expected))
   }
 
@@ -154,9 +154,9 @@ func random(_ shape: Shape, seed: UInt64 = 3) -> Tensor {
 
 /// The layer's output without bias; the norm comes before, as in a layer.
 func output(
-  _ x: Tensor, _ weight: Tensor, _ quantization: BitQuantization, groups: Int = 1
+  _ x: Tensor, _ weight: Tensor, _ recipe: BitQuantization, groups: Int = 1
 ) -> Tensor {
-  BitLinearOperation(x, weight: weight, bias: nil, quantization: quantization, groups: groups)
+  BitLinearOperation(x, weight: weight, bias: nil, recipe: recipe, groups: groups)
     .output
 }
 

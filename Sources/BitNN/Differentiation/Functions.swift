@@ -3,13 +3,14 @@ import BitCore
 import _Differentiation
 
 // Differentiable functions for models. Each is an operation of BitCore with its reverse rule
-// registered; where it pays, a second rule leaves out the gradient of an input that is data.
+// registered; where it pays, a second rule leaves out the gradient of an input that is data. A
+// result that nothing depends on has the upstream gradient Tensor.zero, which has no shape.
 
 /// y = x W^T + b for x `[..., in]`, weight `[out, in]` and bias `[out]` or nil.
 @differentiable(reverse,wrt: (x, weight, bias))
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let output = LinearOperation.forward(x, weight: weight, bias: bias, matmul: .blas)
-  FiniteCheck.current?.check(output, weight: weight)
+  FiniteCheck.current?.check(output, parameter: weight)
   return output
 }
 
@@ -23,6 +24,7 @@ func linearDerivative(
   (
     linear(x, weight: weight, bias: bias),
     { upstream in
+      if upstream.isZeroElement { return (.zero, .zero, .zero) }
       let gradient = LinearOperation.reverse(
         x, weight: weight, bias: bias, upstream: upstream, matmul: .blas)
       return (gradient.input, gradient.weight, .init(gradient.bias))
@@ -38,6 +40,7 @@ func linearParametersDerivative(
   (
     linear(x, weight: weight, bias: bias),
     { upstream in
+      if upstream.isZeroElement { return (.zero, .zero) }
       let gradient = LinearOperation.reverse(
         x, weight: weight, bias: bias, upstream: upstream, wantsInput: false, matmul: .blas)
       return (gradient.weight, .init(gradient.bias))
@@ -45,64 +48,108 @@ func linearParametersDerivative(
   )
 }
 
-/// The quantized product of a BitLinear layer, with straight-through gradients; see
-/// ``BitLinearOperation``. The recipe's normalization is not applied here.
+/// A BitLinear layer as a function: normalization, quantization, integer product, scales, with
+/// straight-through gradients; see ``BitLinearOperation``.
 ///
 /// - Parameters:
 ///   - x: `[..., in]`.
 ///   - weight: latent weights `[out, in]`.
 ///   - bias: `[out]` or nil.
+///   - normWeight: the factor of the recipe's normalization, `[in]`, or nil.
+///   - normBias: the offset of the recipe's normalization, `[in]`, or nil.
 ///   - groups: blocks of output rows with a scale each; divides `out`.
 ///   - strength: 1 for integers, less to blend with the latent values.
-@differentiable(reverse,wrt: (x, weight, bias))
+@differentiable(reverse,wrt: (x, weight, bias, normWeight, normBias))
 public func bitLinear(
-  _ x: Tensor, weight: Tensor, bias: Tensor? = nil, recipe: BitQuantization, groups: Int = 1,
+  _ x: Tensor, weight: Tensor, bias: Tensor? = nil, normWeight: Tensor? = nil,
+  normBias: Tensor? = nil, recipe: BitQuantization, groups: Int = 1,
   strength: QuantizationStrength = .full
 ) -> Tensor {
-  let output = bitLinearOperation(x, weight, bias, recipe, groups, strength).output
-  FiniteCheck.current?.check(output, weight: weight)
+  let output = NormalizedBitLinear(
+    x, weight, bias, normWeight, normBias, recipe, groups, strength
+  ).operation.output
+  FiniteCheck.current?.check(output, parameter: weight)
   return output
 }
 
-private func bitLinearOperation(
-  _ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ recipe: BitQuantization, _ groups: Int,
-  _ strength: QuantizationStrength
-) -> BitLinearOperation {
-  BitLinearOperation(
-    x, weight: weight, bias: bias, quantization: recipe, groups: groups, strength: strength,
-    matmul: .blas)
+/// One call of ``bitLinear(_:weight:bias:normWeight:normBias:recipe:groups:strength:)`` with what
+/// its gradients need.
+private struct NormalizedBitLinear {
+  let operation: BitLinearOperation
+  private let x: Tensor
+  private let normalization: Normalization?
+  private let normWeight: Tensor?
+  private let normBias: Tensor?
+
+  init(
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ normWeight: Tensor?, _ normBias: Tensor?,
+    _ recipe: BitQuantization, _ groups: Int, _ strength: QuantizationStrength
+  ) {
+    self.x = x
+    normalization = recipe.normalization
+    self.normWeight = normWeight
+    self.normBias = normBias
+    let normalized = normalization?(x, weight: normWeight, bias: normBias) ?? x
+    operation = BitLinearOperation(
+      normalized, weight: weight, bias: bias, recipe: recipe, groups: groups, strength: strength,
+      matmul: .blas)
+  }
+
+  func reverse(
+    _ upstream: Tensor, wantsInput: Bool
+  ) -> (
+    input: Tensor, weight: Tensor, bias: Tensor?.TangentVector,
+    normWeight: Tensor?.TangentVector, normBias: Tensor?.TangentVector
+  ) {
+    if upstream.isZeroElement { return (.zero, .zero, .zero, .zero, .zero) }
+    // The gradient of the product's input costs a product: it is taken only for who wants it.
+    let learnsNorm = normWeight != nil || normBias != nil
+    let product = operation.reverse(upstream: upstream, wantsInput: wantsInput || learnsNorm)
+    guard let normalization, wantsInput || learnsNorm else {
+      return (product.input, product.weight, .init(product.bias), .zero, .zero)
+    }
+    let norm = normalization.reverse(
+      x, weight: normWeight, bias: normBias, upstream: product.input, wantsInput: wantsInput)
+    return (
+      norm.input, product.weight, .init(product.bias), .init(norm.weight), .init(norm.bias)
+    )
+  }
 }
 
-@derivative(of: bitLinear, wrt: (x, weight, bias))
+@derivative(of: bitLinear, wrt: (x, weight, bias, normWeight, normBias))
 @usableFromInline
 func bitLinearDerivative(
-  _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: BitQuantization, groups: Int,
-  strength: QuantizationStrength
+  _ x: Tensor, weight: Tensor, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
+  recipe: BitQuantization, groups: Int, strength: QuantizationStrength
 ) -> (
-  value: Tensor, pullback: (Tensor) -> (Tensor, Tensor, Tensor?.TangentVector)
-) {
-  let operation = bitLinearOperation(x, weight, bias, recipe, groups, strength)
-  return (
-    operation.output,
-    { upstream in
-      let gradient = operation.reverse(upstream: upstream)
-      return (gradient.input, gradient.weight, .init(gradient.bias))
-    }
+  value: Tensor,
+  pullback: (Tensor) -> (
+    Tensor, Tensor, Tensor?.TangentVector, Tensor?.TangentVector, Tensor?.TangentVector
   )
+) {
+  let call = NormalizedBitLinear(
+    x, weight, bias, normWeight, normBias, recipe, groups, strength)
+  return (call.operation.output, { call.reverse($0, wantsInput: true) })
 }
 
-@derivative(of: bitLinear, wrt: (weight, bias))
+@derivative(of: bitLinear, wrt: (weight, bias, normWeight, normBias))
 @usableFromInline
 func bitLinearParametersDerivative(
-  _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: BitQuantization, groups: Int,
-  strength: QuantizationStrength
-) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor?.TangentVector)) {
-  let operation = bitLinearOperation(x, weight, bias, recipe, groups, strength)
+  _ x: Tensor, weight: Tensor, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
+  recipe: BitQuantization, groups: Int, strength: QuantizationStrength
+) -> (
+  value: Tensor,
+  pullback: (Tensor) -> (
+    Tensor, Tensor?.TangentVector, Tensor?.TangentVector, Tensor?.TangentVector
+  )
+) {
+  let call = NormalizedBitLinear(
+    x, weight, bias, normWeight, normBias, recipe, groups, strength)
   return (
-    operation.output,
+    call.operation.output,
     { upstream in
-      let gradient = operation.reverse(upstream: upstream, wantsInput: false)
-      return (gradient.weight, .init(gradient.bias))
+      let gradient = call.reverse(upstream, wantsInput: false)
+      return (gradient.weight, gradient.bias, gradient.normWeight, gradient.normBias)
     }
   )
 }
@@ -111,7 +158,7 @@ extension Activation {
   @derivative(of: callAsFunction, wrt: x)
   @usableFromInline
   func callDerivative(_ x: Tensor) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
-    (self(x), { self.reverse(x, upstream: $0) })
+    (self(x), { $0.isZeroElement ? $0 : self.reverse(x, upstream: $0) })
   }
 }
 
@@ -127,6 +174,7 @@ extension Normalization {
     (
       self(x, weight: weight, bias: bias),
       { upstream in
+        if upstream.isZeroElement { return (.zero, .zero, .zero) }
         let gradient = self.reverse(x, weight: weight, bias: bias, upstream: upstream)
         return (gradient.input, .init(gradient.weight), .init(gradient.bias))
       }
@@ -145,6 +193,7 @@ extension Normalization {
     (
       self(x, weight: weight, bias: bias),
       { upstream in
+        if upstream.isZeroElement { return (.zero, .zero) }
         let gradient = self.reverse(
           x, weight: weight, bias: bias, upstream: upstream, wantsInput: false)
         return (.init(gradient.weight), .init(gradient.bias))
@@ -214,7 +263,7 @@ extension EmbeddingLookup {
   ) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
     (
       forward(table, indices: indices),
-      { reverse(table, indices: indices, upstream: $0) }
+      { $0.isZeroElement ? $0 : reverse(table, indices: indices, upstream: $0) }
     )
   }
 }

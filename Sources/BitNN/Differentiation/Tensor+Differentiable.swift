@@ -32,7 +32,7 @@ extension Tensor {
   static func differenceDerivative(
     _ a: Tensor, _ b: Tensor
   ) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor)) {
-    (a - b, { ($0, $0 * -1) })
+    (a - b, { ($0, Tensor.zero - $0) })
   }
 
   @derivative(of: *)
@@ -40,7 +40,7 @@ extension Tensor {
   static func productDerivative(
     _ a: Tensor, _ b: Tensor
   ) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor)) {
-    (a * b, { ($0 * b, $0 * a) })
+    (a * b, { $0.isZeroElement ? ($0, $0) : ($0 * b, $0 * a) })
   }
 
   @derivative(of: *, wrt: a)
@@ -48,6 +48,6 @@ extension Tensor {
   static func scalingDerivative(
     _ a: Tensor, _ b: Float
   ) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
-    (a * b, { $0 * b })
+    (a * b, { $0.isZeroElement ? $0 : $0 * b })
   }
 }

@@ -15,7 +15,7 @@ import _Differentiation
 /// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packed()`` gives the
 /// layer for inference, which computes the same bits. See ``BitQuantization`` for the recipes and
 /// ``BitLinearOperation`` for the gradients.
-public struct BitLinear: Layer {
+public struct BitLinear: Layer, Sendable {
   /// Latent weights `[out, in]`; empty once the layer ``isPacked``.
   public var weight: Tensor
   /// `[out]`, added after the scales, or nil.
@@ -100,6 +100,11 @@ public struct BitLinear: Layer {
   /// Draws new latent weights, Kaiming uniform with a = sqrt(5), that is
   /// U(-1/sqrt(in), 1/sqrt(in)), and the bias from the same range; the norm returns to 1 and 0.
   public mutating func resetParameters(using generator: inout SeededGenerator) {
+    if let packedLayer {
+      (bias, normWeight, normBias) = (
+        packedLayer.bias, packedLayer.normWeight, packedLayer.normBias
+      )
+    }
     packedLayer = nil
     weight = KaimingUniform.weight([outFeatures, inFeatures], using: &generator)
     bias = bias.map { _ in
@@ -114,14 +119,8 @@ public struct BitLinear: Layer {
   public func callAsFunction(_ input: Tensor) -> Tensor {
     if let packedLayer { return Self.infer(packedLayer, input) }
     return bitLinear(
-      normalized(input), weight: weight, bias: bias, recipe: recipe, groups: groups,
-      strength: strength)
-  }
-
-  @differentiable(reverse)
-  private func normalized(_ input: Tensor) -> Tensor {
-    guard let normalization = recipe.normalization else { return input }
-    return normalization(input, weight: normWeight, bias: normBias)
+      input, weight: weight, bias: bias, normWeight: normWeight, normBias: normBias,
+      recipe: recipe, groups: groups, strength: strength)
   }
 
   private static func infer(_ layer: PackedBitLinear, _ input: Tensor) -> Tensor { layer(input) }
@@ -133,13 +132,14 @@ public struct BitLinear: Layer {
     preconditionFailure("a packed BitLinear has no latent weights to train")
   }
 
-  /// The layer for inference, of this layer's present weights.
+  /// The layer for inference, of this layer's present weights, fully quantized whatever the
+  /// ``strength``.
   public func packed() -> PackedBitLinear {
     if let packedLayer { return packedLayer }
     let matrix = recipe.weights.quantize(weight, groups: groups)
     do {
       return try PackedBitLinear(
-        matrix: matrix, bias: bias, quantization: recipe, normWeight: normWeight,
+        matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,
         normBias: normBias)
     } catch {
       preconditionFailure("\(error)")

@@ -7,7 +7,7 @@ import _Differentiation
 ///
 /// It drops values inside ``Randomness/withRandomness(_:_:)``, which the training loop opens for
 /// each step; the numbers depend on that generator alone.
-public struct Dropout: Layer {
+public struct Dropout: Layer, Sendable {
   /// The share of values set to zero, in 0..<1.
   @noDerivative public let probability: Float
 

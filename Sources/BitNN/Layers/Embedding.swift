@@ -2,7 +2,7 @@ import BitCore
 import _Differentiation
 
 /// A table of vectors, looked up by index.
-public struct Embedding: Module {
+public struct Embedding: Module, Sendable {
   /// `[vocabulary, features]`.
   public var weight: Tensor
 
@@ -20,7 +20,8 @@ public struct Embedding: Module {
   /// The rows `[indices.count, features]` for indices in 0..<vocabulary.
   @differentiable(reverse,wrt: self)
   public func callAsFunction(_ indices: [Int32]) -> Tensor {
-    EmbeddingLookup.forward(weight, indices: indices)
+    observed(
+      EmbeddingLookup.forward(weight, indices: indices), of: withoutDerivative(at: weight))
   }
 
   /// Shows the parameter.

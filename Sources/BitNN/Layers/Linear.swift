@@ -6,7 +6,7 @@ import _Differentiation
 /// ``Module/quantized(_:groups:filter:)`` turns the linear layers of an existing model into
 /// BitLinear layers without a change to the model's type: from then on this layer computes what
 /// ``bitLinear`` computes, and holds no weights of its own.
-public struct Linear: Layer {
+public struct Linear: Layer, Sendable {
   /// `[out, in]`; empty once ``bitLinear`` has taken its place.
   public var weight: Tensor
   /// `[out]` or nil.

@@ -30,3 +30,5 @@ public struct MultilayerPerceptron<Inner: Layer>: Layer {
     visit("layers", &layers, gradient?.layers)
   }
 }
+
+extension MultilayerPerceptron: Sendable where Inner: Sendable {}

@@ -2,7 +2,7 @@ import BitCore
 import _Differentiation
 
 /// RMSNorm with a learned factor: x / sqrt(mean(x^2) + eps) * weight over the last axis.
-public struct RMSNorm: Layer {
+public struct RMSNorm: Layer, Sendable {
   private var inner: LearnedNorm
 
   /// A layer of ones.
@@ -24,7 +24,7 @@ public struct RMSNorm: Layer {
 }
 
 /// LayerNorm with a learned factor and offset over the last axis.
-public struct LayerNorm: Layer {
+public struct LayerNorm: Layer, Sendable {
   private var inner: LearnedNorm
 
   /// A layer of ones and zeros.
@@ -49,7 +49,7 @@ public struct LayerNorm: Layer {
 
 /// GroupNorm with a learned factor and offset: each of `groups` equal parts of the last axis has
 /// its own mean and variance.
-public struct GroupNorm: Layer {
+public struct GroupNorm: Layer, Sendable {
   private var inner: LearnedNorm
 
   /// A layer of ones and zeros; `groups` must divide `features`.
@@ -76,7 +76,7 @@ public struct GroupNorm: Layer {
 
 /// What the three layers share. The parameters are optional because the compiler (6.3) crashes
 /// when it differentiates the step from a tensor to an optional one.
-struct LearnedNorm: Layer {
+struct LearnedNorm: Layer, Sendable {
   var weight: Tensor?
   var bias: Tensor?
   @noDerivative private let normalization: Normalization
@@ -89,7 +89,7 @@ struct LearnedNorm: Layer {
 
   @differentiable(reverse)
   func callAsFunction(_ input: Tensor) -> Tensor {
-    normalization(input, weight: weight, bias: bias)
+    observed(normalization(input, weight: weight, bias: bias), of: withoutDerivative(at: weight))
   }
 
   mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {

@@ -1,11 +1,11 @@
 import BitCore
 import Synchronization
+import _Differentiation
 
 /// Finds the layer of a model in which a NaN or an infinity first appears.
 ///
-/// While a check is current, ``linear(_:weight:bias:)`` and
-/// ``bitLinear(_:weight:bias:recipe:groups:strength:)`` show it their outputs; a layer is known by
-/// the place of its weight in memory.
+/// While a check is current, layers with parameters show it their outputs; a layer is known by the
+/// place of a parameter in memory.
 final class FiniteCheck: Sendable {
   @TaskLocal static var current: FiniteCheck?
 
@@ -14,9 +14,9 @@ final class FiniteCheck: Sendable {
 
   private init(names: [Int: String]) { self.names = names }
 
-  func check(_ output: Tensor, weight: Tensor) {
+  func check(_ output: Tensor, parameter: Tensor?) {
     guard !output.isFinite else { return }
-    let name = names[Int(bitPattern: weight.pointer)] ?? "a layer"
+    let name = parameter.flatMap { names[Int(bitPattern: $0.pointer)] } ?? "without a name"
     first.withLock { $0 = $0 ?? name }
   }
 
@@ -38,6 +38,20 @@ final class FiniteCheck: Sendable {
   private static func layerName(ofParameter name: String) -> String {
     name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
   }
+}
+
+/// `output`, shown to the current check as that of the layer with this parameter.
+@differentiable(reverse,wrt: output)
+func observed(_ output: Tensor, of parameter: Tensor?) -> Tensor {
+  FiniteCheck.current?.check(output, parameter: parameter)
+  return output
+}
+
+@derivative(of: observed, wrt: output)
+func observedDerivative(
+  _ output: Tensor, of parameter: Tensor?
+) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
+  (output, { $0 })
 }
 
 extension Tensor {

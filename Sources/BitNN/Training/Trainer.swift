@@ -12,7 +12,7 @@ import _Differentiation
 /// Everything random follows from ``TrainingOptions/seed``. With a checkpoint, a run that was
 /// stopped at any moment goes on to exactly the model of an unbroken run.
 public struct Trainer<Model: Layer> {
-  /// Why ``run(display:shouldStop:)`` returned.
+  /// Why ``run(display:checkpointInterval:didEndEpoch:shouldStop:)`` returned.
   public enum Outcome: Sendable {
     /// All epochs are done.
     case finished
@@ -38,6 +38,10 @@ public struct Trainer<Model: Layer> {
   private var position: TrainingPosition
   private let loss: Loss
   private let checkpoint: Checkpoint?
+
+  // Initial weights often come from the seed itself, stream 0.
+  private static var orderStream: UInt64 { 1 }
+  private static var firstStepStream: UInt64 { 2 }
 
   /// Steps that one point of the loss history stands for.
   private static var historyInterval: Int { 25 }
@@ -66,7 +70,8 @@ public struct Trainer<Model: Layer> {
     self.options = options
     self.loss = loss
     standardization = data.train.standardization()
-    position = TrainingPosition(generator: SeededGenerator(seed: options.seed))
+    position = TrainingPosition(
+      generator: SeededGenerator(seed: options.seed, stream: Self.orderStream))
     checkpoint = checkpointPath.map {
       Checkpoint(path: $0, architecture: architecture, metadata: metadata)
     }
@@ -77,7 +82,7 @@ public struct Trainer<Model: Layer> {
     (data.train.count + options.batchSize - 1) / options.batchSize
   }
 
-  /// How far the training is, in words: "step 938, epoch 2 of 10".
+  /// How far the training is, in words: "step 938, 2 of 10 epochs".
   public var progressSummary: String {
     "step \(position.step), \(position.epoch) of \(options.epochs) epochs"
   }
@@ -168,10 +173,10 @@ public struct Trainer<Model: Layer> {
     return .finished
   }
 
-  /// Runs a classifier over the test samples.
-  public func evaluate(batchSize: Int = 500, _ model: (Tensor) -> Tensor) -> Evaluation {
+  /// Runs a classifier over the test samples, in batches of the training's size.
+  public func evaluate(_ model: (Tensor) -> Tensor) -> Evaluation {
     Evaluation(
-      of: data.test, standardization: standardization, batchSize: batchSize, model: model)
+      of: data.test, standardization: standardization, batchSize: options.batchSize, model: model)
   }
 
   private mutating func trainBatch(_ indices: ArraySlice<Int>) throws(InputError) {
@@ -181,12 +186,15 @@ public struct Trainer<Model: Layer> {
     let labels = data.train.labels(indices)
     applySchedules(at: position.step)
     // Random layers draw from numbers of this step alone, so that resuming needs no more state.
-    let randomness = SeededGenerator(seed: options.seed ^ (UInt64(position.step) &* 0x9e37_79b9))
+    let randomness = SeededGenerator(
+      seed: options.seed, stream: Self.firstStepStream + UInt64(position.step))
     let result = Randomness.withRandomness(randomness) { gradient(inputs, labels) }
     guard result.loss.isFinite else {
-      let place = FiniteCheck.locate(in: model, inputs: inputs) ?? "the loss"
+      let place =
+        Randomness.withRandomness(randomness) { FiniteCheck.locate(in: model, inputs: inputs) }
+        ?? "the loss"
       throw Self.notFinite(
-        "a loss of \(Self.text(result.loss)) at step \(position.step), first in \(place)")
+        "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(place)")
     }
     let scale =
       options.clipNorm.map {

@@ -64,6 +64,12 @@ import Testing
     }
   }
 
+  @Test func `streams of a seed are apart`() {
+    let states = (UInt64(0)..<100).map { SeededGenerator(seed: 7, stream: $0).state }
+    #expect(Set(states).count == 100)
+    #expect(states[0] == SeededGenerator(seed: 7).state)
+  }
+
   @Test func `a saved state goes on with the same numbers`() throws {
     var generator = SeededGenerator(seed: 7)
     for _ in 0..<10 { _ = generator.next() }

@@ -122,6 +122,25 @@ import Testing
     }
   }
 
+  @Test(arguments: names)
+  func `AdamW`(name: String) throws {
+    for count in [0, 1, 7, 8, 9, 31, 64, 65, 1000] {
+      func step(_ kernels: Kernels) -> [Tensor] {
+        var (parameter, mean) = (random([count], seed: 1), random([count], seed: 2))
+        var variance = random([count], seed: 3).map { $0 * $0 }
+        let rule = AdamWStep(
+          step: 3, learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1,
+          scale: 0.7)
+        rule.update(
+          &parameter, gradient: random([count], seed: 4), mean: &mean, variance: &variance,
+          kernels: kernels)
+        return [parameter, mean, variance]
+      }
+      #expect(
+        step(try #require(Kernels(named: name))) == step(try #require(Kernels(named: "scalar"))))
+    }
+  }
+
   private func table(_ name: String) throws -> bk_kernels {
     try #require(Kernels(named: name)).table.pointee
   }

@@ -14,7 +14,7 @@ import Testing
     let leading = [[], [3], [2, 5]][index / 2 % 3]
     let norms: [Normalization?] = [nil, .rms(), .layer(), .group(4)]
     let norm = norms[index % 4]
-    let quantization = BitQuantization(
+    let recipe = BitQuantization(
       weights: alphabet,
       activations: ActivationQuantizer(
         bits: index % 2 == 0 ? 8 : 12, granularity: index % 5 == 0 ? .tensor : .token),
@@ -27,11 +27,11 @@ import Testing
 
     let trained = BitLinearOperation(
       norm?(x, weight: normWeight, bias: normBias) ?? x, weight: weight, bias: bias,
-      quantization: quantization, groups: groups
+      recipe: recipe, groups: groups
     ).output
     let matrix = alphabet.quantize(weight, groups: groups)
     let layer = try PackedBitLinear(
-      matrix: matrix, bias: bias, quantization: quantization, normWeight: normWeight,
+      matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,
       normBias: normBias)
     #expect(sameBits(layer(x), trained))
     #expect(layer(x).shape == Shape(leading + [rows]))
@@ -47,7 +47,7 @@ import Testing
     #expect(
       sameBits(
         try PackedBitLinear(
-          matrix: reread, bias: bias, quantization: quantization, normWeight: normWeight,
+          matrix: reread, bias: bias, recipe: recipe, normWeight: normWeight,
           normBias: normBias)(x), trained))
   }
 
@@ -114,12 +114,12 @@ import Testing
     let matrix = try PackedMatrix(
       codes: [1, -1, 1, 1, 1, 1], rows: 2, columns: 3, alphabet: .sign, groupScales: [1])
     func message(
-      bias: Tensor? = nil, _ quantization: BitQuantization = .bitnet, normWeight: Tensor? = nil,
+      bias: Tensor? = nil, _ recipe: BitQuantization = .bitnet, normWeight: Tensor? = nil,
       normBias: Tensor? = nil
     ) -> String? {
       #expect(throws: InputError.self) {
         try PackedBitLinear(
-          matrix: matrix, bias: bias, quantization: quantization, normWeight: normWeight,
+          matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,
           normBias: normBias)
       }?.description
     }

@@ -25,7 +25,7 @@ import Testing
     let normalized = golden.normalization?(x, weight: normWeight, bias: normBias) ?? x
     let operation = BitLinearOperation(
       normalized, weight: golden.weight.tensor, bias: golden.bias.map(vector),
-      quantization: quantization, groups: golden.groups, strength: strength,
+      recipe: quantization, groups: golden.groups, strength: strength,
       matmul: matmul == "blas" ? .blas : .portable)
     check("y", operation.output, golden.y.data, shape: golden.y.shape)
 

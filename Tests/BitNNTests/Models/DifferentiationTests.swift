@@ -98,6 +98,46 @@ import _Differentiation
       ])
   }
 
+  /// A branch that is computed but not used: its upstream gradient has no shape.
+  private struct Branches: Layer {
+    var unused: [BitLinear]
+    var plain: Linear
+    var norm: RMSNorm
+    var used: Linear
+
+    @differentiable(reverse)
+    func callAsFunction(_ input: Tensor) -> Tensor {
+      let outputs = [
+        unused[0](input), relu(plain(input)), norm(input) * norm(input), used(input),
+      ]
+      return outputs[3]
+    }
+
+    mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+      visit("unused", &unused, gradient?.unused)
+      visit("plain", &plain, gradient?.plain)
+      visit("norm", &norm, gradient?.norm)
+      visit("used", &used, gradient?.used)
+    }
+  }
+
+  @Test func unusedBranchesAreHarmless() {
+    let model = Branches(
+      unused: [BitLinear(12, 4, recipe: .b158, learnsNorm: true)], plain: Linear(12, 4),
+      norm: RMSNorm(12), used: Linear(12, 4))
+    let gradient = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
+    let gradients = model.gradients(gradient)
+    #expect(gradients["used.weight"]?.shape == [4, 12])
+    for name in ["unused.0.weight", "plain.weight", "norm.weight"] {
+      #expect(gradients[name]?.scalars.allSatisfy { $0 == 0 } ?? true, "\(name)")
+    }
+    var updated = model
+    var optimizer = AdamW()
+    optimizer.update(&updated, along: gradient)
+    #expect(updated.used.weight != model.used.weight)
+    #expect(updated.plain.weight == model.plain.weight)
+  }
+
   @Test func absentBiasHasNoGradient() {
     let layers: [any Layer] = [
       Linear(12, 4, bias: false), BitLinear(12, 4), Linear(12, 4, bias: false).quantized(.b158),

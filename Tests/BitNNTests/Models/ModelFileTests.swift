@@ -170,8 +170,9 @@ import Testing
 
   @Test func otherRecipes() throws {
     let targets = [
-      "sign": Pair(layer(.ternary, groups: 3, seed: 3), layer(.ternary, groups: 1, seed: 4)),
-      "1 groups": Pair(layer(.ternary, groups: 3, seed: 3), layer(.sign, groups: 3, seed: 4)),
+      "weights sign": Pair(
+        layer(.ternary, groups: 3, seed: 3), layer(.ternary, groups: 1, seed: 4)),
+      "groups 1": Pair(layer(.ternary, groups: 3, seed: 3), layer(.sign, groups: 3, seed: 4)),
     ]
     for (part, target) in targets {
       try refuses(isPacked: true, .mismatch, ["layer second", part], into: target) { _, _ in }

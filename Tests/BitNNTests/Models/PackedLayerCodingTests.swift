@@ -34,7 +34,7 @@ import Testing
           "layer \(index)",
           try PackedBitLinear(
             matrix: matrix, bias: index == 0 ? random([6]) : nil,
-            quantization: BitQuantization(
+            recipe: BitQuantization(
               weights: weights, activations: activations[index], normalization: norm),
             normWeight: index == 1 ? random([columns]) : nil,
             normBias: index == 2 ? random([columns]) : nil)
@@ -51,7 +51,7 @@ import Testing
         let read = try PackedLayerCoding.decode(name, from: file)
         #expect(read.matrix.codes == layer.matrix.codes)
         #expect(read.matrix.groupScales == layer.matrix.groupScales)
-        #expect(read.quantization == layer.quantization)
+        #expect(read.recipe == layer.recipe)
         #expect(read.bias == layer.bias)
         #expect(read.normWeight == layer.normWeight && read.normBias == layer.normBias)
         let x = random([3, columns], seed: 7)

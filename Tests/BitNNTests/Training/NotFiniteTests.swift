@@ -17,11 +17,35 @@ import Testing
     if layer == 0 { model.layers[2].weight[0, 0] = .infinity }
     if let recipe = BitQuantization.named(name) { model = model.quantized(recipe) }
     var trainer = Trainer(model, data: try syntheticData(train: 90), options: options())
-    expectError(.notFinite, "loss of nan at step 0, first in layer layers.\(layer),") {
+    expectError(.notFinite, "loss of nan at step 1, first in layer layers.\(layer),") {
       try trainer.run()
     }
     #expect(trainer.progressSummary == "step 0, 0 of 2 epochs")
     #expect(trainer.history.epochs.isEmpty)
+  }
+
+  /// Layers other than products are named, too.
+  @Test func normsAreNamed() throws {
+    struct Normed: Layer {
+      var first = Linear(20, 8)
+      var norm = LayerNorm(8)
+      var last = Linear(8, 3)
+
+      @differentiable(reverse)
+      func callAsFunction(_ input: Tensor) -> Tensor { last(norm(first(input))) }
+
+      mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+        visit("first", &first, gradient?.first)
+        visit("norm", &norm, gradient?.norm)
+        visit("last", &last, gradient?.last)
+      }
+    }
+    var model = Normed()
+    model.updateParameters { name, value, _ in
+      if name == "norm.weight" { value[2] = .infinity }
+    }
+    var trainer = Trainer(model, data: try syntheticData(), options: options())
+    expectError(.notFinite, "at step 1, first in layer norm,") { try trainer.run() }
   }
 
   @Test func inputsAreNamed() throws {
@@ -46,7 +70,7 @@ import Testing
         step += 1
         return step == 5 ? (.infinity, result.gradient) : result
       })
-    expectError(.notFinite, "loss of inf at step 4, first in the loss") { try trainer.run() }
+    expectError(.notFinite, "loss of inf at step 5, first in the loss") { try trainer.run() }
     #expect(trainer.progressSummary == "step 4, 1 of 2 epochs")
   }
 
@@ -64,7 +88,7 @@ import Testing
           if step == 5 { last = (try? bytes(ofFile: path)) ?? [] }
           return step == 5 ? (.nan, result.gradient) : result
         })
-      expectError(.notFinite, "step 4") { try trainer.run(checkpointInterval: 1) }
+      expectError(.notFinite, "step 5") { try trainer.run(checkpointInterval: 1) }
       #expect(!last.isEmpty)
       #expect(try bytes(ofFile: path) == last)
       var other = Trainer(
@@ -84,7 +108,7 @@ import Testing
       var trainer = Trainer(
         perceptron([20, 12, 3], nil), data: try syntheticData(train: 90),
         options: options(rate: rate), checkpointPath: path)
-      expectError(.notFinite, "at step 1, first in \(place)") { try trainer.run() }
+      expectError(.notFinite, "at step 2, first in \(place)") { try trainer.run() }
       #expect(try bytes(ofFile: path) == Array("an earlier one".utf8))
     }
   }
