@@ -7,9 +7,9 @@
 #endif
 
 /// What the file types need of the C library, with errors that name the path.
-enum SystemCalls {
+package enum SystemCalls {
   /// What kind of file a path or a descriptor stands for.
-  enum FileKind {
+  package enum FileKind {
     case regular
     case folder
     case other
@@ -20,6 +20,19 @@ enum SystemCalls {
       case S_IFDIR: self = .folder
       default: self = .other
       }
+    }
+
+    /// What `path` leads to; nil if there is nothing.
+    ///
+    /// - Throws: ``InputError`` if it cannot be told, as in a folder that may not be searched.
+    package init?(path: String) throws(InputError) {
+      var status = stat()
+      guard stat(path, &status) == 0 else {
+        let code = errno
+        if code == ENOENT || code == ENOTDIR { return nil }
+        throw failure(code, source: path, expected: "a readable file or folder")
+      }
+      self.init(mode: status.st_mode)
     }
 
     /// What an error message calls it.

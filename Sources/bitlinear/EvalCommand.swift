@@ -60,8 +60,9 @@ struct EvalCommand: ParsableCommand {
           rows: [
             [
               isPacked ? "packed" : "float32", network.summary,
-              SVG.percent(result.accuracy, decimals: 2), SVG.fixed(result.loss, decimals: 4),
-              SVG.grouped(Int(speed)),
+              NumberText.percent(result.accuracy, decimals: 2),
+              NumberText.fixed(result.loss, decimals: 4),
+              NumberText.grouped(Int(speed)),
             ]
           ]), terminator: "")
     }

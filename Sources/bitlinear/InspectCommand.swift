@@ -49,12 +49,12 @@ struct InspectCommand: ParsableCommand {
             return [
               name, layer.matrix.alphabet.rawValue,
               "\(layer.outFeatures) x \(layer.inFeatures)",
-              SVG.fixed(bitsPerWeight(file, name, layer), decimals: 2),
-            ] + codes.shares.map { SVG.percent($0) } + [scaleRange(layer)]
+              NumberText.fixed(bitsPerWeight(file, name, layer), decimals: 2),
+            ] + codes.shares.map { NumberText.percent($0) } + [scaleRange(layer)]
           }))
     }
     let bytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }
-    print("\(file.tensors.count) tensors, \(SVG.grouped(bytes)) bytes of data")
+    print("\(file.tensors.count) tensors, \(NumberText.grouped(bytes)) bytes of data")
   }
 
   private func printJSON(_ file: SafetensorsFile, _ layers: [(String, PackedBitLinear)]) {

@@ -27,7 +27,7 @@ extension TrainingResults {
     guard let packed, let predictionsEqual else {
       return "A float network, for comparison with BitLinear layers."
     }
-    let ratio = SVG.fixed(Double(latent.bytes) / Double(max(1, packed.bytes)), decimals: 1)
+    let ratio = NumberText.fixed(Double(latent.bytes) / Double(max(1, packed.bytes)), decimals: 1)
     return "The packed model is \(ratio) times smaller than its float32 weights and "
       + (predictionsEqual
         ? "gives the same prediction for every test sample."
@@ -38,23 +38,23 @@ extension TrainingResults {
     var facts = [
       Fact(
         name: "Test accuracy",
-        value: SVG.percent((packed ?? latent).evaluation.accuracy, decimals: 2),
+        value: NumberText.percent((packed ?? latent).evaluation.accuracy, decimals: 2),
         note: float.map {
-          "float baseline " + SVG.percent($0.evaluation.accuracy, decimals: 2)
+          "float baseline " + NumberText.percent($0.evaluation.accuracy, decimals: 2)
         })
     ]
     if let packed {
       facts.append(
         Fact(
-          name: "Packed model", value: "\(SVG.grouped(packed.bytes / 1000)) kB",
-          note: "float32 \(SVG.grouped(latent.bytes / 1000)) kB"))
+          name: "Packed model", value: "\(NumberText.grouped(packed.bytes / 1000)) kB",
+          note: "float32 \(NumberText.grouped(latent.bytes / 1000)) kB"))
     }
     let seconds = job.trainer.history.epochs.map(\.seconds).sorted()
     if !seconds.isEmpty {
       facts.append(
         Fact(
           name: "Time of an epoch",
-          value: "\(SVG.fixed(seconds[seconds.count / 2], decimals: 2)) s",
+          value: "\(NumberText.fixed(seconds[seconds.count / 2], decimals: 2)) s",
           note: "\(ThreadPool.shared.threads) threads, \(CPU.kernelName) kernels"))
     }
     return facts
@@ -70,11 +70,11 @@ extension TrainingResults {
       Fact(name: "Network", value: job.network.summary),
       Fact(
         name: "Weights",
-        value: SVG.grouped(job.trainer.model.parameterCount)),
+        value: NumberText.grouped(job.trainer.model.parameterCount)),
       Fact(
         name: "Samples",
-        value: "\(SVG.grouped(job.trainer.data.train.count)) to learn from, "
-          + "\(SVG.grouped(job.trainer.data.test.count)) to test"),
+        value: "\(NumberText.grouped(job.trainer.data.train.count)) to learn from, "
+          + "\(NumberText.grouped(job.trainer.data.test.count)) to test"),
       Fact(name: "Epochs", value: "\(options.epochs) of batches of \(options.batchSize)"),
       Fact(name: "Learning rate", value: "\(options.learningRate.peak), cosine to 0"),
       Fact(name: "Seed", value: "\(options.seed)"),

@@ -71,10 +71,11 @@ struct TrainingResults {
       header: ["Model", "Test accuracy", "File bytes", "Smaller by", "Samples/s"],
       rows: rows.map { name, measurement in
         [
-          name, SVG.percent(measurement.evaluation.accuracy, decimals: 2),
-          SVG.grouped(measurement.bytes),
-          SVG.fixed(Double(latent.bytes) / Double(max(1, measurement.bytes)), decimals: 1) + "x",
-          SVG.grouped(Int(measurement.samplesPerSecond)),
+          name, NumberText.percent(measurement.evaluation.accuracy, decimals: 2),
+          NumberText.grouped(measurement.bytes),
+          NumberText.fixed(Double(latent.bytes) / Double(max(1, measurement.bytes)), decimals: 1)
+            + "x",
+          NumberText.grouped(Int(measurement.samplesPerSecond)),
         ]
       })
   }

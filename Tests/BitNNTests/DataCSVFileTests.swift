@@ -89,7 +89,7 @@ import Testing
         == "\(path): found gzip content of more than 5000 bytes, expected at most 5000 bytes")
     #expect(
       message { _ = try CSVFile.read(path: "\(folder.path)/b.csv") }
-        == "\(folder.path)/b.csv: found no such file, expected a readable file")
+        == "\(folder.path)/b.csv: found No such file or directory, expected a readable file")
   }
 
   @Test(arguments: ["", "\n", "\r\n \n", "label,a,b\n"])

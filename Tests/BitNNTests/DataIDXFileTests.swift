@@ -26,12 +26,13 @@ import Testing
   @Test func missingFile() {
     #expect(
       message { _ = try IDXFile.read(path: "/nonexistent/a") }
-        == "/nonexistent/a: found no such file, expected a readable file")
+        == "/nonexistent/a: found No such file or directory, expected a readable file")
     #expect(kind { _ = try IDXFile.read(path: "/nonexistent/a") } == .missing)
   }
 
   @Test func folderAndDevice() {
-    #expect(message { _ = try IDXFile.read(path: "/") } == "/: found a folder, expected a file")
+    #expect(
+      message { _ = try IDXFile.read(path: "/") } == "/: found a folder, expected a regular file")
     #expect(
       message { _ = try IDXFile.read(path: "/dev/zero") }
         == "/dev/zero: found a device, pipe or socket, expected a regular file")

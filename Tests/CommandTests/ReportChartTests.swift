@@ -1,3 +1,4 @@
+import BitNN
 import Foundation
 import Testing
 
@@ -121,7 +122,8 @@ import Testing
   ]) func linearTicksAreRound(data: ClosedRange<Double>, expected: [Double], decimals: Int) {
     let ticks = AxisTicks.linear(data)
     #expect(
-      ticks.values.map { SVG.fixed($0, decimals: 6) } == expected.map { SVG.fixed($0, decimals: 6) }
+      ticks.values.map { NumberText.fixed($0, decimals: 6) }
+        == expected.map { NumberText.fixed($0, decimals: 6) }
     )
     #expect(ticks.decimals == decimals)
     #expect(ticks.range.lowerBound <= data.lowerBound && ticks.range.upperBound >= data.upperBound)
@@ -146,13 +148,13 @@ import Testing
   }
 
   @Test func numbersDoNotDependOnTheLocale() {
-    #expect(SVG.fixed(1234.5678, decimals: 2) == "1234.57")
-    #expect(SVG.fixed(-0.001, decimals: 2) == "0.00")
-    #expect(SVG.fixed(.nan, decimals: 2) == "NaN")
-    #expect(SVG.fixed(2.5e20, decimals: 2) == "2.5e+20")
+    #expect(NumberText.fixed(1234.5678, decimals: 2) == "1234.57")
+    #expect(NumberText.fixed(-0.001, decimals: 2) == "0.00")
+    #expect(NumberText.fixed(.nan, decimals: 2) == "nan")
+    #expect(NumberText.fixed(2.5e20, decimals: 2) == "2.5e+20")
     #expect(SVG.number(1.50) == "1.5" && SVG.number(120) == "120" && SVG.number(.infinity) == "0")
-    #expect(SVG.grouped(1_234_567) == "1,234,567" && SVG.grouped(-999) == "-999")
-    #expect(SVG.grouped(.min) == "-9,223,372,036,854,775,808")
-    #expect(SVG.percent(0.89914) == "89.9%")
+    #expect(NumberText.grouped(1_234_567) == "1,234,567" && NumberText.grouped(-999) == "-999")
+    #expect(NumberText.grouped(.min) == "-9,223,372,036,854,775,808")
+    #expect(NumberText.percent(0.89914) == "89.9%")
   }
 }

@@ -34,7 +34,7 @@ enum ReportSample {
       facts: [
         Fact(name: "Network", value: "784-512-512-10"),
         Fact(name: "Recipe", value: "b1.58: ternary, int8 per token, RMSNorm"),
-        Fact(name: "Parameters", value: SVG.grouped(669_706)),
+        Fact(name: "Parameters", value: NumberText.grouped(669_706)),
         Fact(name: "Optimizer", value: "AdamW, 0.001, cosine"),
         Fact(name: "Epochs", value: "10, batches of 128"),
         Fact(name: "Seed", value: "42"),

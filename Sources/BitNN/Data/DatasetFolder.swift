@@ -1,4 +1,5 @@
 import BitCore
+import BitFormats
 
 /// Samples to learn from and samples to judge by, with the same features and classes.
 public struct TrainTestData: Sendable {
@@ -56,7 +57,7 @@ public struct TrainTestData: Sendable {
     path: String, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> TrainTestData {
     let folder = DatasetFolder(path, maximumBytes: maximumBytes)
-    switch try FileBytes.kind(of: folder.path) {
+    switch try SystemCalls.FileKind(path: folder.path) {
     case nil where folder.path == FashionMNIST.path:
       throw FashionMNIST.missing(folder.path)
     case nil:
@@ -64,7 +65,7 @@ public struct TrainTestData: Sendable {
         .missing, source: path, found: "no such file or folder", expected: DatasetFolder.choices)
     case .folder:
       return try folder.load()
-    case .file, .other:
+    case .regular, .other:
       return try folder.loadSingleFile()
     }
   }
@@ -160,7 +161,7 @@ private struct DatasetFolder {
 
   /// The path of the first of `names` that the folder has.
   private func find(_ names: [String]) throws(InputError) -> String? {
-    for name in names where try FileBytes.kind(of: "\(path)/\(name)") != nil {
+    for name in names where try SystemCalls.FileKind(path: "\(path)/\(name)") != nil {
       return "\(path)/\(name)"
     }
     return nil

@@ -114,7 +114,7 @@ public struct ProgressDisplay: Sendable {
       lastWrite = time
     } else if let last = lastWrite {
       guard time - last >= Self.lineInterval else { return }
-      let percent = Self.padded(Self.percent(state.fraction, decimals: 0), to: 4)
+      let percent = Self.padded(NumberText.percent(state.fraction, decimals: 0), to: 4)
       output(
         "\(Self.label(state.epoch, state.epochs))  \(percent)" + details(state)
           + "\n")
@@ -138,11 +138,13 @@ public struct ProgressDisplay: Sendable {
     epoch: Int, epochs: Int, trainLoss: Double, trainAccuracy: Double? = nil,
     testLoss: Double? = nil, testAccuracy: Double? = nil, seconds: Double
   ) {
-    var line = Self.label(epoch, epochs) + "  loss " + Self.fixed(trainLoss, decimals: 4)
-    if let trainAccuracy { line += "  accuracy " + Self.percent(trainAccuracy, decimals: 2) }
-    if let testLoss { line += "  test loss " + Self.fixed(testLoss, decimals: 4) }
-    if let testAccuracy { line += "  test accuracy " + Self.percent(testAccuracy, decimals: 2) }
-    message(line + "  " + Self.fixed(seconds, decimals: 1) + " s")
+    var line = Self.label(epoch, epochs) + "  loss " + NumberText.fixed(trainLoss, decimals: 4)
+    if let trainAccuracy { line += "  accuracy " + NumberText.percent(trainAccuracy, decimals: 2) }
+    if let testLoss { line += "  test loss " + NumberText.fixed(testLoss, decimals: 4) }
+    if let testAccuracy {
+      line += "  test accuracy " + NumberText.percent(testAccuracy, decimals: 2)
+    }
+    message(line + "  " + NumberText.fixed(seconds, decimals: 1) + " s")
   }
 
   /// Removes the bar and writes a line that stays; the next update draws the bar below it.
@@ -167,12 +169,12 @@ public struct ProgressDisplay: Sendable {
   private func bar(_ state: ProgressState) -> String {
     let limit = max(width() - 1, 1)
     let label = Self.label(state.epoch, state.epochs) + " "
-    let percent = " " + Self.padded(Self.percent(state.fraction, decimals: 0), to: 4)
+    let percent = " " + Self.padded(NumberText.percent(state.fraction, decimals: 0), to: 4)
     // What does not fit is left out whole, for half a number would be a wrong one.
     let room = limit - label.count - percent.count
     let choices = [
       details(state), details(state, speedUnit: "/s"), details(state, speedUnit: nil),
-      "  loss " + Self.fixed(state.loss, decimals: 3),
+      "  loss " + NumberText.fixed(state.loss, decimals: 3),
     ]
     let details = choices.first { room - $0.count >= 10 } ?? ""
     let rest = percent + details
@@ -190,13 +192,13 @@ public struct ProgressDisplay: Sendable {
 
   /// Loss, accuracy, speed and the time left, as far as they are known.
   private func details(_ state: ProgressState, speedUnit: String? = " samples/s") -> String {
-    var text = "  loss " + Self.fixed(state.loss, decimals: 3)
+    var text = "  loss " + NumberText.fixed(state.loss, decimals: 3)
     if let accuracy = state.accuracy {
-      text += "  accuracy " + Self.percent(accuracy, decimals: 1)
+      text += "  accuracy " + NumberText.percent(accuracy, decimals: 1)
     }
     if let seconds = state.secondsLeft {
       if let speedUnit {
-        text += "  " + Self.fixed(state.samplesPerSecond, decimals: 0) + speedUnit
+        text += "  " + NumberText.fixed(state.samplesPerSecond, decimals: 0) + speedUnit
       }
       text += "  " + Self.clock(seconds) + " left"
     }
@@ -212,10 +214,6 @@ public struct ProgressDisplay: Sendable {
     String(repeating: " ", count: max(width - text.count, 0)) + text
   }
 
-  private static func percent(_ fraction: Double, decimals: Int) -> String {
-    fixed(fraction * 100, decimals: decimals) + "%"
-  }
-
   /// A duration as minutes and seconds, "1:23", or with hours, "2:03:04".
   private static func clock(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds < 1e9 else { return "ages" }
@@ -224,20 +222,6 @@ public struct ProgressDisplay: Sendable {
     let tail = (rest < 10 ? "0" : "") + String(rest)
     return hours == 0
       ? "\(minutes):" + tail : "\(hours):" + (minutes < 10 ? "0" : "") + "\(minutes):" + tail
-  }
-
-  /// The value with a fixed number of decimals, a point before them in every locale.
-  private static func fixed(_ value: Double, decimals: Int) -> String {
-    guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
-    let unit = (0..<decimals).reduce(UInt64(1)) { power, _ in power * 10 }
-    let scaled = (value.magnitude * Double(unit)).rounded()
-    guard scaled < 1e18 else { return "\(value)" }
-    let digits = UInt64(scaled)
-    let sign = value < 0 && digits > 0 ? "-" : ""
-    guard decimals > 0 else { return sign + String(digits) }
-    let fraction = String(digits % unit)
-    let zeros = String(repeating: "0", count: decimals - fraction.count)
-    return sign + String(digits / unit) + "." + zeros + fraction
   }
 
   // MARK: - Standard error

@@ -1,3 +1,5 @@
+import BitNN
+
 /// The share of the codes -1, 0 and +1 in each layer, as bars that are all as long as the chart.
 struct CodeShareChart: Sendable {
   /// The layers, from top to bottom.
@@ -25,7 +27,7 @@ struct CodeShareChart: Sendable {
   /// The shares as a sentence for each layer.
   var description: String {
     layers.map { layer in
-      let shares = zip(Self.codes, layer.shares).map { "\($0.0): \(SVG.percent($1))" }
+      let shares = zip(Self.codes, layer.shares).map { "\($0.0): \(NumberText.percent($1))" }
       return "\(layer.name): \(shares.joined(separator: ", "))."
     }.joined(separator: " ")
   }
@@ -42,7 +44,8 @@ struct CodeShareChart: Sendable {
     var parts = [
       SVG.text(SVG.cut(layer.name, to: 36), x: 0, y: y + 6, style: "name"),
       SVG.text(
-        "\(SVG.grouped(layer.total)) weights", x: width, y: y + 6, style: "tick", anchor: "end"),
+        "\(NumberText.grouped(layer.total)) weights", x: width, y: y + 6, style: "tick",
+        anchor: "end"),
     ]
     var x = 0.0
     for ((code, style), share) in zip(Self.codes, layer.shares) where share > 0 {
@@ -51,11 +54,11 @@ struct CodeShareChart: Sendable {
       parts.append(
         SVG.rectangle(
           x: x, y: y + 14, width: max(length - 1, 0.5), height: 24, style: "code \(style)",
-          tooltip: "\(code): \(SVG.percent(share, decimals: 2))"))
+          tooltip: "\(code): \(NumberText.percent(share, decimals: 2))"))
       if length > 46 {
         parts.append(
           SVG.text(
-            SVG.percent(share), x: x + length / 2, y: y + 30.5, style: "on-\(style)",
+            NumberText.percent(share), x: x + length / 2, y: y + 30.5, style: "on-\(style)",
             anchor: "middle"))
       }
       x += length

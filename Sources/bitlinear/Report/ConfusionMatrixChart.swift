@@ -1,3 +1,5 @@
+import BitNN
+
 /// A heat map of a ``ConfusionMatrix``: a row for each class, a column for each answer.
 ///
 /// The shade is the share of the row: right answers in one colour, mistakes in another whose
@@ -35,7 +37,7 @@ struct ConfusionMatrixChart: Sendable {
   /// How well each class is recognised, as a list.
   var description: String {
     let recalls = matrix.classNames.indices.map { index in
-      "\(matrix.classNames[index]) \(matrix.recall(index).map { SVG.percent($0) } ?? "no pictures")"
+      "\(matrix.classNames[index]) \(matrix.recall(index).map { NumberText.percent($0) } ?? "no pictures")"
     }
     return recalls.isEmpty
       ? "No data." : "Share of each class that is recognised: \(recalls.joined(separator: ", "))."
@@ -56,7 +58,7 @@ struct ConfusionMatrixChart: Sendable {
     var text = SVG.text(labels[index], x: labelWidth - 8, y: baseline, style: "name", anchor: "end")
     text += "<g transform=\"rotate(-40 \(SVG.number(x)) \(SVG.number(top - 8)))\">"
     text += SVG.text(labels[index], x: x, y: top - 8, style: "name") + "</g>"
-    let recall = matrix.recall(index).map { SVG.percent($0) } ?? "–"
+    let recall = matrix.recall(index).map { NumberText.percent($0) } ?? "–"
     return text + SVG.text(recall, x: width - 4, y: baseline, style: "name", anchor: "end")
   }
 
@@ -70,8 +72,8 @@ struct ConfusionMatrixChart: Sendable {
     let y = top + Double(actual) * cellHeight
     let names = matrix.classNames
     let tooltip =
-      "\(names[actual]) taken for \(names[predicted]): \(SVG.grouped(count)) of "
-      + SVG.grouped(total)
+      "\(names[actual]) taken for \(names[predicted]): \(NumberText.grouped(count)) of "
+      + NumberText.grouped(total)
     var parts = [
       SVG.rectangle(
         x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2, style: "empty")

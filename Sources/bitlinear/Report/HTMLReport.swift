@@ -1,3 +1,4 @@
+import BitNN
 import Foundation
 
 /// The report of a training run as one page that needs nothing else: no network, no scripts.
@@ -109,8 +110,8 @@ struct HTMLReport: Sendable {
     let table = TextTable(
       header: ["Layer", "−1", "0", "+1", "Bits a weight"],
       rows: content.layers.map { layer in
-        [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(SVG.grouped)
-          + [SVG.fixed(Self.entropy(layer.shares), decimals: 3)]
+        [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
+          + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
       })
     let chart = CodeShareChart(layers: content.layers).svg(id: "codes")
     return section(
@@ -128,7 +129,10 @@ struct HTMLReport: Sendable {
     let table = TextTable(
       header: ["Picture of", "Taken for", "Count"],
       rows: mistakes.map {
-        [matrix.classNames[$0.actual], matrix.classNames[$0.predicted], SVG.grouped($0.count)]
+        [
+          matrix.classNames[$0.actual], matrix.classNames[$0.predicted],
+          NumberText.grouped($0.count),
+        ]
       })
     let list =
       mistakes.isEmpty

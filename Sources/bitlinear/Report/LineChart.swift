@@ -1,3 +1,4 @@
+import BitNN
 import Foundation
 
 /// Curves over epochs, with axes, a legend and the last value of each curve.
@@ -146,7 +147,7 @@ struct LineChart: Sendable {
       parts.append(SVG.line(x(tick), plot.bottom, x(tick), plot.bottom + 4, style: "axis"))
       parts.append(
         SVG.text(
-          SVG.fixed(tick, decimals: xTicks.decimals), x: x(tick), y: plot.bottom + 18,
+          NumberText.fixed(tick, decimals: xTicks.decimals), x: x(tick), y: plot.bottom + 18,
           style: "tick", anchor: "middle"))
     }
     parts.append(SVG.line(plot.left, plot.bottom, plot.right, plot.bottom, style: "axis"))
@@ -247,19 +248,19 @@ struct LineChart: Sendable {
 
   private func valueText(_ value: Double) -> String {
     switch format {
-    case .percent: SVG.percent(value)
+    case .percent: NumberText.percent(value)
     case .number where abs(value) >= 1e5: String(format: "%.3g", value)
-    case .number: SVG.fixed(value, decimals: abs(value) >= 100 ? 1 : 3)
+    case .number: NumberText.fixed(value, decimals: abs(value) >= 100 ? 1 : 3)
     }
   }
 
   private func tickText(_ value: Double, _ ticks: AxisTicks) -> String {
     switch format {
-    case .percent: SVG.percent(value, decimals: max(ticks.decimals - 2, 0))
+    case .percent: NumberText.percent(value, decimals: max(ticks.decimals - 2, 0))
     case .number where isLogarithmic && value < 1e-4: String(format: "%.0e", value)
     case .number where isLogarithmic: String(format: "%g", value)
     case .number where ticks.decimals > 6 || abs(value) >= 1e5: String(format: "%.3g", value)
-    case .number: SVG.fixed(value, decimals: ticks.decimals)
+    case .number: NumberText.fixed(value, decimals: ticks.decimals)
     }
   }
 }

@@ -1,3 +1,5 @@
+import BitNN
+
 /// Test pictures as small vector drawings with the answers of the network below them.
 ///
 /// Each picture is a set of paths, one for each of 15 shades, made of runs of equal pixels; that is
@@ -18,7 +20,7 @@ struct PictureGrid: Sendable {
   }
 
   private func figure(_ picture: ReportPicture) -> String {
-    let confidence = SVG.percent(picture.confidence, decimals: 0)
+    let confidence = NumberText.percent(picture.confidence, decimals: 0)
     let answer =
       picture.isRight
       ? "Recognised: \(picture.predicted), \(confidence) sure"
@@ -77,7 +79,7 @@ struct PictureGrid: Sendable {
 
   /// The sign of a wrong answer in the upper right corner: a disc with a cross.
   private static func cross(columns: Int) -> String {
-    let scale = SVG.fixed(Double(columns) / 28, decimals: 3)
+    let scale = NumberText.fixed(Double(columns) / 28, decimals: 3)
     return "<g class=\"cross\" shape-rendering=\"auto\""
       + " transform=\"translate(\(columns) 0) scale(\(scale)) translate(-4.6 4.6)\">"
       + "<circle r=\"3.6\"/><path d=\"M-1.5 -1.5L1.5 1.5M-1.5 1.5L1.5 -1.5\"/></g>"

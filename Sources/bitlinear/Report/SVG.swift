@@ -1,3 +1,4 @@
+import BitNN
 import Foundation
 
 /// Text for SVG and HTML: escaping, numbers, elements. Nothing here depends on the locale.
@@ -26,36 +27,10 @@ enum SVG {
   /// A coordinate: at most two decimals and no trailing zeros; 0 for what is not finite.
   static func number(_ value: Double) -> String {
     guard value.isFinite else { return "0" }
-    var text = fixed(value, decimals: 2)
+    var text = NumberText.fixed(value, decimals: 2)
     while text.hasSuffix("0") { text.removeLast() }
     if text.hasSuffix(".") { text.removeLast() }
     return text
-  }
-
-  /// The value with a fixed number of decimals, never "-0.00"; in powers of ten from 10^15 on.
-  static func fixed(_ value: Double, decimals: Int) -> String {
-    guard value.isFinite else { return value.isNaN ? "NaN" : value < 0 ? "−∞" : "∞" }
-    if abs(value) >= 1e15 { return String(format: "%.1e", value) }
-    let text = String(format: "%.\(max(decimals, 0))f", value)
-    return text.hasPrefix("-") && !text.contains { "123456789".contains($0) }
-      ? String(text.dropFirst()) : text
-  }
-
-  /// A fraction as a percentage: 0.8991 is "89.9%".
-  static func percent(_ fraction: Double, decimals: Int = 1) -> String {
-    fixed(fraction * 100, decimals: decimals) + "%"
-  }
-
-  /// A whole number with its thousands set off: "669,706".
-  static func grouped(_ value: Int) -> String {
-    var groups: [Substring] = []
-    var digits = Substring(String(value.magnitude))
-    while digits.count > 3 {
-      groups.append(digits.suffix(3))
-      digits = digits.dropLast(3)
-    }
-    groups.append(digits)
-    return (value < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
   }
 
   /// An element. Attribute values are escaped; `content` is markup and is taken as it is.
@@ -97,7 +72,7 @@ enum SVG {
         "rect",
         [
           "class": style, "x": x, "y": y, "width": width, "height": height,
-          "fill-opacity": fixed(opacity, decimals: 3),
+          "fill-opacity": NumberText.fixed(opacity, decimals: 3),
         ], content)
       : element(
         "rect", ["class": style, "x": x, "y": y, "width": width, "height": height], content)
