@@ -13,10 +13,9 @@ public struct AdamW: Optimizer {
   public var beta2: Float
   /// Keeps the quotient finite.
   public var epsilon: Float
-  /// The number of updates so far.
-  public private(set) var step = 0
-  /// The running means of gradients (`.mean`) and of their squares (`.variance`) by parameter.
-  public private(set) var state: [String: Tensor] = [:]
+  /// The number of steps, and the running means of gradients (`.mean`) and of their squares
+  /// (`.variance`).
+  public var memory = OptimizerMemory()
 
   /// An optimizer with no steps taken.
   public init(
@@ -33,29 +32,24 @@ public struct AdamW: Optimizer {
   /// The decays of the running means, and epsilon.
   public var settings: String { "AdamW(beta1: \(beta1), beta2: \(beta2), epsilon: \(epsilon))" }
 
-  /// Takes over a saved state.
-  public mutating func restore(step: Int, state: [String: Tensor]) {
-    self.step = step
-    self.state = state
-  }
-
   /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
   /// `scale`.
   public mutating func update<M: Module>(
     _ model: inout M, along gradient: M.TangentVector, scale: Float
   ) {
-    step += 1
+    memory.step += 1
     let rule = AdamWStep(
-      step: step, learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+      step: memory.step, learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
       weightDecay: weightDecay, scale: scale)
     model.updateParameters(along: gradient) { name, value, gradient in
       guard let gradient, !gradient.isZeroElement else { return }
       // Taken out of the dictionary and put back: written in place, without a copy.
-      var mean = state.removeValue(forKey: "\(name).mean") ?? .zeros(gradient.shape)
-      var variance = state.removeValue(forKey: "\(name).variance") ?? .zeros(gradient.shape)
+      var mean = memory.tensors.removeValue(forKey: "\(name).mean") ?? .zeros(gradient.shape)
+      var variance =
+        memory.tensors.removeValue(forKey: "\(name).variance") ?? .zeros(gradient.shape)
       rule.update(&value, gradient: gradient, mean: &mean, variance: &variance)
-      state["\(name).mean"] = mean
-      state["\(name).variance"] = variance
+      memory.tensors["\(name).mean"] = mean
+      memory.tensors["\(name).variance"] = variance
     }
   }
 }

@@ -10,17 +10,12 @@ public protocol Optimizer: Sendable {
   var learningRate: Float { get set }
   /// The strength of weight decay of the next update.
   var weightDecay: Float { get set }
-  /// The number of updates so far.
-  var step: Int { get }
-  /// The optimizer's tensors by name, to be saved with a checkpoint.
-  var state: [String: Tensor] { get }
+  /// What the rule remembers of earlier updates, to be saved with a checkpoint.
+  var memory: OptimizerMemory { get set }
 
   /// The rule with all its settings but rate and decay, which schedules set: a training run goes
   /// on from a checkpoint only with the same ones. By default the name of the type.
   var settings: String { get }
-
-  /// Takes over a saved state.
-  mutating func restore(step: Int, state: [String: Tensor])
 
   /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
   /// `scale` (see ``GradientClipping``).
@@ -35,6 +30,23 @@ extension Optimizer {
   /// Updates all parameters of `model` along `gradient`.
   public mutating func update<M: Module>(_ model: inout M, along gradient: M.TangentVector) {
     update(&model, along: gradient, scale: 1)
+  }
+}
+
+/// What an optimizer remembers of earlier updates.
+public struct OptimizerMemory: Sendable {
+  /// The number of updates so far.
+  public var step = 0
+  /// Tensors by name: that of a parameter, a dot, and a word of the optimizer's.
+  public var tensors: [String: Tensor] = [:]
+
+  /// The memory of an optimizer with no steps taken.
+  public init() {}
+
+  /// A saved memory.
+  public init(step: Int, tensors: [String: Tensor]) {
+    self.step = step
+    self.tensors = tensors
   }
 }
 

@@ -14,10 +14,8 @@ public struct SGD: Optimizer {
   public var momentum: Float
   /// Whether to look ahead along the new direction.
   public var usesNesterov: Bool
-  /// The number of updates so far.
-  public private(set) var step = 0
-  /// The directions (`.momentum`) by parameter.
-  public private(set) var state: [String: Tensor] = [:]
+  /// The number of steps, and the directions (`.momentum`).
+  public var memory = OptimizerMemory()
 
   /// An optimizer with no steps taken.
   public init(
@@ -32,18 +30,12 @@ public struct SGD: Optimizer {
   /// The momentum and the kind of it.
   public var settings: String { "SGD(momentum: \(momentum), usesNesterov: \(usesNesterov))" }
 
-  /// Takes over a saved state.
-  public mutating func restore(step: Int, state: [String: Tensor]) {
-    self.step = step
-    self.state = state
-  }
-
   /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
   /// `scale`.
   public mutating func update<M: Module>(
     _ model: inout M, along gradient: M.TangentVector, scale: Float
   ) {
-    step += 1
+    memory.step += 1
     model.updateParameters(along: gradient) { name, value, gradient in
       guard let gradient, !gradient.isZeroElement else { return }
       let count = value.count
@@ -53,13 +45,14 @@ public struct SGD: Optimizer {
             for i in 0..<count { p[i] -= learningRate * (g[i] * scale + weightDecay * p[i]) }
             return
           }
-          state["\(name).momentum", default: .zeros(gradient.shape)].withUnsafeMutablePointer { v in
-            for i in 0..<count {
-              let slope = g[i] * scale + weightDecay * p[i]
-              v[i] = momentum * v[i] + slope
-              p[i] -= learningRate * (usesNesterov ? slope + momentum * v[i] : v[i])
+          memory.tensors["\(name).momentum", default: .zeros(gradient.shape)]
+            .withUnsafeMutablePointer { v in
+              for i in 0..<count {
+                let slope = g[i] * scale + weightDecay * p[i]
+                v[i] = momentum * v[i] + slope
+                p[i] -= learningRate * (usesNesterov ? slope + momentum * v[i] : v[i])
+              }
             }
-          }
         }
       }
     }

@@ -20,7 +20,7 @@ struct Checkpoint {
   ) throws(InputError) {
     let tensors =
       model.parameters().map { ("model.\($0.name)", $0.value) }
-      + optimizer.state.map { ("optimizer.\($0.key)", $0.value) }
+      + optimizer.memory.tensors.map { ("optimizer.\($0.key)", $0.value) }
     let random = position.generator.state
     var checksum = Checksum()
     for (name, tensor) in tensors.sorted(by: { $0.0 < $1.0 }) {
@@ -45,7 +45,7 @@ struct Checkpoint {
         "bitlinear.architecture": architecture,
         "bitlinear.conditions": JSONValue.object(conditions).encoded,
         "bitlinear.position": position.json.encoded,
-        "bitlinear.optimizer_step": "\(optimizer.step)",
+        "bitlinear.optimizer_step": "\(optimizer.memory.step)",
         "bitlinear.history": history.json.encoded,
         "bitlinear.checksum": checksum.text,
       ].merging(metadata) { own, _ in own }, to: path)
@@ -103,7 +103,7 @@ struct Checkpoint {
     // Last, because the other checks can say more of what is wrong.
     try checkTensors(file)
     model = restoredModel
-    optimizer.restore(step: step, state: state)
+    optimizer.memory = OptimizerMemory(step: step, tensors: state)
     position = restored
     history = past
   }

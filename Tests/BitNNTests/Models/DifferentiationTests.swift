@@ -93,7 +93,7 @@ import _Differentiation
     #expect(model.alsoUnused[1].weight == initial.alsoUnused[1].weight)
     #expect(model.perhaps?.weight == initial.perhaps?.weight)
     #expect(
-      adam.state.keys.sorted() == [
+      adam.memory.tensors.keys.sorted() == [
         "used.bias.mean", "used.bias.variance", "used.weight.mean", "used.weight.variance",
       ])
   }
