@@ -143,6 +143,9 @@ public struct PackedMatrix: Sendable {
     }
   }
 
+  /// Bytes of the codes in memory.
+  public var codeByteCount: Int { panels.count }
+
   /// Bytes of the codes and scales in memory.
   public var byteCount: Int {
     panels.count + MemoryLayout<Float>.stride * rowScales.count
@@ -172,22 +175,22 @@ public struct PackedMatrix: Sendable {
       bias == nil || bias?.shape == [rows],
       "a bias of shape \(bias?.shape ?? []) does not fit \(rows) output features")
     let tokens = x.shape.rows
-    let triples = (Self.panelCount(rows) + Self.blockPanels - 1) / Self.blockPanels
-    let splitsTokens = triples < pool.threads && tokens > triples
+    let blocks = (Self.panelCount(rows) + Self.blockPanels - 1) / Self.blockPanels
+    let splitsTokens = blocks < pool.threads && tokens > blocks
     let work = tokens * rows * columns
-    let parts = work < 1 << 16 ? 1 : splitsTokens ? tokens : triples
+    let parts = work < 1 << 16 ? 1 : splitsTokens ? tokens : blocks
     return Tensor.build(x.shape.replacingFeatures(rows)) { y in
       withCViews(x) { matrix, activations in
         pool.parallelFor(parts) { range in
-          // All of an axis that is not split; panels go by threes, as the kernels take them.
+          // All of an axis that is not split; panels go by blocks, as the kernels take them.
           let share = { (count: Int) in
             count * range.lowerBound / parts..<count * range.upperBound / parts
           }
           let tokenRange = splitsTokens ? share(tokens) : 0..<tokens
-          let tripleRange = splitsTokens ? 0..<triples : share(triples)
+          let blockRange = splitsTokens ? 0..<blocks : share(blocks)
           bk_matmul(
-            kernels.table, matrix, activations, Self.blockPanels * tripleRange.lowerBound,
-            min(Self.blockPanels * tripleRange.upperBound, Self.panelCount(rows)),
+            kernels.table, matrix, activations, Self.blockPanels * blockRange.lowerBound,
+            min(Self.blockPanels * blockRange.upperBound, Self.panelCount(rows)),
             tokenRange.lowerBound, tokenRange.upperBound, bias?.pointer, y, rows)
         }
       }

@@ -160,10 +160,12 @@ AVX2 static void unpack1(const uint8_t *packed, size_t blocks, uint8_t *codes) {
   }
 }
 
+enum { TILE_TOKENS = 6 };
+
 // One tile: `panels` panels by `tokens` tokens, all sums in registers.
 AVX2_INLINE void tile(const uint8_t *const *codes, size_t panels, size_t quads, const int8_t *q,
                       size_t stride, size_t tokens, int32_t *sums) {
-  __m256i total[BK_BLOCK_PANELS][4];
+  __m256i total[BK_BLOCK_PANELS][TILE_TOKENS];
   for (size_t p = 0; p < panels; p++)
     for (size_t t = 0; t < tokens; t++) total[p][t] = _mm256_setzero_si256();
   for (size_t k = 0; k < quads; k++) {
@@ -185,21 +187,104 @@ AVX2_INLINE void tile(const uint8_t *const *codes, size_t panels, size_t quads, 
     }
 }
 
-// Tokens four at a time, then one by one, with constant sizes so that the tile is unrolled.
+// Tokens six at a time, then two, then one, with constant sizes so that the tile is unrolled.
 #define MULTIPLY(PANELS)                                                                         \
-  for (; t + 4 <= tokens; t += 4)                                                                \
-    tile(codes, PANELS, quads, q + t * stride, stride, 4, sums + t * BK_SUM_STRIDE);             \
+  for (; t + TILE_TOKENS <= tokens; t += TILE_TOKENS)                                            \
+    tile(codes, PANELS, quads, q + t * stride, stride, TILE_TOKENS, sums + t * BK_SUM_STRIDE);   \
+  for (; t + 2 <= tokens; t += 2)                                                                \
+    tile(codes, PANELS, quads, q + t * stride, stride, 2, sums + t * BK_SUM_STRIDE);             \
   for (; t < tokens; t++)                                                                        \
     tile(codes, PANELS, quads, q + t * stride, stride, 1, sums + t * BK_SUM_STRIDE);
 
 AVX2 static void multiply_block(const uint8_t *const *codes, size_t panel_count, size_t quads,
                                 const int8_t *q, size_t stride, size_t tokens, int32_t *sums) {
   size_t t = 0;
-  switch (panel_count) {
-    case 3: MULTIPLY(3) break;
-    case 2: MULTIPLY(2) break;
-    default: MULTIPLY(1)
+  if (panel_count == 2) {
+    MULTIPLY(2)
+  } else {
+    MULTIPLY(1)
   }
+}
+
+// Adds up to 64 blocks of a panel, straight from its packed form, to `total`. One accumulator for
+// each part of a byte takes one product a block, so 64 keep it exact.
+AVX2_INLINE __m256i token_blocks(const uint8_t *packed, size_t blocks, const int8_t *q,
+                                 __m256i total, int bits) {
+  int parts = 8 / bits;
+  __m256i mask = _mm256_set1_epi8((char)((1 << bits) - 1)), sum[8];
+  for (int n = 0; n < parts; n++) sum[n] = _mm256_setzero_si256();
+  for (size_t b = 0; b < blocks; b++) {
+    __m256i v = load(packed + 32 * b);
+    // Panels follow one another, so reading ahead past this one's end is seldom wasted.
+    _mm_prefetch((const char *)packed + 32 * b + 4096, _MM_HINT_T0);
+    for (int n = 0; n < parts; n++) {
+      int32_t four;
+      memcpy(&four, q + 4 * (b * (size_t)parts + (size_t)n), 4);
+      __m256i codes = _mm256_and_si256(_mm256_srli_epi16(v, n * bits), mask);
+      sum[n] = _mm256_add_epi16(sum[n], _mm256_maddubs_epi16(codes, _mm256_set1_epi32(four)));
+    }
+  }
+  __m256i ones = _mm256_set1_epi16(1);
+  for (int n = 0; n < parts; n++)
+    total = _mm256_add_epi32(total, _mm256_madd_epi16(sum[n], ones));
+  return total;
+}
+
+AVX2_INLINE void multiply_token(const uint8_t *packed, size_t panel_count, size_t blocks,
+                                const int8_t *q, int32_t *sums, int bits) {
+  size_t step = 4 * (8 / (size_t)bits);
+  for (size_t p = 0; p < panel_count; p++) {
+    __m256i total = _mm256_setzero_si256();
+    for (size_t b = 0; b < blocks; b += 64) {
+      size_t count = blocks - b < 64 ? blocks - b : 64;
+      total = token_blocks(packed + 32 * b, count, q + step * b, total, bits);
+    }
+    store(sums + BK_PANEL_ROWS * p, total);
+    packed += 32 * blocks;
+  }
+}
+
+AVX2 static void multiply_token2(const uint8_t *packed, size_t panel_count, size_t blocks,
+                                 const int8_t *q, int32_t *sums) {
+  multiply_token(packed, panel_count, blocks, q, sums, 2);
+}
+
+AVX2 static void multiply_token1(const uint8_t *packed, size_t panel_count, size_t blocks,
+                                 const int8_t *q, int32_t *sums) {
+  multiply_token(packed, panel_count, blocks, q, sums, 1);
+}
+
+AVX2 static uint64_t read_all(const uint8_t *memory, size_t bytes) {
+  __m256i x[8];
+  for (int l = 0; l < 8; l++) x[l] = _mm256_setzero_si256();
+  // No prefetch by hand: a plain stream is what the hardware's own is made for.
+  for (size_t i = 0; i < bytes; i += 256)
+    for (int l = 0; l < 8; l++) x[l] = _mm256_xor_si256(x[l], load(memory + i + 32 * (size_t)l));
+  for (int l = 1; l < 8; l++) x[0] = _mm256_xor_si256(x[0], x[l]);
+  uint64_t words[4];
+  store(words, x[0]);
+  return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
+
+AVX2 static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
+  // Eight different products, so that none can be used twice; all fits the registers.
+  __m256i sum[8], code[4], x[2];
+  for (int l = 0; l < 8; l++) sum[l] = _mm256_setzero_si256();
+  for (int l = 0; l < 4; l++) code[l] = _mm256_set1_epi8((char)l);
+  for (int l = 0; l < 2; l++) x[l] = _mm256_set1_epi32(*sink + l);
+  for (size_t i = 0; i < rounds; i++) {
+    for (int l = 0; l < 8; l++)
+      sum[l] = _mm256_add_epi16(sum[l], _mm256_maddubs_epi16(code[l % 4], x[l / 4]));
+    // The compiler must not move the products out of the loop.
+    __asm__ volatile(""
+                     : "+x"(code[0]), "+x"(code[1]), "+x"(code[2]), "+x"(code[3]), "+x"(x[0]),
+                       "+x"(x[1]));
+  }
+  for (int l = 1; l < 8; l++) sum[0] = _mm256_add_epi16(sum[0], sum[l]);
+  int32_t lanes[8];
+  store(lanes, sum[0]);
+  *sink += lanes[0] + lanes[7];
+  return 8 * 32 * (uint64_t)rounds;
 }
 
 AVX2 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
@@ -232,6 +317,10 @@ const bk_kernels bk_avx2 = {
     .unpack2 = unpack2,
     .unpack1 = unpack1,
     .multiply_block = multiply_block,
+    .multiply_token2 = multiply_token2,
+    .multiply_token1 = multiply_token1,
+    .read_all = read_all,
+    .dot_product_peak = dot_product_peak,
     .adamw = adamw,
 };
 #endif

@@ -32,7 +32,7 @@ void bk_unpack_panel(const bk_kernels *kernels, const uint8_t *packed, size_t co
     kernels->unpack1(packed, blocks, codes);
 }
 
-// Sums of code * q for up to three panels and TOKENS_AT_ONCE tokens.
+// Sums of code * q for up to BK_BLOCK_PANELS panels and TOKENS_AT_ONCE tokens.
 static void multiply_panels(const bk_kernels *kernels, const bk_matrix *m, size_t panel,
                             size_t panel_count, const int8_t *q, size_t stride, size_t tokens,
                             int32_t *sums) {
@@ -55,12 +55,50 @@ static void multiply_panels(const bk_kernels *kernels, const bk_matrix *m, size_
   }
 }
 
+// The float part of one token and some rows: sums to outputs.
+static void write_outputs(const bk_matrix *m, const bk_activations *x, size_t token, size_t row,
+                          size_t rows, const int32_t *sums, const float *bias, float *y,
+                          size_t y_stride) {
+  // Stored codes are code + 1 (ternary) or (code + 1) / 2 (sign).
+  int32_t factor = m->alphabet == BK_SIGN ? 2 : 1, offset = x->sums[token];
+  const float *scales = m->row_scales + row;
+  float inverse = x->inverse_scales[token];
+  float *out = y + token * y_stride + row;
+  for (size_t r = 0; r < rows; r++)
+    out[r] = (float)(factor * sums[r] - offset) * scales[r] * inverse;
+  if (bias)
+    for (size_t r = 0; r < rows; r++) out[r] += bias[row + r];
+}
+
+// One token: codes are used once, so they are not unpacked to memory first.
+static void matmul_token(const bk_kernels *kernels, const bk_matrix *m, const bk_activations *x,
+                         size_t first_panel, size_t end_panel, size_t token, const float *bias,
+                         float *y, size_t y_stride) {
+  enum { PANELS_AT_ONCE = 16 };
+  _Alignas(64) int32_t sums[PANELS_AT_ONCE * BK_PANEL_ROWS];
+  size_t panel_bytes = bk_panel_bytes(m->columns, m->bits);
+  const int8_t *q = x->narrow + token * x->stride;
+  for (size_t panel = first_panel; panel < end_panel; panel += PANELS_AT_ONCE) {
+    size_t panels = end_panel - panel < PANELS_AT_ONCE ? end_panel - panel : PANELS_AT_ONCE;
+    const uint8_t *packed = m->panels + panel * panel_bytes;
+    if (m->bits == 2)
+      kernels->multiply_token2(packed, panels, panel_bytes / 32, q, sums);
+    else
+      kernels->multiply_token1(packed, panels, panel_bytes / 32, q, sums);
+    size_t row = panel * BK_PANEL_ROWS, rows = panels * BK_PANEL_ROWS;
+    if (rows > m->rows - row) rows = m->rows - row;
+    write_outputs(m, x, token, row, rows, sums, bias, y, y_stride);
+  }
+}
+
 static void matmul_narrow(const bk_kernels *kernels, const bk_matrix *m, const bk_activations *x,
                           size_t first_panel, size_t end_panel, size_t first_token,
                           size_t end_token, const float *bias, float *y, size_t y_stride) {
+  if (end_token - first_token == 1 && m->bits != 8) {
+    matmul_token(kernels, m, x, first_panel, end_panel, first_token, bias, y, y_stride);
+    return;
+  }
   _Alignas(64) int32_t sums[TOKENS_AT_ONCE * BK_SUM_STRIDE];
-  // Stored codes are code + 1 (ternary) or (code + 1) / 2 (sign).
-  int32_t factor = m->alphabet == BK_SIGN ? 2 : 1;
   for (size_t token = first_token; token < end_token; token += TOKENS_AT_ONCE) {
     size_t tokens = end_token - token < TOKENS_AT_ONCE ? end_token - token : TOKENS_AT_ONCE;
     for (size_t panel = first_panel; panel < end_panel; panel += BK_BLOCK_PANELS) {
@@ -69,17 +107,8 @@ static void matmul_narrow(const bk_kernels *kernels, const bk_matrix *m, const b
                       sums);
       size_t row = panel * BK_PANEL_ROWS, rows = panels * BK_PANEL_ROWS;
       if (rows > m->rows - row) rows = m->rows - row;
-      const float *scales = m->row_scales + row;
-      for (size_t t = 0; t < tokens; t++) {
-        const int32_t *total = sums + t * BK_SUM_STRIDE;
-        int32_t offset = x->sums[token + t];
-        float inverse = x->inverse_scales[token + t];
-        float *out = y + (token + t) * y_stride + row;
-        for (size_t r = 0; r < rows; r++)
-          out[r] = (float)(factor * total[r] - offset) * scales[r] * inverse;
-        if (bias)
-          for (size_t r = 0; r < rows; r++) out[r] += bias[row + r];
-      }
+      for (size_t t = 0; t < tokens; t++)
+        write_outputs(m, x, token + t, row, rows, sums + t * BK_SUM_STRIDE, bias, y, y_stride);
     }
   }
 }

@@ -94,6 +94,56 @@ static void multiply_block(const uint8_t *const *panels, size_t panel_count, siz
         }
 }
 
+static void multiply_token(const uint8_t *packed, size_t panel_count, size_t blocks,
+                           const int8_t *q, int32_t *sums, int bits) {
+  size_t parts = 8 / (size_t)bits;
+  unsigned mask = (1u << bits) - 1;
+  for (size_t p = 0; p < panel_count; p++)
+    for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
+      int32_t sum = 0;
+      for (size_t b = 0; b < blocks; b++)
+        for (size_t n = 0; n < parts; n++)
+          for (size_t j = 0; j < 4; j++) {
+            unsigned byte = packed[32 * (p * blocks + b) + 4 * r + j];
+            sum += (int32_t)(byte >> (n * (size_t)bits) & mask) * q[4 * (b * parts + n) + j];
+          }
+      sums[BK_PANEL_ROWS * p + r] = sum;
+    }
+}
+
+static void multiply_token2(const uint8_t *packed, size_t panel_count, size_t blocks,
+                            const int8_t *q, int32_t *sums) {
+  multiply_token(packed, panel_count, blocks, q, sums, 2);
+}
+
+static void multiply_token1(const uint8_t *packed, size_t panel_count, size_t blocks,
+                            const int8_t *q, int32_t *sums) {
+  multiply_token(packed, panel_count, blocks, q, sums, 1);
+}
+
+static uint64_t read_all(const uint8_t *memory, size_t bytes) {
+  uint64_t words[4] = {0};
+  for (size_t i = 0; i < bytes; i += 32)
+    for (size_t l = 0; l < 4; l++) {
+      uint64_t word;
+      memcpy(&word, memory + i + 8 * l, 8);
+      words[l] ^= word;
+    }
+  return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
+
+static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
+  int32_t sums[8] = {0};
+  int32_t code = *sink | 1;
+  for (size_t i = 0; i < rounds; i++) {
+    for (int l = 0; l < 8; l++) sums[l] += code * (l + 1);
+    // The compiler must not do the rounds at once.
+    __asm__ volatile("" : "+r"(code));
+  }
+  for (int l = 0; l < 8; l++) *sink += sums[l];
+  return 8 * (uint64_t)rounds;
+}
+
 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
                   float *v) {
   for (size_t i = 0; i < n; i++) {
@@ -113,5 +163,9 @@ const bk_kernels bk_scalar = {
     .unpack2 = unpack2,
     .unpack1 = unpack1,
     .multiply_block = multiply_block,
+    .multiply_token2 = multiply_token2,
+    .multiply_token1 = multiply_token1,
+    .read_all = read_all,
+    .dot_product_peak = dot_product_peak,
     .adamw = adamw,
 };

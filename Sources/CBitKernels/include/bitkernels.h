@@ -23,8 +23,9 @@ enum {
   // Columns that one call of multiply_block takes: 64 quads of byte products keep a 16-bit
   // accumulator exact (64 * 2 * 2 * -128 = -32768).
   BK_BLOCK_COLUMNS = 256,
-  // Panels that one call of multiply_block takes at most.
-  BK_BLOCK_PANELS = 3,
+  // Panels that one call of multiply_block takes at most: with two panels by six tokens, all sums
+  // of an AVX2 tile stay in its 16 registers; three by four spill, and take half as long again.
+  BK_BLOCK_PANELS = 2,
 };
 
 typedef enum { BK_TERNARY = 0, BK_SIGN = 1 } bk_alphabet;
@@ -63,6 +64,19 @@ typedef struct bk_kernels {
   // code(p, r, c) * q[t * stride + c], for p < panel_count <= BK_BLOCK_PANELS, quads <= 64.
   void (*multiply_block)(const uint8_t *const *panels, size_t panel_count, size_t quads,
                          const int8_t *q, size_t stride, size_t tokens, int32_t *sums);
+
+  // One token straight from packed panels of `blocks` blocks each, which lie one after the other:
+  // sums[8 * p + r] = sum over all columns c of code(p, r, c) * q[c].
+  void (*multiply_token2)(const uint8_t *packed, size_t panel_count, size_t blocks, const int8_t *q,
+                          int32_t *sums);
+  void (*multiply_token1)(const uint8_t *packed, size_t panel_count, size_t blocks, const int8_t *q,
+                          int32_t *sums);
+
+  // The limits of the machine, for benchmarks. read_all reads `bytes` (a multiple of 256) and
+  // returns a value that depends on them. dot_product_peak multiplies bytes in registers as the
+  // inner loop of multiply_block does, without memory, and returns the number of multiplications.
+  uint64_t (*read_all)(const uint8_t *memory, size_t bytes);
+  uint64_t (*dot_product_peak)(size_t rounds, int32_t *sink);
 
   // With s = g[i] * scale:  m += keep1 * (s - m),  v = keep2 * v + (1 - keep2) * s * s,
   // p = p * decay - rate * m / (sqrt(v) * inverse_root + epsilon), in that order, unfused.

@@ -27,7 +27,23 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 4, 31, 32, 255, 256, 257, 300, 784], [1, 4, 5, 33])
+  /// One token runs straight from packed codes, in blocks of many columns and rows.
+  @Test(arguments: [1023, 1024, 1025, 2047, 2048, 2560], WeightQuantizer.allCases)
+  func `long rows`(columns: Int, alphabet: WeightQuantizer) throws {
+    let problem = Problem(tokens: 2, rows: 137, columns: columns, alphabet: alphabet)
+    for rows in [1, 128, 137] {
+      for (kernels, matrix) in try problem.matrices(rows: rows) {
+        for tokens in 1...2 {
+          let y = matrix.multiply(
+            problem.quantized[tokens] ?? problem.all, bias: problem.bias.rows(0..<rows),
+            kernels: kernels, pool: Self.pool)
+          #expect(problem.matches(y, tokens: tokens, rows: rows))
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [1, 4, 31, 32, 255, 256, 257, 300, 784, 2560], [1, 4, 5, 33])
   func `extreme codes do not overflow`(columns: Int, tokens: Int) throws {
     for (range, value, code) in [
       (ActivationQuantizer.CodeRange.symmetric, Float(1), 127), (.symmetric, -1, -127),
@@ -128,7 +144,7 @@ private struct Problem {
     weights = Tensor(
       codes.indices.map { Float(codes[$0]) * scales[$0 / columns] }, shape: [rows, columns])
     quantized = Dictionary(
-      uniqueKeysWithValues: MultiplyTests.tokenCounts.map {
+      uniqueKeysWithValues: MultiplyTests.tokenCounts.filter { $0 <= tokens }.map {
         ($0, ActivationQuantizer().quantize(x.rows(0..<$0)))
       })
     self.all = all

@@ -1,0 +1,150 @@
+import ArgumentParser
+import BitNN
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure the kernels beside the limits of the machine.",
+    discussion: """
+      For each shape, number of tokens, number of threads and format: the time of a product of \
+      packed weights with int8 activations, the weights read and the operations done a second, and \
+      what plain reading and the CPU's byte products reach in the same run with the same threads. \
+      "stream" goes round so many layers that each call reads its weights from memory, as when a \
+      language model generates; "hot" uses one layer again and again.
+      """)
+
+  @Option(help: ArgumentHelp("Layers as OUTxIN.", valueName: "OxI,..."))
+  var shapes = "2560x2560,6912x2560,2560x6912"
+
+  @Option(help: ArgumentHelp("Rows of activations.", valueName: "n,..."))
+  var tokens = "1,128"
+
+  @Option(help: ArgumentHelp("Numbers of threads; by default one, and all.", valueName: "n,..."))
+  var threads: String?
+
+  @Option(help: ArgumentHelp("ternary2 (2 bits) and sign1 (1 bit).", valueName: "name,..."))
+  var formats = "ternary2,sign1"
+
+  @Option(help: "Whether weights come from memory or from the caches.")
+  var mode: BenchMode = .stream
+
+  @Flag(help: "Print one JSON object a line.")
+  var json = false
+
+  @Flag(help: "Print comma-separated values with a header.")
+  var csv = false
+
+  /// More than the caches of any CPU that the kernels meet.
+  private static let streamBytes = 256 << 20
+
+  func run() throws {
+    try CPU.checkEnvironment()
+    guard !(json && csv) else {
+      throw InputError(
+        .mismatch, source: "--json", found: "--csv as well", expected: "one of the two")
+    }
+    let plan = try plan()
+    if csv { print(BenchResult.csvHeader) }
+    var rows: [[String]] = []
+    let limits = MachineLimits(bytes: Self.streamBytes)
+    for threads in plan.threads {
+      let pool = ThreadPool(threads: threads)
+      let peakRounds = 1 << 16
+      let peakOperations = Double(limits.multiply(rounds: peakRounds, pool: pool))
+      for format in plan.formats {
+        for shape in plan.shapes {
+          let layers = Layers(
+            format: format, shape: shape, bytes: mode == .stream ? Self.streamBytes : 0)
+          let readBytes = mode == .stream ? Self.streamBytes : layers.codeBytes
+          for tokens in plan.tokens {
+            let timings = Timing.inTurn([
+              layers.product(tokens: tokens, pool: pool),
+              { limits.read(readBytes, pool: pool) },
+              { _ = limits.multiply(rounds: peakRounds, pool: pool) },
+            ])
+            let result = BenchResult(
+              format: format, shape: shape, tokens: tokens, threads: pool.threads, mode: mode,
+              timing: timings[0], codeBytes: layers.codeBytes,
+              limitGBps: Double(readBytes) / timings[1].median * 1e-3,
+              limitGOPs: peakOperations / timings[2].median * 1e-3)
+            if json {
+              print(result.json.encoded)
+            } else if csv {
+              print(result.cells.joined(separator: ","))
+            } else {
+              rows.append(result.row)
+            }
+          }
+        }
+      }
+    }
+    if !json, !csv {
+      print("Kernels: \(CPU.kernelName), \(CPU.features)")
+      print(TextTable(header: BenchResult.header, rows: rows), terminator: "")
+    }
+  }
+
+  private struct Plan {
+    let shapes: [BenchShape]
+    let tokens: [Int]
+    let threads: [Int]
+    let formats: [BenchFormat]
+  }
+
+  private func plan() throws(InputError) -> Plan {
+    func list<T>(
+      _ option: String, _ text: String, _ expected: String, _ read: (String) -> T?
+    ) throws(InputError) -> [T] {
+      var values: [T] = []
+      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        guard let value = read(String(part)) else {
+          throw InputError(
+            .malformed, source: "\(option) \(text)", found: "\"\(part)\"", expected: expected)
+        }
+        values.append(value)
+      }
+      return values
+    }
+    func count(_ range: ClosedRange<Int>) -> (String) -> Int? {
+      { Int($0).flatMap { range.contains($0) ? $0 : nil } }
+    }
+    let all = ThreadPool.shared.threads
+    return Plan(
+      shapes: try list("--shapes", shapes, "layers as 2560x6912", BenchShape.init),
+      tokens: try list("--tokens", tokens, "numbers in 1...65536", count(1...65_536)),
+      threads: try list(
+        "--threads", threads ?? (all > 1 ? "1,\(all)" : "1"), "numbers in 1...1024",
+        count(1...1024)),
+      formats: try list(
+        "--formats", formats,
+        BenchFormat.allCases.map(\.rawValue).joined(separator: " or "),
+        BenchFormat.init(rawValue:)))
+  }
+}
+
+extension BenchMode: ExpressibleByArgument {}
+
+/// Copies of one layer, enough to fill the memory that a mode asks for.
+private struct Layers {
+  private let copies: [PackedMatrix]
+  /// The bytes of one layer's codes.
+  let codeBytes: Int
+
+  init(format: BenchFormat, shape: BenchShape, bytes: Int) {
+    var generator = SeededGenerator(seed: 0)
+    let unpacked = format.matrix(rows: shape.rows, columns: shape.columns, generator: &generator)
+    let first = unpacked.packed()
+    codeBytes = first.codeByteCount
+    copies = [first] + (0..<bytes / codeBytes).map { _ in unpacked.packed() }
+  }
+
+  /// One product, with the next of the copies at each call.
+  func product(tokens: Int, pool: ThreadPool) -> () -> Void {
+    var generator = SeededGenerator(seed: 1)
+    let x = ActivationQuantizer().quantize(generator.normal([tokens, copies[0].columns]))
+    var next = 0
+    return {
+      _ = copies[next].multiply(x, bias: nil, kernels: .active, pool: pool)
+      next = next + 1 == copies.count ? 0 : next + 1
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import BitNN
+
+/// One measured product beside the limits of the machine.
+struct BenchResult {
+  let format: BenchFormat
+  let shape: BenchShape
+  let tokens: Int
+  let threads: Int
+  let mode: BenchMode
+  let timing: Timing
+  let codeBytes: Int
+  let limitGBps: Double
+  let limitGOPs: Double
+
+  /// Bytes of weights a second, 10^9 each.
+  private var gbps: Double { Double(codeBytes) / timing.median * 1e-3 }
+
+  /// Operations a second, 10^9 each, a multiplication and an addition counting two.
+  private var gops: Double {
+    2 * Double(shape.rows) * Double(shape.columns) * Double(tokens) / timing.median * 1e-3
+  }
+
+  static let header = [
+    "Format", "Out x in", "Tokens", "Threads", "Mode", "us", "Spread", "GB/s", "Of limit",
+    "GOP/s", "Of peak",
+  ]
+
+  /// The cells of a table for people.
+  var row: [String] {
+    [
+      format.rawValue, shape.description, "\(tokens)", "\(threads)", mode.rawValue,
+      NumberText.fixed(timing.median, decimals: 1),
+      NumberText.fixed(timing.fastest, decimals: 1) + " to "
+        + NumberText.fixed(timing.slowest, decimals: 1),
+      NumberText.fixed(gbps, decimals: 1), NumberText.percent(gbps / limitGBps, decimals: 0),
+      NumberText.fixed(gops, decimals: 0), NumberText.percent(gops / limitGOPs, decimals: 0),
+    ]
+  }
+
+  private var members: JSONObject {
+    [
+      "format": .string(format.rawValue), "out": .integer(Int64(shape.rows)),
+      "in": .integer(Int64(shape.columns)), "tokens": .integer(Int64(tokens)),
+      "threads": .integer(Int64(threads)), "mode": .string(mode.rawValue),
+      "kernel": .string(CPU.kernelName), "microseconds": .number(timing.median),
+      "fastest_microseconds": .number(timing.fastest),
+      "slowest_microseconds": .number(timing.slowest), "gbps": .number(gbps),
+      "gops": .number(gops), "limit_gbps": .number(limitGBps), "limit_gops": .number(limitGOPs),
+    ]
+  }
+
+  /// One JSON object.
+  var json: JSONValue { .object(members) }
+
+  /// The values of ``json`` as the cells of a comma-separated line.
+  var cells: [String] { members.map { $0.value.stringValue ?? $0.value.encoded } }
+
+  /// The names of ``cells``.
+  static let csvHeader = [
+    "format", "out", "in", "tokens", "threads", "mode", "kernel", "microseconds",
+    "fastest_microseconds", "slowest_microseconds", "gbps", "gops", "limit_gbps", "limit_gops",
+  ].joined(separator: ",")
+}

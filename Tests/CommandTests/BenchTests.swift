@@ -1,0 +1,49 @@
+import Foundation
+import Testing
+
+/// `bitlinear bench`: what it prints, not how fast it is.
+@Suite struct BenchTests {
+  @Test func eachCombinationIsALine() async throws {
+    let run = try await Program.run([
+      "bench", "--shapes", "24x64,16x100", "--tokens", "1,3", "--threads", "1,2", "--mode", "hot",
+      "--json",
+    ])
+    #expect(run.code == 0)
+    let lines = run.output.split(separator: "\n")
+    #expect(lines.count == 2 * 2 * 2 * 2)
+    for line in lines {
+      let json = try #require(
+        try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      for key in ["microseconds", "gbps", "gops", "limit_gbps", "limit_gops"] {
+        #expect(try #require(json[key] as? Double) > 0, "\(key)")
+      }
+      #expect(json["mode"] as? String == "hot")
+      #expect(["ternary2", "sign1"].contains(try #require(json["format"] as? String)))
+      #expect(json["kernel"] is String && json["out"] is Int && json["in"] is Int)
+      #expect(json["tokens"] is Int && json["threads"] is Int)
+    }
+  }
+
+  @Test func tableAndCommaSeparatedValues() async throws {
+    let arguments = [
+      "bench", "--shapes", "16x64", "--tokens", "1", "--threads", "1", "--formats", "ternary2",
+      "--mode", "hot",
+    ]
+    let table = try await Program.run(arguments)
+    #expect(table.code == 0 && table.output.contains("ternary2  16x64"))
+    let csv = try await Program.run(arguments + ["--csv"])
+    let lines = csv.output.split(separator: "\n").map { $0.split(separator: ",") }
+    #expect(lines.count == 2 && lines[0].count == lines[1].count)
+    #expect(lines[0].prefix(3) == ["format", "out", "in"])
+    #expect(lines[1].prefix(3) == ["ternary2", "16", "64"])
+  }
+
+  @Test(arguments: [
+    ("--shapes", "16", "\"16\""), ("--shapes", "0x4", "\"0x4\""), ("--tokens", "0", "\"0\""),
+    ("--threads", "1,x", "\"x\""), ("--formats", "ternary3", "\"ternary3\""),
+  ])
+  func badLists(option: String, value: String, found: String) async throws {
+    let run = try await Program.run(["bench", option, value])
+    run.expectRefusal(source: "\(option) \(value)", found: found, expected: "")
+  }
+}
