@@ -72,7 +72,6 @@ public struct ActivationQuantizer: Sendable, Hashable {
 
     x.withUnsafePointer { x in
       maxima.withUnsafeMutableBufferPointer { maxima in
-        nonisolated(unsafe) let maxima = maxima
         ThreadPool.shared.parallelFor(rows, grain: grain) { range in
           for row in range {
             maxima[row] = kernels.table.pointee.absmax(x + row * features, features)
@@ -83,22 +82,18 @@ public struct ActivationQuantizer: Sendable, Hashable {
     let scales = scales(of: maxima)
     x.withUnsafePointer { x in
       sums.withUnsafeMutableBufferPointer { sums in
-        nonisolated(unsafe) let sums = sums
         ThreadPool.shared.parallelFor(rows, grain: grain) { range in
           for row in range {
             let source = x + row * features
-            let isFinite = scales[row].isFinite
+            // A row that is not finite has no codes, so all of it is filled up with zeros.
+            let count = scales[row].isFinite ? features : 0
             if let q = narrow.map({ $0.pointer + row * stride }) {
-              (q + (isFinite ? features : 0)).initialize(
-                repeating: 0, count: isFinite ? stride - features : stride)
-              guard isFinite else { continue }
+              (q + count).initialize(repeating: 0, count: stride - count)
               sums[row] = kernels.table.pointee.quantize8(
-                source, features, scales[row], limits.low, limits.high, q)
+                source, count, scales[row], limits.low, limits.high, q)
             } else if let q = wide.map({ $0.pointer + row * stride }) {
-              (q + (isFinite ? features : 0)).initialize(
-                repeating: 0, count: isFinite ? stride - features : stride)
-              guard isFinite else { continue }
-              bk_quantize16(source, features, scales[row], limits.low, limits.high, q)
+              (q + count).initialize(repeating: 0, count: stride - count)
+              bk_quantize16(source, count, scales[row], limits.low, limits.high, q)
             }
           }
         }

@@ -156,21 +156,14 @@ public struct Normalization: Sendable, Hashable {
   private static func sum(
     _ x: UnsafePointer<Float>, _ count: Int, _ term: (SIMD8<Float>) -> SIMD8<Float>
   ) -> Float {
-    return sum(count, { term(SIMD8(loading: x + $0)) }) {
-      term(SIMD8(repeating: x[$0]))[0]
-    }
+    sum(count, { term(SIMD8(loading: x + $0)) }, { term(SIMD8(repeating: x[$0]))[0] })
   }
 
   /// The sum of a[i] * b[i], in the same order.
   private static func dot(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int
   ) -> Float {
-    return sum(
-      count,
-      {
-        SIMD8(loading: a + $0) * SIMD8(loading: b + $0)
-      }
-    ) { a[$0] * b[$0] }
+    sum(count, { SIMD8(loading: a + $0) * SIMD8(loading: b + $0) }, { a[$0] * b[$0] })
   }
 
   @inline(__always)

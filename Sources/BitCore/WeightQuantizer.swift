@@ -68,11 +68,8 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
           for row in range {
             let group = statistics[row / groupRows]
             let (source, target) = (weight + row * columns, out + row * columns)
-            switch self {
-            case .sign: bk_sign_values(source, columns, group.mean, group.scale, target)
-            case .ternary:
-              bk_ternary_values(source, columns, 1 / group.scale, group.scale, target)
-            }
+            let write = self == .sign ? bk_sign_values : bk_ternary_values
+            write(source, columns, group.parameter(self), group.scale, target)
           }
         }
       }
@@ -102,7 +99,6 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
     var sums = [SIMD2<Double>](repeating: .zero, count: rows)
     weight.withUnsafePointer { weight in
       sums.withUnsafeMutableBufferPointer { sums in
-        nonisolated(unsafe) let sums = sums
         ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
           for row in range {
             var sum = 0.0

@@ -9,7 +9,8 @@ extension Module {
   ///   - path: the file, which is replaced as a whole or not at all.
   ///   - metadata: more strings for the file, such as what is needed to build the model again.
   public func save(to path: String, metadata: [String: String] = [:]) throws(InputError) {
-    let packed = PackedLayerCoding.encode(packedLayersOnly())
+    let packed = PackedLayerCoding.encode(
+      bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packed()) })
     let parameters = parameters().map { SafetensorsEntry($0.name, $0.value) }
     var metadata = metadata.merging(["format": "pt"]) { given, _ in given }
     if !packed.entries.isEmpty { metadata[PackedLayerCoding.metadataKey] = packed.metadata }
@@ -69,15 +70,6 @@ extension Module {
       }
     }
     if let failure { throw failure }
-  }
-
-  private func packedLayersOnly() -> [(name: String, layer: PackedBitLinear)] {
-    var result: [(name: String, layer: PackedBitLinear)] = []
-    var copy = self
-    copy.updateBitLinears { name, layer in
-      if layer.isPacked { result.append((name, layer.packed())) }
-    }
-    return result
   }
 }
 

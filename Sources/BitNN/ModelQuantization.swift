@@ -38,19 +38,11 @@ extension Module {
 
   /// How each ``BitLinear`` layer quantizes, by name, in words that tell any two recipes apart.
   var quantizationSummary: [(name: String, value: String)] {
-    var result: [(name: String, value: String)] = []
-    var copy = self
-    copy.updateBitLinears { name, layer in
-      result.append((name, layer.recipe.description(groups: layer.groups)))
-    }
-    return result
+    bitLinears().map { ($0.name, $0.layer.recipe.description(groups: $0.layer.groups)) }
   }
 
   /// The packed form of every ``BitLinear`` layer, by name, in the order of the model.
   public func packedLayers() -> [(name: String, layer: PackedBitLinear)] {
-    var result: [(name: String, layer: PackedBitLinear)] = []
-    var copy = self
-    copy.updateBitLinears { name, layer in result.append((name, layer.packed())) }
-    return result
+    bitLinears().map { ($0.name, $0.layer.packed()) }
   }
 }

@@ -130,6 +130,14 @@ extension Module {
     }
   }
 
+  /// All BitLinear layers by name, in the order of the model.
+  func bitLinears() -> [(name: String, layer: BitLinear)] {
+    var result: [(name: String, layer: BitLinear)] = []
+    var copy = self
+    copy.updateBitLinears { name, layer in result.append((name, layer)) }
+    return result
+  }
+
   mutating func updateLinears(_ body: (_ name: String, _ layer: inout Linear) -> Void) {
     withoutActuallyEscaping(body) { body in
       visitChildren(ModuleVisitor(linear: body), gradient: nil)

@@ -119,16 +119,9 @@ struct TrainCommand: ParsableCommand {
   private func hiddenFeatures() throws(InputError) -> [Int] {
     // No hidden layer at all is written as an empty list.
     guard !layers.isEmpty else { return [] }
-    var result: [Int] = []
-    for part in layers.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let features = Int(part), features > 0 else {
-        throw InputError(
-          .malformed, source: "--layers \(layers)", found: "\"\(part)\"",
-          expected: "numbers of features, as in 512,512")
-      }
-      result.append(features)
+    return try OptionList.values("--layers", layers, "numbers of features, as in 512,512") {
+      Int($0).flatMap { $0 > 0 ? $0 : nil }
     }
-    return result
   }
 
   private func checkOptions() throws(InputError) {

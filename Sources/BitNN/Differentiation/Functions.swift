@@ -180,9 +180,7 @@ extension Normalization {
       }
     )
   }
-}
 
-extension Normalization {
   @derivative(of: callAsFunction, wrt: (weight, bias))
   @usableFromInline
   func callParametersDerivative(

@@ -91,30 +91,17 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func plan() throws(InputError) -> Plan {
-    func list<T>(
-      _ option: String, _ text: String, _ expected: String, _ read: (String) -> T?
-    ) throws(InputError) -> [T] {
-      var values: [T] = []
-      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-        guard let value = read(String(part)) else {
-          throw InputError(
-            .malformed, source: "\(option) \(text)", found: "\"\(part)\"", expected: expected)
-        }
-        values.append(value)
-      }
-      return values
-    }
     func count(_ range: ClosedRange<Int>) -> (String) -> Int? {
       { Int($0).flatMap { range.contains($0) ? $0 : nil } }
     }
     let all = ThreadPool.shared.threads
     return Plan(
-      shapes: try list("--shapes", shapes, "layers as 2560x6912", BenchShape.init),
-      tokens: try list("--tokens", tokens, "numbers in 1...65536", count(1...65_536)),
-      threads: try list(
+      shapes: try OptionList.values("--shapes", shapes, "layers as 2560x6912", BenchShape.init),
+      tokens: try OptionList.values("--tokens", tokens, "numbers in 1...65536", count(1...65_536)),
+      threads: try OptionList.values(
         "--threads", threads ?? (all > 1 ? "1,\(all)" : "1"), "numbers in 1...1024",
         count(1...1024)),
-      formats: try list(
+      formats: try OptionList.values(
         "--formats", formats,
         BenchFormat.allCases.map(\.rawValue).joined(separator: " or "),
         BenchFormat.init(rawValue:)))
