@@ -1,35 +1,91 @@
-// What the kernel files share: the rules that turn floats into codes, and each file's table.
+// What the kernel files share: the rules that turn floats into codes, the geometry of strips, and
+// each file's table.
 #ifndef BITKERNELS_INTERNAL_H
 #define BITKERNELS_INTERNAL_H
 
 #include "bitkernels.h"
 #include <string.h>
 
-// Each product is rounded before it is added: a fused operation would give other bits.
+// Each product is rounded before it is added, but where fma is written: fusing gives other bits.
 #pragma STDC FP_CONTRACT OFF
 
-enum { BK_SUM_STRIDE = BK_PANEL_ROWS * BK_BLOCK_PANELS };
+// Code without a vector extension of its own takes that of the function that calls it.
+#define BK_INLINE static inline __attribute__((always_inline))
 
 // -1, 0 or +1; 0 for NaN. Half to even at |v| = 0.5 gives 0, and beyond 1 it is clamped, so two
 // comparisons equal clamp(round(v), -1, 1).
-static inline int bk_ternary_code(float weight, float inverse_scale) {
+BK_INLINE int bk_ternary_code(float weight, float inverse_scale) {
   float v = weight * inverse_scale;
   return (v > 0.5f) - (v < -0.5f);
 }
 
 // 0 or 1, for -1 and +1.
-static inline int bk_sign_code(float weight, float mean) { return weight > mean; }
+BK_INLINE int bk_sign_code(float weight, float mean) { return weight > mean; }
 
 // Adding 1.5 * 2^23 rounds |v| < 2^22 to an integer, half to even, in the default mode.
-static inline float bk_round(float v) { return (v + 12582912.0f) - 12582912.0f; }
+BK_INLINE float bk_round(float v) { return (v + 12582912.0f) - 12582912.0f; }
 
-static inline int32_t bk_clamp(int32_t v, int32_t low, int32_t high) {
+BK_INLINE int32_t bk_clamp(int32_t v, int32_t low, int32_t high) {
   return v < low ? low : v > high ? high : v;
 }
 
-static inline double bk_lane_total(const double lanes[8]) {
+BK_INLINE double bk_lane_total(const double lanes[8]) {
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
          ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+BK_INLINE size_t bk_divide_up(size_t count, size_t unit) { return (count + unit - 1) / unit; }
+
+// Which byte of a step belongs to a row.
+BK_INLINE size_t bk_strip_byte(size_t row) {
+  return row / 32 * 32 + row / 4 % 2 * 16 + row / 8 % 4 * 4 + row % 4;
+}
+
+// The blocks of a row as steps of a strip: `blocks` of them, of `steps` steps each but for the
+// last, which has `last_steps`.
+typedef struct {
+  size_t blocks, steps, last_steps;
+} bk_block_steps;
+
+BK_INLINE bk_block_steps bk_steps(size_t columns, bk_format format, size_t block_columns) {
+  size_t unit = bk_format_columns(format);
+  if (block_columns == 0 || columns == 0) {
+    size_t steps = bk_divide_up(columns, unit);
+    return (bk_block_steps){1, steps, steps};
+  }
+  size_t blocks = bk_divide_up(columns, block_columns);
+  size_t last = columns - (blocks - 1) * block_columns;
+  return (bk_block_steps){blocks, bk_divide_up(block_columns, unit), bk_divide_up(last, unit)};
+}
+
+BK_INLINE size_t bk_step_count(bk_block_steps steps) {
+  return (steps.blocks - 1) * steps.steps + steps.last_steps;
+}
+
+// The float part of some rows of one token.
+BK_INLINE void bk_finish_rows(const int32_t *sums, size_t rows, int32_t offset,
+                              const float *scales, float inverse, const float *bias, float *out) {
+  if (bias)
+    for (size_t r = 0; r < rows; r++)
+      out[r] = (float)(sums[r] - offset) * scales[r] * inverse + bias[r];
+  else
+    for (size_t r = 0; r < rows; r++) out[r] = (float)(sums[r] - offset) * scales[r] * inverse;
+}
+
+BK_INLINE void bk_finish_totals(const float *totals, size_t rows, float inverse,
+                                const float *bias, float *out) {
+  if (bias)
+    for (size_t r = 0; r < rows; r++) out[r] = totals[r] * inverse + bias[r];
+  else
+    for (size_t r = 0; r < rows; r++) out[r] = totals[r] * inverse;
+}
+
+BK_INLINE void bk_sum_blocks(const int8_t *q, size_t block, size_t blocks, int32_t *sums) {
+  for (size_t b = 0; b < blocks; b++) {
+    int32_t sum = 0;
+    for (size_t c = 0; c < block; c++) sum += q[b * block + c];
+    sums[b] = sum;
+  }
 }
 
 // Columns first..<columns of a panel, as the scalar reference codes them.
@@ -40,7 +96,9 @@ void bk_encode_columns_sign(const float *weights, size_t stride, size_t rows, si
 
 extern const bk_kernels bk_scalar;
 #if defined(__x86_64__)
-extern const bk_kernels bk_avx2;
+extern const bk_kernels bk_avx2, bk_avxvnni, bk_avx512vnni, bk_avx512vbmi;
+#elif defined(__aarch64__)
+extern const bk_kernels bk_neon, bk_dotprod, bk_i8mm;
 #endif
 
 #endif

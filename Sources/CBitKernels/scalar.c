@@ -43,7 +43,7 @@ void bk_encode_columns_ternary(const float *weights, size_t stride, size_t rows,
                                size_t columns, const float *parameters, uint8_t *panel) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = first; c < columns; c++)
-      panel[32 * (c / 4) + 4 * r + c % 4] =
+      panel[4 * BK_PANEL_ROWS * (c / 4) + 4 * r + c % 4] =
           (uint8_t)(1 + bk_ternary_code(weights[r * stride + c], parameters[r]));
 }
 
@@ -51,74 +51,171 @@ void bk_encode_columns_sign(const float *weights, size_t stride, size_t rows, si
                             size_t columns, const float *parameters, uint8_t *panel) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = first; c < columns; c++)
-      panel[32 * (c / 4) + 4 * r + c % 4] =
-          (uint8_t)bk_sign_code(weights[r * stride + c], parameters[r]);
+      panel[4 * BK_PANEL_ROWS * (c / 4) + 4 * r + c % 4] =
+          (uint8_t)(2 * bk_sign_code(weights[r * stride + c], parameters[r]));
 }
 
 static void encode_ternary(const float *weights, size_t stride, size_t rows, size_t columns,
                            const float *parameters, uint8_t *panel) {
-  memset(panel, 0, bk_panel_bytes(columns, 8));
+  memset(panel, 0, bk_panel_bytes(columns));
   bk_encode_columns_ternary(weights, stride, rows, 0, columns, parameters, panel);
 }
 
 static void encode_sign(const float *weights, size_t stride, size_t rows, size_t columns,
                         const float *parameters, uint8_t *panel) {
-  memset(panel, 0, bk_panel_bytes(columns, 8));
+  memset(panel, 0, bk_panel_bytes(columns));
   bk_encode_columns_sign(weights, stride, rows, 0, columns, parameters, panel);
 }
 
-static void unpack2(const uint8_t *packed, size_t blocks, uint8_t *codes) {
-  for (size_t b = 0; b < blocks; b++)
-    for (size_t n = 0; n < 4; n++)
-      for (size_t i = 0; i < 32; i++)
-        codes[128 * b + 32 * n + i] = (packed[32 * b + i] >> (2 * n)) & 3;
+// The codes of a step: what pack wrote, one for each of the format's columns.
+BK_INLINE void decode(uint8_t byte, bk_format format, uint8_t codes[8]) {
+  static const uint8_t powers[5] = {81, 27, 9, 3, 1};
+  size_t columns = bk_format_columns(format);
+  for (size_t j = 0; j < columns; j++)
+    codes[j] = format == BK_TERNARY2     ? byte >> (2 * j) & 3
+               : format == BK_TERNARY1_6 ? byte / powers[j] % 3
+                                         : 2 * (byte >> j & 1);
 }
 
-static void unpack1(const uint8_t *packed, size_t blocks, uint8_t *codes) {
-  for (size_t b = 0; b < blocks; b++)
-    for (size_t n = 0; n < 8; n++)
-      for (size_t i = 0; i < 32; i++)
-        codes[256 * b + 32 * n + i] = (packed[32 * b + i] >> n) & 1;
+// The inverse. A column that fills up the step has the code 0 (stored as 1), or -1 in a sign
+// format, which has no 0.
+BK_INLINE uint8_t encode(const uint8_t *codes, bk_format format) {
+  unsigned byte = 0;
+  size_t columns = bk_format_columns(format);
+  for (size_t j = 0; j < columns; j++)
+    byte = format == BK_TERNARY2     ? byte | (unsigned)codes[j] << (2 * j)
+           : format == BK_TERNARY1_6 ? 3 * byte + codes[j]
+                                     : byte | (unsigned)(codes[j] >> 1) << j;
+  return (uint8_t)byte;
 }
 
-static void multiply_block(const uint8_t *const *panels, size_t panel_count, size_t quads,
-                           const int8_t *q, size_t stride, size_t tokens, int32_t *sums) {
-  for (size_t t = 0; t < tokens; t++)
-    for (size_t p = 0; p < panel_count; p++)
-      for (size_t k = 0; k < quads; k++)
-        for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
-          const uint8_t *code = panels[p] + 32 * k + 4 * r;
-          const int8_t *x = q + t * stride + 4 * k;
-          sums[t * BK_SUM_STRIDE + BK_PANEL_ROWS * p + r] +=
-              code[0] * x[0] + code[1] * x[1] + code[2] * x[2] + code[3] * x[3];
-        }
+BK_INLINE size_t panel_offset(size_t row, size_t column, size_t panel_bytes) {
+  return row / BK_PANEL_ROWS * panel_bytes + 4 * BK_PANEL_ROWS * (column / 4) +
+         4 * (row % BK_PANEL_ROWS) + column % 4;
 }
 
-static void multiply_token(const uint8_t *packed, size_t panel_count, size_t blocks,
-                           const int8_t *q, int32_t *sums, int bits) {
-  size_t parts = 8 / (size_t)bits;
-  unsigned mask = (1u << bits) - 1;
-  for (size_t p = 0; p < panel_count; p++)
-    for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
-      int32_t sum = 0;
-      for (size_t b = 0; b < blocks; b++)
-        for (size_t n = 0; n < parts; n++)
-          for (size_t j = 0; j < 4; j++) {
-            unsigned byte = packed[32 * (p * blocks + b) + 4 * r + j];
-            sum += (int32_t)(byte >> (n * (size_t)bits) & mask) * q[4 * (b * parts + n) + j];
-          }
-      sums[BK_PANEL_ROWS * p + r] = sum;
+BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
+                    bk_format format) {
+  size_t unit = bk_format_columns(format);
+  for (size_t s = 0; s * unit < columns; s++)
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
+      uint8_t codes[8];
+      for (size_t j = 0; j < unit; j++)
+        codes[j] = s * unit + j < columns ? panels[panel_offset(r, s * unit + j, panel_bytes)] : 1;
+      steps[BK_STRIP_ROWS * s + bk_strip_byte(r)] = encode(codes, format);
     }
 }
 
-static void multiply_token2(const uint8_t *packed, size_t panel_count, size_t blocks,
-                            const int8_t *q, int32_t *sums) {
-  multiply_token(packed, panel_count, blocks, q, sums, 2);
+BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, size_t panel_bytes,
+                      bk_format format) {
+  size_t unit = bk_format_columns(format);
+  for (size_t s = 0; s * unit < columns; s++)
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
+      uint8_t codes[8];
+      decode(steps[BK_STRIP_ROWS * s + bk_strip_byte(r)], format, codes);
+      for (size_t j = 0; j < unit && s * unit + j < columns; j++)
+        panels[panel_offset(r, s * unit + j, panel_bytes)] = codes[j];
+    }
+  // What fills up the last quad is multiplied by zeros.
+  for (size_t c = columns; c % 4; c++)
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) panels[panel_offset(r, c, panel_bytes)] = 0;
 }
 
-static void multiply_token1(const uint8_t *packed, size_t panel_count, size_t blocks,
-                            const int8_t *q, int32_t *sums) {
-  multiply_token(packed, panel_count, blocks, q, sums, 1);
+static int32_t panel_sum(const uint8_t *panel, size_t row, size_t quads, const int8_t *q) {
+  int32_t sum = 0;
+  for (size_t c = 0; c < 4 * quads; c++)
+    sum += panel[4 * BK_PANEL_ROWS * (c / 4) + 4 * row + c % 4] * q[c];
+  return sum;
+}
+
+static void multiply(const uint8_t *panels, size_t panel_bytes, size_t panel_count, size_t quads,
+                     const int8_t *q, size_t stride, size_t tokens, int32_t *sums) {
+  for (size_t t = 0; t < tokens; t++)
+    for (size_t p = 0; p < panel_count; p++)
+      for (size_t r = 0; r < BK_PANEL_ROWS; r++)
+        sums[BK_STRIP_ROWS * t + BK_PANEL_ROWS * p + r] +=
+            panel_sum(panels + p * panel_bytes, r, quads, q + t * stride);
+}
+
+static void multiply_scaled(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
+                            size_t quads, const int8_t *q, size_t stride, size_t tokens,
+                            const int32_t *offsets, size_t offset_stride, const float *scales,
+                            float *totals) {
+  for (size_t t = 0; t < tokens; t++)
+    for (size_t p = 0; p < panel_count; p++)
+      for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
+        size_t row = BK_PANEL_ROWS * p + r;
+        float *total = totals + BK_STRIP_ROWS * t + row;
+        int32_t sum = panel_sum(panels + p * panel_bytes, r, quads, q + t * stride);
+        *total = fmaf((float)(sum - offsets[t * offset_stride]), scales[row], *total);
+      }
+}
+
+static int32_t prepare_nothing(const int8_t *q, size_t steps, uint8_t *tables) {
+  (void)q, (void)steps, (void)tables;
+  return 0;
+}
+
+BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
+                              size_t strips, int32_t *sums, float *totals, bk_format format) {
+  bk_block_steps steps = bk_steps(m->columns, format, m->block_columns);
+  size_t unit = bk_format_columns(format), strip_bytes = BK_STRIP_ROWS * bk_step_count(steps);
+  for (size_t s = 0; s < strips; s++)
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
+      const uint8_t *byte = m->codes + (first_strip + s) * strip_bytes + bk_strip_byte(r);
+      float total = 0;
+      for (size_t b = 0; b < steps.blocks; b++) {
+        const int8_t *q = token->codes + b * m->block_columns;
+        int32_t sum = 0;
+        size_t count = b + 1 < steps.blocks ? steps.steps : steps.last_steps;
+        for (size_t k = 0; k < count; k++, byte += BK_STRIP_ROWS) {
+          uint8_t codes[8];
+          decode(*byte, format, codes);
+          for (size_t j = 0; j < unit; j++) sum += (codes[j] - 1) * q[k * unit + j];
+        }
+        if (m->block_columns) {
+          size_t scale = ((first_strip + s) * steps.blocks + b) * BK_STRIP_ROWS + r;
+          total = fmaf((float)sum, m->scales[scale], total);
+        } else {
+          sums[BK_STRIP_ROWS * s + r] = sum;
+        }
+      }
+      if (m->block_columns) totals[BK_STRIP_ROWS * s + r] = total;
+    }
+}
+
+// One function of each kind for a format.
+#define FORMAT_FUNCTIONS(NAME, FORMAT)                                                           \
+  static void pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,             \
+                          uint8_t *steps) {                                                      \
+    pack(panels, panel_bytes, columns, steps, FORMAT);                                           \
+  }                                                                                              \
+  static void unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,               \
+                            size_t panel_bytes) {                                                \
+    unpack(steps, columns, panels, panel_bytes, FORMAT);                                         \
+  }                                                                                              \
+  static void multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                   \
+                                    size_t first_strip, size_t strips, int32_t *sums,            \
+                                    float *totals) {                                             \
+    multiply_token(m, token, first_strip, strips, sums, totals, FORMAT);                         \
+  }
+
+FORMAT_FUNCTIONS(ternary2, BK_TERNARY2)
+FORMAT_FUNCTIONS(ternary1_6, BK_TERNARY1_6)
+FORMAT_FUNCTIONS(sign1, BK_SIGN1)
+
+static void block_sums(const int8_t *q, size_t block, size_t blocks, int32_t *sums) {
+  bk_sum_blocks(q, block, blocks, sums);
+}
+
+static void finish(const int32_t *sums, size_t rows, int32_t offset, const float *scales,
+                   float inverse, const float *bias, float *out) {
+  bk_finish_rows(sums, rows, offset, scales, inverse, bias, out);
+}
+
+static void finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
+                          float *out) {
+  bk_finish_totals(totals, rows, inverse, bias, out);
 }
 
 static uint64_t read_all(const uint8_t *memory, size_t bytes) {
@@ -160,11 +257,16 @@ const bk_kernels bk_scalar = {
     .quantize8 = quantize8,
     .sums = sums,
     .encode_panel = {encode_ternary, encode_sign},
-    .unpack2 = unpack2,
-    .unpack1 = unpack1,
-    .multiply_block = multiply_block,
-    .multiply_token2 = multiply_token2,
-    .multiply_token1 = multiply_token1,
+    .pack = {pack_ternary2, pack_ternary1_6, pack_sign1},
+    .unpack = {unpack_ternary2, unpack_ternary1_6, unpack_sign1},
+    .multiply = multiply,
+    .multiply_scaled = multiply_scaled,
+    .prepare_token = {prepare_nothing, prepare_nothing, prepare_nothing},
+    .multiply_token = {multiply_token_ternary2, multiply_token_ternary1_6, multiply_token_sign1},
+    .few_tokens = {1, 1, 1},
+    .block_sums = block_sums,
+    .finish = finish,
+    .finish_scaled = finish_scaled,
     .read_all = read_all,
     .dot_product_peak = dot_product_peak,
     .adamw = adamw,

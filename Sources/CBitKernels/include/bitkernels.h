@@ -1,16 +1,23 @@
 // Integer kernels for matrices of 1-bit and ternary codes.
 //
 // The scalar file is the reference: every other file computes the same bits. A set of kernels is
-// chosen once, when it is first asked for, by the features of the CPU.
+// chosen once, when it is first asked for, by the features of the CPU. All sets read the same
+// layouts in memory.
 //
-// Codes in memory ("panels"). A matrix of `rows` x `columns` codes is cut into panels of
-// BK_PANEL_ROWS rows; the last one is filled up with zero bytes. Inside a panel the columns,
-// filled up to a multiple of BK_COLUMN_MULTIPLE, run in quads of four: byte 32*q + 4*r + j of an
-// unpacked panel is the code of row r, column 4*q + j. Ternary codes -1, 0, +1 are stored as
-// 0, 1, 2 and sign codes -1, +1 as 0, 1. Packed panels hold the same codes in fewer bits:
-//   2 bits: byte 32*b + i of a panel holds bytes 128*b + i + 32*n of the unpacked one (n = 0...3)
-//           in its bits 2n and 2n+1: a step of 32 bytes is a block of 16 columns;
-//   1 bit:  byte 32*b + i holds bytes 256*b + i + 32*n (n = 0...7) in its bit n: 32 columns.
+// Strips: packed codes. A matrix of `rows` x `columns` codes is cut into strips of BK_STRIP_ROWS
+// rows; the last one is filled up. A step of a strip is 64 bytes, a cache line: one byte for each
+// row, which holds the next 4, 5 or 8 columns of the row (bk_format_columns):
+//   BK_TERNARY2:   code + 1 of column j in bits 2j and 2j + 1;
+//   BK_TERNARY1_6: 81 a + 27 b + 9 c + 3 d + e, where a...e are code + 1 of the five columns;
+//   BK_SIGN1:      bit j is 1 where the code of column j is +1.
+// Row 32k + 8v + 4h + i (v, i = 0...3; k, h = 0, 1) has byte 32k + 16h + 4v + i: so interleaving
+// the bytes of four columns inside 128-bit lanes gives eight rows in order.
+// With a scale for each block of columns, every block begins with a step of its own; columns
+// that fill up its last step have the code 0.
+//
+// Panels: unpacked codes, a byte each. A panel has BK_PANEL_ROWS rows, a strip four panels. Columns
+// run in quads of four: byte 64q + 4r + j is 1 + the code of row r, column 4q + j. The columns are
+// filled up to a quad.
 #ifndef BITKERNELS_H
 #define BITKERNELS_H
 
@@ -18,22 +25,45 @@
 #include <stdint.h>
 
 enum {
-  BK_PANEL_ROWS = 8,
-  BK_COLUMN_MULTIPLE = 32,
-  // Columns that one call of multiply_block takes: 64 quads of byte products keep a 16-bit
-  // accumulator exact (64 * 2 * 2 * -128 = -32768).
-  BK_BLOCK_COLUMNS = 256,
-  // Panels that one call of multiply_block takes at most: with two panels by six tokens, all sums
-  // of an AVX2 tile stay in its 16 registers; three by four spill, and take half as long again.
-  BK_BLOCK_PANELS = 2,
+  BK_STRIP_ROWS = 64,
+  BK_PANEL_ROWS = 16,
+  BK_STRIP_PANELS = 4,
+  // Columns that one call of multiply takes: 64 quads of byte products keep a 16-bit accumulator
+  // exact (64 * 2 * 2 * -128 = -32768).
+  BK_CHUNK_COLUMNS = 256,
+  // Zero columns that follow the codes of a token at least, for steps that reach beyond them.
+  BK_ZERO_COLUMNS = 8,
 };
 
 typedef enum { BK_TERNARY = 0, BK_SIGN = 1 } bk_alphabet;
+
+typedef enum { BK_TERNARY2 = 0, BK_TERNARY1_6 = 1, BK_SIGN1 = 2, BK_PANELS = 3 } bk_format;
+enum { BK_PACKED_FORMATS = 3 };
 
 // The constants of one AdamW step; see BitCore's AdamWStep.
 typedef struct {
   float scale, decay, keep1, keep2, rate, inverse_root, epsilon;
 } bk_adamw_constants;
+
+// A matrix of codes.
+typedef struct {
+  size_t rows, columns;
+  bk_format format;
+  const uint8_t *codes;
+  // Without blocks: a scale for each row. With blocks: [strip][block][BK_STRIP_ROWS] scales.
+  const float *scales;
+  // Columns that share a scale: 0 for all of a row, or 64, 128 or 256 (packed formats only).
+  size_t block_columns;
+} bk_matrix;
+
+// One token as multiply_token reads it.
+typedef struct {
+  const int8_t *codes;
+  // What prepare_token wrote, or NULL for sets without tables.
+  const uint8_t *tables;
+  // What prepare_token returned for each block.
+  const int32_t *constants;
+} bk_token;
 
 // One instruction set's kernels. No function reads or writes outside the ranges that it is given.
 typedef struct bk_kernels {
@@ -50,31 +80,63 @@ typedef struct bk_kernels {
   // ((0+4) + (2+6)) + ((1+5) + (3+7)).
   void (*sums)(const float *x, size_t n, double *sum, double *absolute_sum);
 
-  // Codes of up to 8 rows of weights (row r at weights + r * stride) as one unpacked panel.
+  // Codes of up to 16 rows of weights (row r at weights + r * stride) as one panel; what fills it
+  // up is 0.
   // ternary: v = w * parameters[r]; 2 where v > 0.5, 0 where v < -0.5, else 1.
-  // sign: 1 where w > parameters[r], else 0.
+  // sign: 2 where w > parameters[r], else 0.
   void (*encode_panel[2])(const float *weights, size_t stride, size_t rows, size_t columns,
                           const float *parameters, uint8_t *panel);
 
-  // 32 * blocks packed bytes to 128 (2 bits) or 256 (1 bit) bytes a block.
-  void (*unpack2)(const uint8_t *packed, size_t blocks, uint8_t *codes);
-  void (*unpack1)(const uint8_t *packed, size_t blocks, uint8_t *codes);
+  // `columns` columns of four panels, which lie panel_bytes apart, to steps of a strip and back.
+  // unpack leaves bytes of columns that a quad is filled up with as they come.
+  void (*pack[BK_PACKED_FORMATS])(const uint8_t *panels, size_t panel_bytes, size_t columns,
+                                  uint8_t *steps);
+  void (*unpack[BK_PACKED_FORMATS])(const uint8_t *steps, size_t columns, uint8_t *panels,
+                                    size_t panel_bytes);
 
-  // sums[t * 8 * BK_BLOCK_PANELS + 8 * p + r] += sum over the quads' columns c of
-  // code(p, r, c) * q[t * stride + c], for p < panel_count <= BK_BLOCK_PANELS, quads <= 64.
-  void (*multiply_block)(const uint8_t *const *panels, size_t panel_count, size_t quads,
-                         const int8_t *q, size_t stride, size_t tokens, int32_t *sums);
+  // For panels p in 0..<panel_count (up to 4), which lie panel_bytes apart, and r in 0..<16:
+  // sums[64t + 16p + r] += sum over quads k and j of panel[64k + 4r + j] * q[t * stride + 4k + j].
+  // At most BK_CHUNK_COLUMNS / 4 quads.
+  void (*multiply)(const uint8_t *panels, size_t panel_bytes, size_t panel_count, size_t quads,
+                   const int8_t *q, size_t stride, size_t tokens, int32_t *sums);
 
-  // One token straight from packed panels of `blocks` blocks each, which lie one after the other:
-  // sums[8 * p + r] = sum over all columns c of code(p, r, c) * q[c].
-  void (*multiply_token2)(const uint8_t *packed, size_t panel_count, size_t blocks, const int8_t *q,
-                          int32_t *sums);
-  void (*multiply_token1)(const uint8_t *packed, size_t panel_count, size_t blocks, const int8_t *q,
-                          int32_t *sums);
+  // The same sums s of one block's columns, and then
+  // totals[64t + 16p + r] = fma(float(s - offsets[t * offset_stride]), scales[16p + r],
+  //                             totals[64t + 16p + r]).
+  void (*multiply_scaled)(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
+                          size_t quads, const int8_t *q, size_t stride, size_t tokens,
+                          const int32_t *offsets, size_t offset_stride, const float *scales,
+                          float *totals);
+
+  // Bytes of tables that a step of a token takes; 0 for sets that have none.
+  size_t table_bytes[BK_PACKED_FORMATS];
+  // Fills the tables of `steps` steps of a token, whose codes begin at q; returns what
+  // multiply_token must add to a sum over them.
+  int32_t (*prepare_token[BK_PACKED_FORMATS])(const int8_t *q, size_t steps, uint8_t *tables);
+
+  // One token and whole strips, straight from packed codes. Without blocks:
+  // sums[64s + r] = sum over columns of code * q. With blocks, in their order:
+  // totals[64s + r] = fma(float(sum over the block's columns of code * q), scale, totals...),
+  // from 0.
+  void (*multiply_token[BK_PACKED_FORMATS])(const bk_matrix *matrix, const bk_token *token,
+                                            size_t first_strip, size_t strips, int32_t *sums,
+                                            float *totals);
+  // Up to how many tokens multiply_token for each of them is faster than unpacking.
+  size_t few_tokens[BK_PACKED_FORMATS];
+
+  // sums[b] = sum of q[b * block] ... q[b * block + block - 1], `block` being a multiple of 32.
+  void (*block_sums)(const int8_t *q, size_t block, size_t blocks, int32_t *sums);
+
+  // out[r] = float(sums[r] - offset) * scales[r] * inverse (+ bias[r]), in that order, unfused.
+  void (*finish)(const int32_t *sums, size_t rows, int32_t offset, const float *scales,
+                 float inverse, const float *bias, float *out);
+  // out[r] = totals[r] * inverse (+ bias[r]), unfused.
+  void (*finish_scaled)(const float *totals, size_t rows, float inverse, const float *bias,
+                        float *out);
 
   // The limits of the machine, for benchmarks. read_all reads `bytes` (a multiple of 256) and
   // returns a value that depends on them. dot_product_peak multiplies bytes in registers as the
-  // inner loop of multiply_block does, without memory, and returns the number of multiplications.
+  // inner loop of multiply does, without memory, and returns the number of multiplications.
   uint64_t (*read_all)(const uint8_t *memory, size_t bytes);
   uint64_t (*dot_product_peak)(size_t rounds, int32_t *sink);
 
@@ -84,7 +146,7 @@ typedef struct bk_kernels {
                 float *v);
 } bk_kernels;
 
-// The kernels for this CPU. BITLINEAR_CPU=scalar|avx2 forces a set that the CPU has.
+// The kernels for this CPU. BITLINEAR_CPU=NAME forces a set that the CPU has.
 const bk_kernels *bk_active_kernels(void);
 
 // The set of that name, or NULL if it does not exist or this CPU cannot run it.
@@ -93,20 +155,12 @@ const bk_kernels *bk_kernels_named(const char *name);
 // The names of all sets built for this architecture, best first, NULL at the end.
 const char *const *bk_kernel_names(void);
 
-// Names of the CPU features that matter here, blank separated, for people.
-const char *bk_cpu_features(void);
+// For people: the architecture (index 0) and then the CPU's features that matter here; NULL after
+// the last one.
+const char *bk_cpu_feature(size_t index);
 
-// A matrix of codes in panels.
-typedef struct {
-  size_t rows, columns;
-  bk_alphabet alphabet;
-  int bits;                // 8: unpacked panels, 2 or 1: packed ones
-  const uint8_t *panels;
-  const float *row_scales; // one for each row
-} bk_matrix;
-
-// Quantized activations: one row of codes a token, filled up with zeros to a multiple of
-// BK_COLUMN_MULTIPLE columns. `wide` is NULL or holds the codes of 9 to 16 bits; else `narrow`.
+// Quantized activations: one row of codes a token, bk_padded_columns apart, zeros after the
+// columns. `wide` is NULL or holds the codes of 9 to 16 bits; else `narrow`.
 typedef struct {
   size_t stride;
   const int8_t *narrow;
@@ -116,22 +170,39 @@ typedef struct {
 } bk_activations;
 
 size_t bk_padded_columns(size_t columns);
-size_t bk_panel_bytes(size_t columns, int bits);
 
-// An unpacked panel to its 2-bit or 1-bit form, bk_panel_bytes(columns, bits) bytes.
-void bk_pack_panel(const uint8_t *codes, size_t columns, int bits, uint8_t *packed);
+// Columns in a byte of a packed format.
+size_t bk_format_columns(bk_format format);
+size_t bk_strip_count(size_t rows);
+// Blocks of a row; 1 without blocks.
+size_t bk_block_count(size_t columns, size_t block_columns);
+// Bytes of a strip; for BK_PANELS, of its four panels.
+size_t bk_strip_bytes(size_t columns, bk_format format, size_t block_columns);
+size_t bk_panel_bytes(size_t columns);
 
-// A packed panel to codes.
-void bk_unpack_panel(const bk_kernels *kernels, const uint8_t *packed, size_t columns, int bits,
-                     uint8_t *codes);
+// The four panels of a strip to its packed form and back.
+void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t columns,
+                   bk_format format, size_t block_columns, uint8_t *strip);
+void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t columns,
+                     bk_format format, size_t block_columns, uint8_t *panels);
+
+// Memory that bk_matmul needs for `tokens` tokens (narrow codes) beside its arguments, in bytes.
+size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
+// Fills the scratch memory for tokens first_token..<end_token of `tokens`.
+void bk_prepare(const bk_kernels *kernels, const bk_matrix *matrix, const bk_activations *x,
+                size_t tokens, size_t first_token, size_t end_token, uint8_t *scratch);
 
 // y[t * y_stride + r] = (float(sum over c of code(r, c) * q(t, c)) * row_scale[r])
-//                       * inverse_scale[t] (+ bias[r])
-// for the rows of panels first_panel..<end_panel and the tokens first_token..<end_token.
-// The sum is an exact integer; the float operations happen in that order, unfused.
+//                       * inverse_scale[t] (+ bias[r]),
+// or, with blocks, f * inverse_scale[t] (+ bias[r]) where f takes the blocks in order:
+//   f = fma(float(sum over the block's c of code(r, c) * q(t, c)), scale[r, block], f), from 0,
+// for the rows of strips first_strip..<end_strip and the tokens first_token..<end_token of
+// `tokens`. Sums are exact integers; the float operations happen in that order. `scratch` was
+// filled by bk_prepare for the same tokens.
 void bk_matmul(const bk_kernels *kernels, const bk_matrix *matrix, const bk_activations *x,
-               size_t first_panel, size_t end_panel, size_t first_token, size_t end_token,
-               const float *bias, float *y, size_t y_stride);
+               const uint8_t *scratch, size_t tokens, size_t first_strip, size_t end_strip,
+               size_t first_token, size_t end_token, const float *bias, float *y,
+               size_t y_stride);
 
 // The weights that the codes stand for, straight from the latent ones, row-major:
 // ternary: scale * code; sign: +-scale. The rules are those of encode_panel.

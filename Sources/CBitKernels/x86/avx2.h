@@ -1,0 +1,100 @@
+// What the AVX2 files share with one another and with the sets that extend AVX2.
+#ifndef BITKERNELS_AVX2_H
+#define BITKERNELS_AVX2_H
+
+#include "../internal.h"
+#include <immintrin.h>
+
+// Every CPU with AVX2 that is made has FMA too; dispatch.c asks for both.
+#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma")))
+
+AVX2_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+AVX2_INLINE void store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+
+// The four codes of a quad in every lane.
+AVX2_INLINE __m256i broadcast_quad(const int8_t *q) {
+  int32_t four;
+  memcpy(&four, q, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// The same 16 bytes in both halves.
+AVX2_INLINE __m256i twice(__m128i v) { return _mm256_broadcastsi128_si256(v); }
+AVX2_INLINE __m256i load_twice(const void *p) {
+  return twice(_mm_loadu_si128((const __m128i *)p));
+}
+
+// The fields of ternary bytes 27 * pair + triple: pair is 0...8, the index of a table, and triple
+// 0...26, split into indices of two tables: low selects from 0...15 and high from 16...26, and
+// either has its top bit set, for which a shuffle gives 0, where the other one selects.
+typedef struct {
+  __m256i pair, low, high;
+} trit_fields;
+
+AVX2_INLINE __m256i trit_pairs(__m256i bytes) {
+  // 19 / 512 is 1 / 27 closely enough for all of 0...242. Even and odd bytes by themselves.
+  __m256i even = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19));
+  __m256i odd = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19 << 8));
+  return _mm256_or_si256(_mm256_srli_epi16(even, 9),
+                         _mm256_and_si256(_mm256_srli_epi16(odd, 1), _mm256_set1_epi16(0xf00)));
+}
+
+AVX2_INLINE __m256i trit_triples(__m256i bytes, __m256i pairs) {
+  __m256i multiples = twice(_mm_setr_epi8(0, 27, 54, 81, 108, (char)135, (char)162, (char)189,
+                                          (char)216, 0, 0, 0, 0, 0, 0, 0));
+  return _mm256_sub_epi8(bytes, _mm256_shuffle_epi8(multiples, pairs));
+}
+
+AVX2_INLINE trit_fields split_trits(__m256i bytes) {
+  __m256i pairs = trit_pairs(bytes), triples = trit_triples(bytes, pairs);
+  return (trit_fields){pairs, _mm256_add_epi8(triples, _mm256_set1_epi8(0x70)),
+                       _mm256_sub_epi8(triples, _mm256_set1_epi8(16))};
+}
+
+float bk_avx2_absmax(const float *x, size_t n);
+int32_t bk_avx2_quantize8(const float *x, size_t n, float scale, int32_t low, int32_t high,
+                          int8_t *q);
+void bk_avx2_sums(const float *x, size_t n, double *sum, double *absolute_sum);
+void bk_avx2_encode_ternary(const float *weights, size_t stride, size_t rows, size_t columns,
+                            const float *parameters, uint8_t *panel);
+void bk_avx2_encode_sign(const float *weights, size_t stride, size_t rows, size_t columns,
+                         const float *parameters, uint8_t *panel);
+void bk_avx2_block_sums(const int8_t *q, size_t block, size_t blocks, int32_t *sums);
+void bk_avx2_finish(const int32_t *sums, size_t rows, int32_t offset, const float *scales,
+                    float inverse, const float *bias, float *out);
+void bk_avx2_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
+                           float *out);
+uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes);
+void bk_avx2_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+                   float *v);
+
+#define AVX2_FORMAT(NAME)                                                                        \
+  void bk_avx2_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
+                           uint8_t *steps);                                                      \
+  void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,              \
+                             size_t panel_bytes);                                                \
+  int32_t bk_avx2_prepare_##NAME(const int8_t *q, size_t steps, uint8_t *tables);                \
+  void bk_avx2_multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                  \
+                                     size_t first_strip, size_t strips, int32_t *sums,           \
+                                     float *totals);
+
+AVX2_FORMAT(ternary2)
+AVX2_FORMAT(ternary1_6)
+AVX2_FORMAT(sign1)
+
+enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
+
+// The members of a table of kernels that sets beyond AVX2 take over.
+#define AVX2_MEMBERS                                                                             \
+  .absmax = bk_avx2_absmax, .quantize8 = bk_avx2_quantize8, .sums = bk_avx2_sums,                \
+  .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign},                                 \
+  .pack = {bk_avx2_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avx2_pack_sign1},                  \
+  .unpack = {bk_avx2_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avx2_unpack_sign1},          \
+  .table_bytes = {NIBBLE_TABLE_BYTES, TRIT_TABLE_BYTES, NIBBLE_TABLE_BYTES},                     \
+  .prepare_token = {bk_avx2_prepare_ternary2, bk_avx2_prepare_ternary1_6,                        \
+                    bk_avx2_prepare_sign1},                                                      \
+  .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \
+  .finish_scaled = bk_avx2_finish_scaled, .read_all = bk_avx2_read_all, .adamw = bk_avx2_adamw
+
+#endif

@@ -1,0 +1,107 @@
+// AVX2, one token: packed codes are not unpacked but looked up. For four columns of sign codes, or
+// two of ternary ones, a token has 16 possible sums; a shuffle reads 32 rows' sums at once, with a
+// nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums: of its first two
+// columns (9 of them) and of its last three (27). Equals scalar.c: integers are exact, and the
+// float operations are the same.
+//
+// A sum v, |v| <= 384, is stored as two signed bytes, 32 * high + low, so that eight can be added
+// without leaving bytes: |low| <= 16, |high| <= 12.
+#if defined(__x86_64__)
+#include "avx2_token.h"
+
+// The 16 sums v to their low bytes and their high bytes.
+AVX2_INLINE void store_sums(__m256i v, uint8_t *low, uint8_t *high) {
+  __m256i h = _mm256_srai_epi16(_mm256_add_epi16(v, _mm256_set1_epi16(16)), 5);
+  __m256i l = _mm256_sub_epi16(v, _mm256_slli_epi16(h, 5));
+  __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(l, h), 0xd8);
+  _mm_storeu_si128((__m128i *)low, _mm256_castsi256_si128(bytes));
+  _mm_storeu_si128((__m128i *)high, _mm256_extracti128_si256(bytes, 1));
+}
+
+AVX2_INLINE __m256i scaled(const int8_t *q, __m256i factors) {
+  return _mm256_mullo_epi16(_mm256_set1_epi16(*q), factors);
+}
+
+AVX2 int32_t bk_avx2_prepare_ternary2(const int8_t *q, size_t steps, uint8_t *tables) {
+  __m256i first = _mm256_setr_epi16(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0);
+  __m256i second = _mm256_setr_epi16(-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0);
+  for (size_t i = 0; i < 2 * steps; i++, q += 2, tables += 32)
+    store_sums(_mm256_add_epi16(scaled(q, first), scaled(q + 1, second)), tables, tables + 16);
+  return 0;
+}
+
+AVX2 int32_t bk_avx2_prepare_sign1(const int8_t *q, size_t steps, uint8_t *tables) {
+  // The sum of the selected columns less half of all four's, rounded down; twice that is the sum of
+  // +-q, but for one where the four's sum is odd.
+  __m256i bits[4];
+  for (int j = 0; j < 4; j++) {
+    __m256i index = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    bits[j] = _mm256_and_si256(_mm256_srl_epi16(index, _mm_cvtsi32_si128(j)),
+                               _mm256_set1_epi16(1));
+  }
+  int32_t odd = 0;
+  for (size_t i = 0; i < 2 * steps; i++, q += 4, tables += 32) {
+    int sum = q[0] + q[1] + q[2] + q[3];
+    odd += sum & 1;
+    __m256i v = _mm256_set1_epi16((short)-(sum >> 1));
+    for (int j = 0; j < 4; j++) v = _mm256_add_epi16(v, scaled(q + j, bits[j]));
+    store_sums(v, tables, tables + 16);
+  }
+  return -odd;
+}
+
+AVX2 int32_t bk_avx2_prepare_ternary1_6(const int8_t *q, size_t steps, uint8_t *tables) {
+  __m256i pair[2] = {_mm256_setr_epi16(-1, -1, -1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0),
+                     _mm256_setr_epi16(-1, 0, 1, -1, 0, 1, -1, 0, 1, 0, 0, 0, 0, 0, 0, 0)};
+  __m256i low[3] = {_mm256_setr_epi16(-1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0),
+                    _mm256_setr_epi16(-1, -1, -1, 0, 0, 0, 1, 1, 1, -1, -1, -1, 0, 0, 0, 1),
+                    _mm256_setr_epi16(-1, 0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, -1)};
+  __m256i high[3] = {_mm256_setr_epi16(0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0),
+                     _mm256_setr_epi16(1, 1, -1, -1, -1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0),
+                     _mm256_setr_epi16(0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, 0, 0, 0, 0, 0)};
+  for (size_t s = 0; s < steps; s++, q += 5, tables += TRIT_TABLE_BYTES) {
+    store_sums(_mm256_add_epi16(scaled(q, pair[0]), scaled(q + 1, pair[1])), tables, tables + 16);
+    __m256i v = _mm256_add_epi16(scaled(q + 2, low[0]), scaled(q + 3, low[1]));
+    store_sums(_mm256_add_epi16(v, scaled(q + 4, low[2])), tables + 32, tables + 64);
+    v = _mm256_add_epi16(scaled(q + 2, high[0]), scaled(q + 3, high[1]));
+    store_sums(_mm256_add_epi16(v, scaled(q + 4, high[2])), tables + 48, tables + 80);
+  }
+  return 0;
+}
+
+// One step of BK_TERNARY1_6.
+AVX2_INLINE void add_trits(const uint8_t *step, const uint8_t *tables, byte_sums sums[2]) {
+  __m256i pair[2] = {load_twice(tables), load_twice(tables + 16)};
+  __m256i low[2] = {load_twice(tables + 32), load_twice(tables + 64)};
+  __m256i high[2] = {load_twice(tables + 48), load_twice(tables + 80)};
+  for (int half = 0; half < 2; half++) {
+    trit_fields f = split_trits(load(step + 32 * half));
+    __m256i v[2];
+    for (int n = 0; n < 2; n++) {
+      v[n] = _mm256_or_si256(_mm256_shuffle_epi8(low[n], f.low),
+                             _mm256_shuffle_epi8(high[n], f.high));
+      v[n] = _mm256_add_epi8(v[n], _mm256_shuffle_epi8(pair[n], f.pair));
+    }
+    sums[half].low = _mm256_add_epi8(sums[half].low, v[0]);
+    sums[half].high = _mm256_add_epi8(sums[half].high, v[1]);
+  }
+}
+
+AVX2 void bk_avx2_multiply_token_ternary2(const bk_matrix *m, const bk_token *token,
+                                          size_t first_strip, size_t strips, int32_t *sums,
+                                          float *totals) {
+  multiply_token(m, token, first_strip, strips, sums, totals, BK_TERNARY2, add_nibbles);
+}
+
+AVX2 void bk_avx2_multiply_token_sign1(const bk_matrix *m, const bk_token *token,
+                                       size_t first_strip, size_t strips, int32_t *sums,
+                                       float *totals) {
+  multiply_token(m, token, first_strip, strips, sums, totals, BK_SIGN1, add_nibbles);
+}
+
+AVX2 void bk_avx2_multiply_token_ternary1_6(const bk_matrix *m, const bk_token *token,
+                                            size_t first_strip, size_t strips, int32_t *sums,
+                                            float *totals) {
+  multiply_token(m, token, first_strip, strips, sums, totals, BK_TERNARY1_6, add_trits);
+}
+#endif

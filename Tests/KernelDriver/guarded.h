@@ -1,0 +1,20 @@
+// Memory between two pages that must not be touched: reading or writing past either end of it
+// ends the program.
+#ifndef GUARDED_H
+#define GUARDED_H
+
+#include <stddef.h>
+
+typedef enum { GUARD_BELOW, GUARD_ABOVE } guard_side;
+
+typedef struct {
+  void *bytes;
+  void *region;
+  size_t region_size;
+} guarded;
+
+// `size` bytes, filled with 0xa5, whose first (GUARD_BELOW) or last byte touches a guard page.
+guarded guarded_new(size_t size, guard_side side);
+void guarded_free(guarded memory);
+
+#endif
