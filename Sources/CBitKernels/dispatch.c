@@ -46,7 +46,7 @@ static int has_bits(unsigned leaf, unsigned subleaf, enum cpuid_register which, 
 }
 
 static int has_avx2(void) {
-  return saves_registers(YMM_STATE) && has_bits(1, 0, ECX, bit_AVX | bit_FMA) &&
+  return saves_registers(YMM_STATE) && has_bits(1, 0, ECX, bit_AVX | bit_FMA | bit_F16C) &&
          has_bits(7, 0, EBX, bit_AVX2);
 }
 

@@ -62,6 +62,23 @@ BK_INLINE size_t bk_step_count(bk_block_steps steps) {
   return (steps.blocks - 1) * steps.steps + steps.last_steps;
 }
 
+// A half precision float to a float, exactly: subnormal ones become normal by the multiplication.
+BK_INLINE float bk_half(uint16_t half) {
+  uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
+  uint32_t special = magnitude >= 0x0f800000 ? 0x70000000 : 0, bits = magnitude;
+  float value;
+  memcpy(&value, &bits, 4);
+  value *= 0x1p112f;
+  memcpy(&bits, &value, 4);
+  bits |= special | sign;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+BK_INLINE float bk_block_scale(const bk_matrix *m, size_t index) {
+  return m->scales ? m->scales[index] : bk_half(m->half_scales[index]);
+}
+
 // The float part of some rows of one token.
 BK_INLINE void bk_finish_rows(const int32_t *sums, size_t rows, int32_t offset,
                               const float *scales, float inverse, const float *bias, float *out) {

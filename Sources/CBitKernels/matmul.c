@@ -142,14 +142,17 @@ static void matmul_many(const bk_kernels *kernels, const bk_matrix *m, const bk_
                                        c * chunk_steps, column, columns, buffer);
         const int8_t *q = x->narrow + token * x->stride + column;
         size_t quads = bk_divide_up(columns, 4);
-        if (m->block_columns)
+        if (m->block_columns) {
+          float scales[BK_STRIP_ROWS];
+          for (size_t r = 0; r < BK_STRIP_ROWS; r++)
+            scales[r] = bk_block_scale(m, (strip * chunks + c) * BK_STRIP_ROWS + r);
           kernels->multiply_scaled(view.panels, view.panel_bytes, panels, quads, q, x->stride,
-                                   tokens, offsets + token * chunks + c, chunks,
-                                   m->scales + (strip * chunks + c) * BK_STRIP_ROWS,
+                                   tokens, offsets + token * chunks + c, chunks, scales,
                                    words.totals);
-        else
+        } else {
           kernels->multiply(view.panels, view.panel_bytes, panels, quads, q, x->stride, tokens,
                             words.sums);
+        }
       }
       for (size_t t = 0; t < tokens; t++) {
         const float *row_bias = bias ? bias + row : NULL;
@@ -189,7 +192,7 @@ static void matmul_wide(const bk_kernels *kernels, const bk_matrix *m, const bk_
           for (size_t k = 0; k < columns; k++)
             sums[r] += (codes[4 * BK_PANEL_ROWS * (k / 4) + k % 4] - 1) * q[k];
           if (m->block_columns) {
-            float scale = m->scales[(strip * chunks + c) * BK_STRIP_ROWS + r];
+            float scale = bk_block_scale(m, (strip * chunks + c) * BK_STRIP_ROWS + r);
             totals[r] = __builtin_fmaf((float)sums[r], scale, totals[r]);
             sums[r] = 0;
           }

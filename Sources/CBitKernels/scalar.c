@@ -175,7 +175,7 @@ BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t 
         }
         if (m->block_columns) {
           size_t scale = ((first_strip + s) * steps.blocks + b) * BK_STRIP_ROWS + r;
-          total = fmaf((float)sum, m->scales[scale], total);
+          total = fmaf((float)sum, bk_block_scale(m, scale), total);
         } else {
           sums[BK_STRIP_ROWS * s + r] = sum;
         }

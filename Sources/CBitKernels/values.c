@@ -24,3 +24,7 @@ void bk_dequantize8(const int8_t *q, size_t n, float scale, float *out) {
 void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = (float)q[i] / scale;
 }
+
+void bk_widen_halves(const uint16_t *halves, size_t n, float *out) {
+  for (size_t i = 0; i < n; i++) out[i] = bk_half(halves[i]);
+}

@@ -40,7 +40,7 @@ typedef struct {
   bk_alphabet alphabet;  // differs from the format's own for BK_PANELS only
   code_pattern codes;
   int activation;  // of all columns; 0 for chance
-  int has_bias;
+  int has_bias, has_half_scales;
   guard_side side;
 } test_case;
 
@@ -51,6 +51,20 @@ static int8_t code_of(const test_case *c) {
 }
 
 static float random_float(void) { return (float)(int32_t)random_bits() * 0x1p-31f; }
+
+// A half precision float that is finite: subnormal, normal, positive and negative ones.
+static uint16_t random_half(void) {
+  uint16_t bits = (uint16_t)random_bits();
+  return (bits & 0x7c00) == 0x7c00 ? bits & 0x83ff : bits;
+}
+
+// Its value, by the definition of the format.
+static float half_value(uint16_t half) {
+  int exponent = half >> 10 & 31, fraction = half & 1023;
+  float magnitude = exponent ? ldexpf((float)(1024 + fraction), exponent - 25)
+                             : ldexpf((float)fraction, -24);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
 
 static guarded copy_floats(const float *values, size_t count, guard_side side) {
   guarded memory = guarded_new(count * sizeof(float), side);
@@ -149,7 +163,11 @@ static void run(const test_case *c, const bk_kernels *kernels) {
     }
   }
   float *scales = malloc(scale_count * sizeof *scales), *bias = malloc(c->rows * sizeof *bias);
-  for (size_t i = 0; i < scale_count; i++) scales[i] = random_float();
+  uint16_t *halves = malloc(scale_count * sizeof *halves);
+  for (size_t i = 0; i < scale_count; i++) {
+    halves[i] = random_half();
+    scales[i] = c->has_half_scales ? half_value(halves[i]) : random_float();
+  }
   for (size_t r = 0; r < c->rows; r++) bias[r] = random_float();
   float *expected = malloc(c->tokens * c->rows * sizeof *expected);
   expected_outputs(c, codes, q, stride, scales, scales, inverse, c->has_bias ? bias : NULL,
@@ -159,8 +177,11 @@ static void run(const test_case *c, const bk_kernels *kernels) {
   guarded scale_memory = copy_floats(scales, scale_count, c->side);
   guarded bias_memory = copy_floats(bias, c->rows, c->side);
   guarded y = guarded_new(c->tokens * c->rows * sizeof(float), c->side);
-  bk_matrix matrix = {c->rows, c->columns, c->format, code_memory.bytes, scale_memory.bytes,
-                      c->block};
+  guarded half_memory = guarded_new(scale_count * sizeof *halves, c->side);
+  memcpy(half_memory.bytes, halves, scale_count * sizeof *halves);
+  bk_matrix matrix = {c->rows, c->columns, c->format, code_memory.bytes,
+                      c->has_half_scales ? NULL : scale_memory.bytes,
+                      c->has_half_scales ? half_memory.bytes : NULL, c->block};
   bk_activations x = {stride, q, NULL, q_sums, inverse};
   guarded scratch = guarded_new(bk_scratch_bytes(kernels, &matrix, c->tokens), c->side);
   bk_prepare(kernels, &matrix, &x, c->tokens, 0, c->tokens, scratch.bytes);
@@ -178,11 +199,13 @@ static void run(const test_case *c, const bk_kernels *kernels) {
   guarded_free(scratch);
   guarded_free(y);
   guarded_free(bias_memory);
+  guarded_free(half_memory);
   guarded_free(scale_memory);
   guarded_free(code_memory);
   guarded_free(q_memory);
   free(expected);
   free(bias);
+  free(halves);
   free(scales);
   free(inverse);
   free(q_sums);
@@ -197,6 +220,7 @@ static void run_formats(const bk_kernels *kernels, test_case c) {
       c.format = (bk_format)format;
       c.block = blocks[b];
       c.has_bias = random_bits() & 1;
+      c.has_half_scales = c.block && random_bits() & 1;
       c.side = random_bits() & 1 ? GUARD_ABOVE : GUARD_BELOW;
       for (int sign = 0; sign < 2; sign++) {
         c.alphabet = sign ? BK_SIGN : BK_TERNARY;

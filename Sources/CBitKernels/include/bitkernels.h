@@ -50,8 +50,10 @@ typedef struct {
   size_t rows, columns;
   bk_format format;
   const uint8_t *codes;
-  // Without blocks: a scale for each row. With blocks: [strip][block][BK_STRIP_ROWS] scales.
+  // Without blocks: a scale for each row. With blocks: [strip][block][BK_STRIP_ROWS] scales, or
+  // NULL where they are half precision floats.
   const float *scales;
+  const uint16_t *half_scales;
   // Columns that share a scale: 0 for all of a row, or 64, 128 or 256 (packed formats only).
   size_t block_columns;
 } bk_matrix;
@@ -215,6 +217,9 @@ void bk_quantize16(const float *x, size_t n, float scale, int32_t low, int32_t h
 // out[i] = q[i] / scale
 void bk_dequantize8(const int8_t *q, size_t n, float scale, float *out);
 void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out);
+
+// Half precision floats to floats, exactly.
+void bk_widen_halves(const uint16_t *halves, size_t n, float *out);
 
 // The processors that this process may use, at least 1.
 size_t bk_processor_count(void);

@@ -5,9 +5,9 @@
 #include "../internal.h"
 #include <immintrin.h>
 
-// Every CPU with AVX2 that is made has FMA too; dispatch.c asks for both.
-#define AVX2 __attribute__((target("avx2,fma")))
-#define AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma")))
+// Every CPU with AVX2 that is made has FMA and F16C too; dispatch.c asks for all of them.
+#define AVX2 __attribute__((target("avx2,fma,f16c")))
+#define AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
 AVX2_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 AVX2_INLINE void store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
@@ -25,31 +25,32 @@ AVX2_INLINE __m256i load_twice(const void *p) {
   return twice(_mm_loadu_si128((const __m128i *)p));
 }
 
-// The fields of ternary bytes 27 * pair + triple: pair is 0...8, the index of a table, and triple
-// 0...26, split into indices of two tables: low selects from 0...15 and high from 16...26, and
-// either has its top bit set, for which a shuffle gives 0, where the other one selects.
-typedef struct {
-  __m256i pair, low, high;
-} trit_fields;
-
+// Ternary bytes are 27 * pair + triple. Pairs, 0...8, index one table of 16 bytes.
 AVX2_INLINE __m256i trit_pairs(__m256i bytes) {
   // 19 / 512 is 1 / 27 closely enough for all of 0...242. Even and odd bytes by themselves.
   __m256i even = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19));
   __m256i odd = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19 << 8));
-  return _mm256_or_si256(_mm256_srli_epi16(even, 9),
-                         _mm256_and_si256(_mm256_srli_epi16(odd, 1), _mm256_set1_epi16(0xf00)));
+  return _mm256_blendv_epi8(_mm256_srli_epi16(even, 9), _mm256_srli_epi16(odd, 1),
+                            _mm256_set1_epi16((short)0xff00));
 }
 
-AVX2_INLINE __m256i trit_triples(__m256i bytes, __m256i pairs) {
-  __m256i multiples = twice(_mm_setr_epi8(0, 27, 54, 81, 108, (char)135, (char)162, (char)189,
-                                          (char)216, 0, 0, 0, 0, 0, 0, 0));
-  return _mm256_sub_epi8(bytes, _mm256_shuffle_epi8(multiples, pairs));
+// Triples, 0...26, plus an offset.
+AVX2_INLINE __m256i trit_triples(__m256i bytes, __m256i pairs, int offset) {
+  __m128i multiples = _mm_setr_epi8(0, 27, 54, 81, 108, (char)135, (char)162, (char)189,
+                                    (char)216, 0, 0, 0, 0, 0, 0, 0);
+  __m256i less = twice(_mm_sub_epi8(multiples, _mm_set1_epi8((char)offset)));
+  return _mm256_sub_epi8(bytes, _mm256_shuffle_epi8(less, pairs));
 }
+
+// Triples as indices of two tables: low selects from 0...15 and high from 16...26, and either has
+// its top bit set, for which a shuffle gives 0, where the other one selects.
+typedef struct {
+  __m256i pair, low, high;
+} trit_fields;
 
 AVX2_INLINE trit_fields split_trits(__m256i bytes) {
-  __m256i pairs = trit_pairs(bytes), triples = trit_triples(bytes, pairs);
-  return (trit_fields){pairs, _mm256_add_epi8(triples, _mm256_set1_epi8(0x70)),
-                       _mm256_sub_epi8(triples, _mm256_set1_epi8(16))};
+  __m256i pairs = trit_pairs(bytes), low = trit_triples(bytes, pairs, 0x70);
+  return (trit_fields){pairs, low, _mm256_xor_si256(low, _mm256_set1_epi8((char)0x80))};
 }
 
 float bk_avx2_absmax(const float *x, size_t n);

@@ -77,6 +77,12 @@ AVX2_INLINE void add_steps(const uint8_t *codes, size_t steps, const uint8_t *ta
     }
 }
 
+// Scales first...first + 7 of a matrix with blocks.
+AVX2_INLINE __m256 load_scales(const bk_matrix *m, size_t first) {
+  if (m->scales) return _mm256_loadu_ps(m->scales + first);
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(m->half_scales + first)));
+}
+
 AVX2_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
                                 size_t strips, int32_t *sums, float *totals, bk_format format,
                                 add_step *add) {
@@ -84,7 +90,7 @@ AVX2_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_
   size_t table_bytes = format == BK_TERNARY1_6 ? TRIT_TABLE_BYTES : NIBBLE_TABLE_BYTES;
   int factor = format == BK_SIGN1 ? 2 : 1;
   const uint8_t *codes = m->codes + first_strip * BK_STRIP_ROWS * bk_step_count(layout);
-  const float *scales = m->scales + first_strip * BK_STRIP_ROWS * layout.blocks;
+  size_t scale = first_strip * BK_STRIP_ROWS * layout.blocks;
   for (size_t strip = 0; strip < strips; strip++) {
     const uint8_t *tables = token->tables;
     float *strip_totals = totals + BK_STRIP_ROWS * strip;
@@ -104,10 +110,10 @@ AVX2_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_
         for (int v = 0; v < 8; v++) {
           float *out = strip_totals + 8 * v;
           _mm256_storeu_ps(out, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[v]),
-                                                _mm256_loadu_ps(scales + 8 * v),
+                                                load_scales(m, scale + 8 * (size_t)v),
                                                 _mm256_loadu_ps(out)));
         }
-        scales += BK_STRIP_ROWS;
+        scale += BK_STRIP_ROWS;
       } else {
         for (int v = 0; v < 8; v++) store(sums + BK_STRIP_ROWS * strip + 8 * v, sum[v]);
       }

@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include "avx2_token.h"
 
-#define TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define TARGET __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define AVX512_INLINE static inline __attribute__((always_inline)) TARGET
 #define VECTOR __m512i
 #define PANEL_VECTORS 1
@@ -30,7 +30,7 @@ AVX512_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float 
 
 #include "vnni_tile.h"
 
-#define VBMI __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define VBMI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define VBMI_INLINE static inline __attribute__((always_inline)) VBMI
 
 // As add_trits of avx2_token.c: the two tables of a triple's sums lie side by side.
@@ -39,7 +39,7 @@ VBMI_INLINE void add_trits(const uint8_t *step, const uint8_t *tables, byte_sums
   __m256i triple[2] = {load(tables + 32), load(tables + 64)};
   for (int half = 0; half < 2; half++) {
     __m256i bytes = load(step + 32 * half), pairs = trit_pairs(bytes), v[2];
-    __m256i triples = trit_triples(bytes, pairs);
+    __m256i triples = trit_triples(bytes, pairs, 0);
     for (int n = 0; n < 2; n++)
       v[n] = _mm256_add_epi8(_mm256_permutexvar_epi8(triples, triple[n]),
                              _mm256_shuffle_epi8(pair[n], pairs));

@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include "avx2.h"
 
-#define TARGET __attribute__((target("avx2,fma,avxvnni")))
+#define TARGET __attribute__((target("avx2,fma,f16c,avxvnni")))
 #define AVXVNNI_INLINE static inline __attribute__((always_inline)) TARGET
 #define VECTOR __m256i
 #define PANEL_VECTORS 2
