@@ -11,45 +11,29 @@ import argparse
 import json
 import os
 import platform
-import re
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+from shared.machine import cpu_model, first_line, our_version
+from shared.programs import ProgramFailed, fail, our_binary, positive, positives, run
 
 SCRIPT = Path(__file__).with_name("pytorch_fashion_mnist.py")
 RECIPES = ("float", "b158", "bitnet")
 BATCH_SIZE, LEARNING_RATE, SEED = 128, 1e-3, 0
 
 
-def fail(message):
-    sys.exit(f"compare: {message}")
-
-
 # Running the two programs. Each gives a dictionary with the keys of its JSON line.
 
 
-def run(command, threads, environment=None):
+def report_of(command, threads, environment=None):
     """The JSON object on the last stdout line of a program."""
-    name = Path(command[0]).name
-    before, start = cpu_seconds_of_children(), time.perf_counter()
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | (environment or {}))
-    except OSError as error:
-        fail(f"{command[0]}: {error.strerror}")
-    wall, used = time.perf_counter() - start, cpu_seconds_of_children() - before
-    if result.returncode != 0:
-        reason = result.stderr.strip().splitlines() or ["(nothing on stderr)"]
-        fail(f"{' '.join(command)}\n  exited with {result.returncode}: {reason[-1]}")
-    # Neither side may win by using more cores than it was given.
-    if used > 1.1 * threads * wall:
-        print(f"compare: warning: {name} used {used / wall:.1f} cores instead of {threads}",
-              file=sys.stderr)
-    lines = result.stdout.strip().splitlines()
+        lines = run(command, threads, environment)
+    except ProgramFailed as error:
+        fail(error)
     try:
         report = json.loads(lines[-1])
         report["median"] = statistics.median(report["epoch_seconds"])
@@ -57,11 +41,6 @@ def run(command, threads, environment=None):
     except (IndexError, KeyError, TypeError, ValueError) as error:
         fail(f"{' '.join(command)}\n  its last line is not the expected JSON object: {error!r}")
     return report
-
-
-def cpu_seconds_of_children():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def run_ours(options, recipe, threads):
@@ -74,7 +53,7 @@ def run_ours(options, recipe, threads):
         ]
         if options.data:
             command += ["--data", str(options.data)]
-        return run(command, threads, {"BITLINEAR_THREADS": str(threads)})
+        return report_of(command, threads, {"BITLINEAR_THREADS": str(threads)})
 
 
 def run_pytorch(options, recipe, threads):
@@ -87,30 +66,10 @@ def run_pytorch(options, recipe, threads):
         command += ["--data", str(options.data)]
     if options.compile:
         command.append("--compile")
-    return run(command, threads)
+    return report_of(command, threads)
 
 
 # What the numbers were measured on.
-
-
-def first_line(command):
-    """The first line that a program prints, or None."""
-    try:
-        result = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
-        return None
-    lines = result.stdout.strip().splitlines()
-    return lines[0] if result.returncode == 0 and lines else None
-
-
-def cpu_model():
-    try:
-        match = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        match = None
-    if match:
-        return match[1].strip()
-    return first_line(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.machine()
 
 
 def torch_version(python):
@@ -119,12 +78,6 @@ def torch_version(python):
         fail(f"{python} cannot import torch; run this in an environment that has it"
              " (pip install torch numpy), or name one with --python")
     return version
-
-
-def our_version(binary):
-    commit = first_line(["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"])
-    version = first_line([str(binary), "--version"])
-    return " ".join(["bitlinear"] + [part for part in (version, commit) if part])
 
 
 def header(options):
@@ -167,17 +120,6 @@ def table(measured):
 # The command line.
 
 
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
-
-
-def thread_counts(text):
-    return [positive(count) for count in text.split(",")]
-
-
 def recipes(text):
     chosen = text.split(",")
     if unknown := [name for name in chosen if name not in RECIPES]:
@@ -195,7 +137,7 @@ def parse_arguments():
                         help="a Python with torch (default: the one that runs this)")
     parser.add_argument("--epochs", type=positive, default=5)
     parser.add_argument("--rounds", type=positive, default=3)
-    parser.add_argument("--threads", type=thread_counts, default=[1, 2],
+    parser.add_argument("--threads", type=positives, default=[1, 2],
                         help="thread counts (default: 1,2)")
     parser.add_argument("--recipes", type=recipes, default=list(RECIPES),
                         help=f"(default: {','.join(RECIPES)})")
@@ -206,11 +148,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    # A path, also where it is a bare name: never a program found elsewhere.
-    options.binary = options.binary.resolve()
-    if not os.access(options.binary, os.X_OK) or options.binary.is_dir():
-        fail(f"{options.binary}: no such program; build it with `swift build -c release`,"
-             " or name it with --binary")
+    options.binary = our_binary(options.binary)
     title = header(options)
     programs = {"ours": run_ours, "PyTorch": run_pytorch}
     measured = {(recipe, threads): [] for recipe in options.recipes for threads in options.threads}
