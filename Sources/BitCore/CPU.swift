@@ -43,7 +43,10 @@ public enum CPU {
   }
 
   /// The CPU's features that matter here, blank separated.
-  public static var features: String { String(cString: bk_cpu_features()) }
+  public static var features: String {
+    (0...).lazy.map { bk_cpu_feature($0) }.prefix { $0 != nil }
+      .compactMap { $0.map { String(cString: $0) } }.joined(separator: " ")
+  }
 }
 
 /// One instruction set's kernels.

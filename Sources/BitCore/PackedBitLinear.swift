@@ -51,8 +51,8 @@ public struct PackedBitLinear: Sendable {
   public var inFeatures: Int { matrix.columns }
   /// The layer's output features.
   public var outFeatures: Int { matrix.rows }
-  /// Equal blocks of output rows with a scale each.
-  public var groups: Int { matrix.groupScales.count }
+  /// Equal blocks of output rows with a scale each; 1 where scales go by blocks of weights.
+  public var groups: Int { max(1, matrix.groupScales.count) }
 
   /// The output `[..., out]` for an input `[..., in]`.
   public func callAsFunction(_ input: Tensor) -> Tensor {

@@ -1,17 +1,17 @@
 extension PackedMatrix {
   /// The bytes of a row in the order of ``packedRows``.
   public static func rowBytes(columns: Int, alphabet: WeightQuantizer) -> Int {
-    let codesInByte = 8 / alphabet.packedBits
+    let codesInByte = alphabet.defaultFormat.codesPerByte
     return (columns + codesInByte - 1) / codesInByte
   }
 
-  /// The codes row by row, the same on every CPU: 2 bits each for ternary codes (code + 1), 1 bit
+  /// The codes row by row, the same for every format: 2 bits each for ternary codes (code + 1), 1 bit
   /// for sign codes (1 for +1), first column in the lowest bits, each row on its own bytes, unused
   /// bits zero.
   public var packedRows: [UInt8] {
     let rowBytes = Self.rowBytes(columns: columns, alphabet: alphabet)
-    let bits = alphabet.packedBits
-    let perByte = 8 / bits
+    let perByte = alphabet.defaultFormat.codesPerByte
+    let bits = 8 / perByte
     var bytes = [UInt8](repeating: 0, count: rows * rowBytes)
     for (index, code) in codes.enumerated() {
       let (row, column) = (index / columns, index % columns)
@@ -27,7 +27,7 @@ extension PackedMatrix {
   ///   bits that are not zero; its source is `source`.
   public init(
     packedRows bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightQuantizer,
-    groupScales: [Float], source: String
+    scales: MatrixScales, format: PackedFormat? = nil, source: String
   ) throws(InputError) {
     let rowBytes = Self.rowBytes(columns: columns, alphabet: alphabet)
     guard rows >= 0, columns >= 0, bytes.count == rows * rowBytes else {
@@ -35,8 +35,8 @@ extension PackedMatrix {
         .mismatch, source: source, found: "\(bytes.count) bytes of codes",
         expected: "\(rows * rowBytes) for \(rows) x \(columns)")
     }
-    let bits = alphabet.packedBits
-    let perByte = 8 / bits
+    let perByte = alphabet.defaultFormat.codesPerByte
+    let bits = 8 / perByte
     let mask = UInt8(1 << bits - 1)
     var codes = [Int8](repeating: 0, count: rows * columns)
     for row in 0..<rows {
@@ -55,7 +55,8 @@ extension PackedMatrix {
     }
     do {
       try self.init(
-        codes: codes, rows: rows, columns: columns, alphabet: alphabet, groupScales: groupScales)
+        codes: codes, rows: rows, columns: columns, alphabet: alphabet, scales: scales,
+        format: format)
     } catch {
       throw InputError(
         error.kind, source: "\(source), \(error.source)", found: error.found,

@@ -17,42 +17,98 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
 
   var alphabet: bk_alphabet { self == .sign ? BK_SIGN : BK_TERNARY }
 
-  /// Bits of a code in a packed matrix.
-  public var packedBits: Int { self == .sign ? 1 : 2 }
-
   /// Codes and scales of a weight matrix.
   ///
   /// - Parameters:
   ///   - weight: latent weights `[out, in]`.
   ///   - groups: the number of equal blocks of output rows with statistics of their own; must
   ///     divide `out`.
-  /// - Returns: the codes, one byte each, ready to multiply; `packed()` makes them small.
-  public func quantize(_ weight: Tensor, groups: Int = 1) -> PackedMatrix {
-    quantize(weight, statistics: statistics(of: weight, groups: groups))
+  ///   - format: how to hold the codes; nil for one byte each, ready to multiply once.
+  public func quantize(
+    _ weight: Tensor, groups: Int = 1, format: PackedFormat? = nil
+  ) -> PackedMatrix {
+    quantize(weight, statistics: statistics(of: weight, groups: groups), format: format)
   }
 
-  package func quantize(
-    _ weight: Tensor, statistics: [Statistics], kernels: Kernels = .active
+  /// Codes of a weight matrix with a scale for each block of weights along a row.
+  ///
+  /// - Parameters:
+  ///   - weight: latent weights `[out, in]`.
+  ///   - blockColumns: the weights with statistics of their own: 64, 128 or 256.
+  ///   - format: how to hold the codes; nil for the default.
+  public func quantize(
+    _ weight: Tensor, blockColumns: Int, format: PackedFormat? = nil
   ) -> PackedMatrix {
+    precondition(
+      MatrixScales.blockLengths.contains(blockColumns),
+      "blocks have 64, 128 or 256 weights, not \(blockColumns)")
+    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
-    var matrix = PackedMatrix(
-      rows: rows, columns: columns, alphabet: self, storageBits: 8,
-      groupScales: statistics.map(\.scale))
-    let groupRows = rows / statistics.count
-    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(self) }
+    let blocks = max(1, (columns + blockColumns - 1) / blockColumns)
+    let kernels = Kernels.active.table.pointee
+    var statistics: [Statistics] = []
     weight.withUnsafePointer { weight in
-      matrix.fillPanels { first, count, panel in
-        parameters.withUnsafeBufferPointer { parameters in
-          guard let base = parameters.baseAddress else { return }
-          let encode =
-            self == .sign
-            ? kernels.table.pointee.encode_panel.1 : kernels.table.pointee.encode_panel.0
-          encode?(weight + first * columns, columns, count, columns, base + first, panel)
+      for index in 0..<rows * blocks {
+        let first = index % blocks * blockColumns
+        let count = min(blockColumns, columns - first)
+        var sum = 0.0
+        var absoluteSum = 0.0
+        kernels.sums(weight + index / blocks * columns + first, count, &sum, &absoluteSum)
+        statistics.append(self.statistics(sum, absoluteSum, count: count))
+      }
+    }
+    let matrix = PackedMatrix(
+      rows: rows, columns: columns, alphabet: self, format: format ?? defaultFormat,
+      scales: .blocks(columns: blockColumns, statistics.map(\.scale)))
+    weight.withUnsafePointer { weight in
+      matrix.fill { first, count, panel in
+        for block in 0..<blocks {
+          let parameters = (first..<first + count).map {
+            statistics[$0 * blocks + block].parameter(self)
+          }
+          let column = block * blockColumns
+          encode(.active)(
+            weight + first * columns + column, columns, count, min(blockColumns, columns - column),
+            parameters, panel + Int(BK_PANEL_ROWS) * column)
         }
       }
     }
     return matrix
   }
+
+  package func quantize(
+    _ weight: Tensor, statistics: [Statistics], format: PackedFormat? = nil,
+    kernels: Kernels = .active, pool: ThreadPool = .shared
+  ) -> PackedMatrix {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    let matrix = PackedMatrix(
+      rows: rows, columns: columns, alphabet: self, format: format,
+      scales: .groups(statistics.map(\.scale)))
+    let groupRows = rows / statistics.count
+    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(self) }
+    weight.withUnsafePointer { weight in
+      parameters.withUnsafeBufferPointer { parameters in
+        guard let parameters = parameters.baseAddress else { return }
+        matrix.fill(kernels: kernels, pool: pool) { first, count, panel in
+          encode(kernels)(
+            weight + first * columns, columns, count, columns, parameters + first, panel)
+        }
+      }
+    }
+    return matrix
+  }
+
+  /// The kernel that turns weights into codes.
+  private func encode(_ kernels: Kernels) -> EncodePanel {
+    let (ternary, sign) = kernels.table.pointee.encode_panel
+    guard let ternary, let sign else { preconditionFailure("kernels without encode_panel") }
+    return self == .sign ? sign : ternary
+  }
+
+  private typealias EncodePanel =
+    @convention(c) (
+      UnsafePointer<Float>?, Int, Int, Int, UnsafePointer<Float>?, UnsafeMutablePointer<UInt8>?
+    ) -> Void
 
   /// The quantized weights b * code as floats, `[out, in]`.
   public func values(_ weight: Tensor, groups: Int = 1) -> Tensor {
@@ -112,10 +168,15 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
     let groupRows = rows / groups
     return (0..<groups).map { group in
       let total = sums[group * groupRows..<(group + 1) * groupRows].reduce(.zero, +)
-      let mean = total / Double(max(1, groupRows * columns))
-      let scale = self == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
-      // max() drops a NaN; a NaN weight must show.
-      return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
+      return self.statistics(total[0], total[1], count: groupRows * columns)
     }
+  }
+
+  /// Statistics of `count` weights from their sum and the sum of their magnitudes.
+  private func statistics(_ sum: Double, _ absoluteSum: Double, count: Int) -> Statistics {
+    let mean = SIMD2(sum, absoluteSum) / Double(max(1, count))
+    let scale = self == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
+    // max() drops a NaN; a NaN weight must show.
+    return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
   }
 }

@@ -5,13 +5,15 @@ import BitCore
 /// A layer named `layers.0` takes these tensors:
 ///
 ///     layers.0.weight        U8   [out, bytes of a row]   see PackedMatrix.packedRows
-///     layers.0.weight_scale  F32  [groups]                multiplies
+///     layers.0.weight_scale  F32  [groups]                multiplies; [out, blocks] where a scale
+///                                                         goes by a block of weights along a row
 ///     layers.0.bias          F32  [out]                   if there is one
 ///     layers.0.norm.weight   F32  [in]                    if learned
 ///     layers.0.norm.bias     F32  [in]                    if learned
 ///
 /// and a member of the JSON object in the metadata `bitlinear.layers`, which holds what the tensors
-/// do not tell: the number of input features and the recipe.
+/// do not tell: the number of input features, the recipe, the weights in a block (if there are
+/// blocks) and the format in memory (if not the default one).
 public enum PackedLayerCoding {
   /// The key of the metadata that describes the packed layers.
   public static let metadataKey = "bitlinear.layers"
@@ -28,8 +30,11 @@ public enum PackedLayerCoding {
       entries.append(
         SafetensorsEntry(
           "\(name).weight", dtype: .u8, shape: [matrix.rows, rowBytes], bytes: matrix.packedRows))
-      entries.append(
-        SafetensorsEntry("\(name).weight_scale", Tensor(matrix.groupScales)))
+      var scales = Tensor(matrix.scales.values)
+      if matrix.scales.blockColumns != nil {
+        scales = scales.reshaped([matrix.rows, scales.count / max(1, matrix.rows)])
+      }
+      entries.append(SafetensorsEntry("\(name).weight_scale", scales))
       for (part, tensor) in [
         ("bias", layer.bias), ("norm.weight", layer.normWeight), ("norm.bias", layer.normBias),
       ] {
@@ -37,6 +42,10 @@ public enum PackedLayerCoding {
       }
       var members = layer.recipe.json
       members["in_features"] = .integer(Int64(layer.inFeatures))
+      if let length = matrix.scales.blockColumns { members["block_features"] = .integer(Int64(length)) }
+      if let format = matrix.format, format != matrix.alphabet.defaultFormat {
+        members["format"] = .string(format.rawValue)
+      }
       description[name] = .object(members)
     }
     return (entries, JSONValue.object(description).encoded)
@@ -84,20 +93,14 @@ public enum PackedLayerCoding {
     let bytes = try file.withUnsafeBytes(of: "\(name).weight") { (bytes) throws(InputError) in
       Array(bytes)
     }
-    let scales = try file.tensor("\(name).weight_scale")
-    guard scales.shape.rank == 1,
-      scales.scalars.allSatisfy({ $0.isFinite && $0 >= 0 })
-    else {
-      throw InputError(
-        .malformed, source: source, found: "scales \(scales)",
-        expected: "a vector of finite numbers, none negative")
-    }
+    let scales = try scales(of: name, members, from: file, rows: weight.shape[0], source: source)
+    let format = try format(members, alphabet: recipe.weights, source: source)
     func optional(_ part: String) throws(InputError) -> Tensor? {
       file["\(name).\(part)"] == nil ? nil : try file.tensor("\(name).\(part)")
     }
     let matrix = try PackedMatrix(
       packedRows: bytes, rows: weight.shape[0], columns: Int(columns), alphabet: recipe.weights,
-      groupScales: scales.scalars, source: source)
+      scales: scales, format: format, source: source)
     let (bias, normWeight, normBias) = (
       try optional("bias"), try optional("norm.weight"), try optional("norm.bias")
     )
@@ -110,6 +113,39 @@ public enum PackedLayerCoding {
         error.kind, source: "\(source), \(error.source)", found: error.found,
         expected: error.expected)
     }
+  }
+
+  private static func scales(
+    of name: String, _ members: JSONValue, from file: SafetensorsFile, rows: Int, source: String
+  ) throws(InputError) -> MatrixScales {
+    let tensor = try file.tensor("\(name).weight_scale")
+    let length = members["block_features"].map { $0.integerValue ?? -1 }
+    guard tensor.shape.rank == (length == nil ? 1 : 2),
+      length == nil || tensor.shape[0] == rows,
+      tensor.scalars.allSatisfy({ $0.isFinite && (length != nil || $0 >= 0) })
+    else {
+      throw InputError(
+        .malformed, source: source, found: "scales \(tensor)",
+        expected: length == nil
+          ? "a vector of finite numbers, none negative" : "[\(rows), blocks] of finite numbers")
+    }
+    guard let length else { return .groups(tensor.scalars) }
+    return .blocks(columns: Int(length), tensor.scalars)
+  }
+
+  private static func format(
+    _ members: JSONValue, alphabet: WeightQuantizer, source: String
+  ) throws(InputError) -> PackedFormat? {
+    guard let member = members["format"] else { return nil }
+    guard let format = member.stringValue.flatMap(PackedFormat.init(rawValue:)),
+      format.alphabet == alphabet
+    else {
+      throw InputError(
+        .malformed, source: source, found: "format \(member)",
+        expected: PackedFormat.allCases.filter { $0.alphabet == alphabet }.map(\.rawValue)
+          .joined(separator: " or "))
+    }
+    return format
   }
 
   private static func description(of file: SafetensorsFile) throws(InputError) -> JSONObject {

@@ -79,7 +79,7 @@ struct InspectCommand: ParsableCommand {
             "in_features": .integer(Int64(layer.inFeatures)),
             "bits_per_weight": .number(bitsPerWeight(file, name, layer)),
             "code_shares": .array(shares.map { .number($0) }),
-            "scales": .array(layer.matrix.groupScales.map { .number(Double($0)) }),
+            "scales": .array(layer.matrix.scales.values.map { .number(Double($0)) }),
           ]
         }),
     ]
@@ -96,7 +96,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   private func scaleRange(_ layer: PackedBitLinear) -> String {
-    let scales = layer.matrix.groupScales
+    let scales = layer.matrix.scales.values
     guard let least = scales.min(), let most = scales.max() else { return "" }
     return least == most ? "\(least)" : "\(least) to \(most)"
   }

@@ -220,6 +220,8 @@ void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out);
 
 // Half precision floats to floats, exactly.
 void bk_widen_halves(const uint16_t *halves, size_t n, float *out);
+// The inverse; returns 0, with `halves` in no particular state, if a value has no exact half.
+int bk_narrow_to_halves(const float *values, size_t n, uint16_t *halves);
 
 // The processors that this process may use, at least 1.
 size_t bk_processor_count(void);

@@ -1,0 +1,36 @@
+import CBitKernels
+
+/// How the codes of a ``PackedMatrix`` lie in memory.
+///
+/// All formats give the same bits; they differ in size and speed. Where weights come from memory,
+/// as when a language model generates, fewer bits are faster.
+public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
+  /// Ternary codes, four in a byte: 2 bits a weight.
+  case ternary2
+  /// Ternary codes, five in a byte: 1.6 bits a weight.
+  case ternary1_6 = "ternary1.6"
+  /// Sign codes, eight in a byte: 1 bit a weight.
+  case sign1
+
+  /// The codes that the format can hold.
+  public var alphabet: WeightQuantizer { self == .sign1 ? .sign : .ternary }
+
+  /// Codes in a byte.
+  public var codesPerByte: Int { bk_format_columns(kernelFormat) }
+
+  /// Bits of memory for a weight, scales not counted.
+  public var bitsPerWeight: Double { 8 / Double(codesPerByte) }
+
+  var kernelFormat: bk_format {
+    switch self {
+    case .ternary2: BK_TERNARY2
+    case .ternary1_6: BK_TERNARY1_6
+    case .sign1: BK_SIGN1
+    }
+  }
+}
+
+extension WeightQuantizer {
+  /// The format that its codes are packed to unless another is asked for.
+  public var defaultFormat: PackedFormat { self == .sign ? .sign1 : .ternary2 }
+}
