@@ -58,7 +58,9 @@ public struct ActivationQuantizer: Sendable, Hashable {
     quantize(x, kernels: .active)
   }
 
-  package func quantize(_ x: Tensor, kernels: Kernels) -> QuantizedTensor {
+  package func quantize(
+    _ x: Tensor, kernels: Kernels, pool: ThreadPool = .shared
+  ) -> QuantizedTensor {
     let rows = x.shape.rows
     let features = x.shape.features
     let stride = bk_padded_columns(features)
@@ -72,7 +74,7 @@ public struct ActivationQuantizer: Sendable, Hashable {
 
     x.withUnsafePointer { x in
       maxima.withUnsafeMutableBufferPointer { maxima in
-        ThreadPool.shared.parallelFor(rows, grain: grain) { range in
+        pool.parallelFor(rows, grain: grain) { range in
           for row in range {
             maxima[row] = kernels.table.pointee.absmax(x + row * features, features)
           }
@@ -82,7 +84,7 @@ public struct ActivationQuantizer: Sendable, Hashable {
     let scales = scales(of: maxima)
     x.withUnsafePointer { x in
       sums.withUnsafeMutableBufferPointer { sums in
-        ThreadPool.shared.parallelFor(rows, grain: grain) { range in
+        pool.parallelFor(rows, grain: grain) { range in
           for row in range {
             let source = x + row * features
             // A row that is not finite has no codes, so all of it is filled up with zeros.

@@ -1,3 +1,5 @@
+import CBitKernels
+
 /// A fixed block of memory, aligned to 64 bytes, that value types share and copy on write.
 ///
 /// Sharing is sound because only owners write: a value type that holds a buffer writes to it after
@@ -8,6 +10,9 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   /// Every buffer starts on a cache line, which is also the widest vector register.
   package static var alignment: Int { 64 }
 
+  /// From here on the system is asked for large pages: streaming over many small ones costs time.
+  private static var largeBytes: Int { 1 << 20 }
+
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
 
@@ -15,8 +20,9 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   package init(uninitialized count: Int) {
     self.count = count
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
-    pointer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
-      .bindMemory(to: Element.self, capacity: max(count, 1))
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
+    if bytes >= Self.largeBytes { bk_advise_large(memory, bytes) }
+    pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
   package convenience init(repeating value: Element, count: Int) {

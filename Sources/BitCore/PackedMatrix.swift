@@ -36,6 +36,27 @@ public struct PackedMatrix: Sendable {
         * bk_strip_bytes(columns, Self.kernelFormat(format), scales.blockColumns ?? 0))
   }
 
+  private init(
+    _ other: PackedMatrix, scales: MatrixScales, codeBuffer: AlignedBuffer<UInt8>
+  ) {
+    (rows, columns, alphabet) = (other.rows, other.columns, other.alphabet)
+    (format, self.scales, self.codeBuffer) = (other.format, scales, codeBuffer)
+    kernelScales = KernelScales(scales, rows: rows, columns: columns)
+  }
+
+  /// The same codes in memory of their own.
+  package func copy() -> PackedMatrix {
+    PackedMatrix(self, scales: scales, codeBuffer: codeBuffer.copy())
+  }
+
+  /// The same codes with other scales of the same kind.
+  package func rescaled(_ scales: MatrixScales) -> PackedMatrix {
+    precondition(
+      scales.blockColumns == self.scales.blockColumns,
+      "blocks of \(self.scales.blockColumns ?? 0) weights cannot become others")
+    return PackedMatrix(self, scales: scales, codeBuffer: codeBuffer)
+  }
+
   /// A packed matrix of the given codes.
   ///
   /// - Parameters:

@@ -226,6 +226,9 @@ int bk_narrow_to_halves(const float *values, size_t n, uint16_t *halves);
 // The processors that this process may use, at least 1.
 size_t bk_processor_count(void);
 
+// Asks the operating system for large pages behind this memory, where it knows of such.
+void bk_advise_large(void *memory, size_t bytes);
+
 // Tells the CPU that the caller waits in a loop.
 static inline void bk_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -18,53 +18,66 @@ AVX2_INLINE void store_sums(__m256i v, uint8_t *low, uint8_t *high) {
   _mm_storeu_si128((__m128i *)high, _mm256_extracti128_si256(bytes, 1));
 }
 
-AVX2_INLINE __m256i scaled(const int8_t *q, __m256i factors) {
-  return _mm256_mullo_epi16(_mm256_set1_epi16(*q), factors);
+// 16 sums f * q[0] + g * q[1], for pairs of factors 0, 1 or 2 (f first).
+AVX2_INLINE __m256i pair_sums(const int8_t *q, __m256i factors) {
+  int16_t pair;
+  memcpy(&pair, q, 2);
+  return _mm256_maddubs_epi16(factors, _mm256_set1_epi16(pair));
+}
+
+// Pairs of bytes from 16 pairs of digits, written as f + 16 * g.
+AVX2_INLINE __m256i digit_pairs(const uint8_t digits[16]) {
+  __m256i v = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)digits));
+  return _mm256_or_si256(_mm256_and_si256(v, _mm256_set1_epi16(15)),
+                         _mm256_slli_epi16(_mm256_and_si256(v, _mm256_set1_epi16(0xf0)), 4));
 }
 
 AVX2 int32_t bk_avx2_prepare_ternary2(const int8_t *q, size_t steps, uint8_t *tables) {
-  __m256i first = _mm256_setr_epi16(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0);
-  __m256i second = _mm256_setr_epi16(-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0);
+  static const uint8_t digits[16] = {0x00, 0x01, 0x02, 0, 0x10, 0x11, 0x12, 0,
+                                     0x20, 0x21, 0x22, 0, 0,    0,    0,    0};
+  __m256i factors = digit_pairs(digits), ones = _mm256_set1_epi8(1);
   for (size_t i = 0; i < 2 * steps; i++, q += 2, tables += 32)
-    store_sums(_mm256_add_epi16(scaled(q, first), scaled(q + 1, second)), tables, tables + 16);
+    store_sums(_mm256_sub_epi16(pair_sums(q, factors), pair_sums(q, ones)), tables, tables + 16);
   return 0;
 }
 
 AVX2 int32_t bk_avx2_prepare_sign1(const int8_t *q, size_t steps, uint8_t *tables) {
   // The sum of the selected columns less half of all four's, rounded down; twice that is the sum of
   // +-q, but for one where the four's sum is odd.
-  __m256i bits[4];
-  for (int j = 0; j < 4; j++) {
-    __m256i index = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    bits[j] = _mm256_and_si256(_mm256_srl_epi16(index, _mm_cvtsi32_si128(j)),
-                               _mm256_set1_epi16(1));
-  }
+  static const uint8_t low_bits[16] = {0x00, 0x01, 0x10, 0x11, 0x00, 0x01, 0x10, 0x11,
+                                       0x00, 0x01, 0x10, 0x11, 0x00, 0x01, 0x10, 0x11};
+  static const uint8_t high_bits[16] = {0x00, 0x00, 0x00, 0x00, 0x01, 0x01, 0x01, 0x01,
+                                        0x10, 0x10, 0x10, 0x10, 0x11, 0x11, 0x11, 0x11};
+  __m256i low = digit_pairs(low_bits), high = digit_pairs(high_bits), ones = _mm256_set1_epi8(1);
   int32_t odd = 0;
   for (size_t i = 0; i < 2 * steps; i++, q += 4, tables += 32) {
-    int sum = q[0] + q[1] + q[2] + q[3];
-    odd += sum & 1;
-    __m256i v = _mm256_set1_epi16((short)-(sum >> 1));
-    for (int j = 0; j < 4; j++) v = _mm256_add_epi16(v, scaled(q + j, bits[j]));
-    store_sums(v, tables, tables + 16);
+    __m256i v = _mm256_add_epi16(pair_sums(q, low), pair_sums(q + 2, high));
+    __m256i all = _mm256_add_epi16(pair_sums(q, ones), pair_sums(q + 2, ones));
+    odd += (q[0] + q[1] + q[2] + q[3]) & 1;
+    store_sums(_mm256_sub_epi16(v, _mm256_srai_epi16(all, 1)), tables, tables + 16);
   }
   return -odd;
 }
 
 AVX2 int32_t bk_avx2_prepare_ternary1_6(const int8_t *q, size_t steps, uint8_t *tables) {
-  __m256i pair[2] = {_mm256_setr_epi16(-1, -1, -1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0),
-                     _mm256_setr_epi16(-1, 0, 1, -1, 0, 1, -1, 0, 1, 0, 0, 0, 0, 0, 0, 0)};
-  __m256i low[3] = {_mm256_setr_epi16(-1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0),
-                    _mm256_setr_epi16(-1, -1, -1, 0, 0, 0, 1, 1, 1, -1, -1, -1, 0, 0, 0, 1),
-                    _mm256_setr_epi16(-1, 0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, -1)};
-  __m256i high[3] = {_mm256_setr_epi16(0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0),
-                     _mm256_setr_epi16(1, 1, -1, -1, -1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0),
-                     _mm256_setr_epi16(0, 1, -1, 0, 1, -1, 0, 1, -1, 0, 1, 0, 0, 0, 0, 0)};
+  // Codes of 0...8, the first digit in the low nibble; of the first two digits of 0...26; and the
+  // third digit.
+  static const uint8_t pairs[16] = {0x00, 0x10, 0x20, 0x01, 0x11, 0x21, 0x02, 0x12, 0x22};
+  static const uint8_t triples[32] = {0x00, 0x00, 0x00, 0x10, 0x10, 0x10, 0x20, 0x20, 0x20,
+                                      0x01, 0x01, 0x01, 0x11, 0x11, 0x11, 0x21, 0x21, 0x21,
+                                      0x02, 0x02, 0x02, 0x12, 0x12, 0x12, 0x22, 0x22, 0x22};
+  static const uint8_t thirds[32] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1,
+                                     2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
+  __m256i pair = digit_pairs(pairs), one = _mm256_set1_epi16(1), ones = _mm256_set1_epi8(1);
+  __m256i triple[2] = {digit_pairs(triples), digit_pairs(triples + 16)};
+  __m256i third[2] = {digit_pairs(thirds), digit_pairs(thirds + 16)};
   for (size_t s = 0; s < steps; s++, q += 5, tables += TRIT_TABLE_BYTES) {
-    store_sums(_mm256_add_epi16(scaled(q, pair[0]), scaled(q + 1, pair[1])), tables, tables + 16);
-    __m256i v = _mm256_add_epi16(scaled(q + 2, low[0]), scaled(q + 3, low[1]));
-    store_sums(_mm256_add_epi16(v, scaled(q + 4, low[2])), tables + 32, tables + 64);
-    v = _mm256_add_epi16(scaled(q + 2, high[0]), scaled(q + 3, high[1]));
-    store_sums(_mm256_add_epi16(v, scaled(q + 4, high[2])), tables + 48, tables + 80);
+    store_sums(_mm256_sub_epi16(pair_sums(q, pair), pair_sums(q, ones)), tables, tables + 16);
+    __m256i all = _mm256_add_epi16(pair_sums(q + 2, ones), pair_sums(q + 4, one));
+    for (int half = 0; half < 2; half++) {
+      __m256i v = _mm256_add_epi16(pair_sums(q + 2, triple[half]), pair_sums(q + 4, third[half]));
+      store_sums(_mm256_sub_epi16(v, all), tables + 32 + 16 * half, tables + 64 + 16 * half);
+    }
   }
   return 0;
 }

@@ -5,9 +5,10 @@ struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure the kernels beside the limits of the machine.",
     discussion: """
-      For each shape, number of tokens, number of threads and format: the time of a product of \
-      packed weights with int8 activations, the weights read and the operations done a second, and \
-      what plain reading and the CPU's byte products reach in the same run with the same threads. \
+      For each shape, number of tokens, number of threads and format: the time of quantizing the \
+      activations and multiplying them with packed weights, the weights read and the operations \
+      done a second, and what plain reading and the CPU's byte products reach in the same run with \
+      the same threads. \
       "stream" goes round so many layers that each call reads its weights from memory, as when a \
       language model generates; "hot" uses one layer again and again.
       """)
@@ -21,8 +22,10 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Numbers of threads; by default one, and all.", valueName: "n,..."))
   var threads: String?
 
-  @Option(help: ArgumentHelp("ternary2 (2 bits) and sign1 (1 bit).", valueName: "name,..."))
-  var formats = "ternary2,sign1"
+  @Option(
+    help: ArgumentHelp(
+      "\(BenchFormat.choices) for a scale for each so many weights.", valueName: "name,..."))
+  var formats = "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
 
   @Option(help: "Whether weights come from memory or from the caches.")
   var mode: BenchMode = .stream
@@ -54,7 +57,7 @@ struct BenchCommand: ParsableCommand {
         for shape in plan.shapes {
           let layers = Layers(
             format: format, shape: shape, bytes: mode == .stream ? Self.streamBytes : 0)
-          let readBytes = mode == .stream ? Self.streamBytes : layers.codeBytes
+          let readBytes = mode == .stream ? Self.streamBytes : layers.weightBytes
           for tokens in plan.tokens {
             let timings = Timing.inTurn([
               layers.product(tokens: tokens, pool: pool),
@@ -63,7 +66,7 @@ struct BenchCommand: ParsableCommand {
             ])
             let result = BenchResult(
               format: format, shape: shape, tokens: tokens, threads: pool.threads, mode: mode,
-              timing: timings[0], codeBytes: layers.codeBytes,
+              timing: timings[0], weightBytes: layers.weightBytes,
               limitGBps: Double(readBytes) / timings[1].median * 1e-3,
               limitGOPs: peakOperations / timings[2].median * 1e-3)
             if json {
@@ -102,9 +105,7 @@ struct BenchCommand: ParsableCommand {
         "--threads", threads ?? (all > 1 ? "1,\(all)" : "1"), "numbers in 1...1024",
         count(1...1024)),
       formats: try OptionList.values(
-        "--formats", formats,
-        BenchFormat.allCases.map(\.rawValue).joined(separator: " or "),
-        BenchFormat.init(rawValue:)))
+        "--formats", formats, BenchFormat.choices, BenchFormat.init))
   }
 }
 
@@ -113,24 +114,24 @@ extension BenchMode: ExpressibleByArgument {}
 /// Copies of one layer, enough to fill the memory that a mode asks for.
 private struct Layers {
   private let copies: [PackedMatrix]
-  /// The bytes of one layer's codes.
-  let codeBytes: Int
+  /// The bytes of one layer's codes and scales.
+  let weightBytes: Int
 
   init(format: BenchFormat, shape: BenchShape, bytes: Int) {
-    var generator = SeededGenerator(seed: 0)
-    let unpacked = format.matrix(rows: shape.rows, columns: shape.columns, generator: &generator)
-    let first = unpacked.packed()
-    codeBytes = first.codeByteCount
-    copies = [first] + (0..<bytes / codeBytes).map { _ in unpacked.packed() }
+    let first = format.matrix(shape)
+    weightBytes = first.byteCount
+    copies = [first] + (0..<bytes / weightBytes).map { _ in first.copy() }
   }
 
-  /// One product, with the next of the copies at each call.
+  /// One product of float activations, with the next of the copies at each call.
   func product(tokens: Int, pool: ThreadPool) -> () -> Void {
     var generator = SeededGenerator(seed: 1)
-    let x = ActivationQuantizer().quantize(generator.normal([tokens, copies[0].columns]))
+    let x = generator.normal([tokens, copies[0].columns])
+    let quantizer = ActivationQuantizer()
     var next = 0
     return {
-      _ = copies[next].multiply(x, bias: nil, kernels: .active, pool: pool)
+      let quantized = quantizer.quantize(x, kernels: .active, pool: pool)
+      _ = copies[next].multiply(quantized, bias: nil, kernels: .active, pool: pool)
       next = next + 1 == copies.count ? 0 : next + 1
     }
   }

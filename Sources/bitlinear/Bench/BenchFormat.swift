@@ -1,14 +1,40 @@
 import BitNN
 
-/// A way to hold weights that can be measured.
-enum BenchFormat: String, CaseIterable {
-  case ternary2
-  case sign1
+/// A way to hold weights that can be measured: a packed format, with one scale for the matrix or,
+/// written with `-b128` after its name, one for each block of so many weights.
+struct BenchFormat: CustomStringConvertible {
+  let format: PackedFormat
+  let blockColumns: Int?
+
+  init?(_ text: String) {
+    let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let format = PackedFormat(rawValue: String(parts[0])) else { return nil }
+    self.format = format
+    blockColumns = parts.count > 1 ? Int(parts[1].dropFirst()) : nil
+    guard parts.count == 1 || parts[1] == "b\(blockColumns ?? 0)",
+      blockColumns.map(MatrixScales.blockLengths.contains) ?? true
+    else { return nil }
+  }
+
+  /// What may be written, for messages.
+  static let choices =
+    PackedFormat.allCases.map(\.rawValue).joined(separator: ", ")
+    + ", each also with -b64, -b128 or -b256"
+
+  var description: String {
+    format.rawValue + (blockColumns.map { "-b\($0)" } ?? "")
+  }
 
   /// A matrix of random codes in this format.
-  func matrix(rows: Int, columns: Int, generator: inout SeededGenerator) -> PackedMatrix {
-    let weights = generator.uniform([rows, columns], bound: 1)
-    return (self == .sign1 ? WeightQuantizer.sign : .ternary).quantize(weights)
+  func matrix(_ shape: BenchShape) -> PackedMatrix {
+    var generator = SeededGenerator(seed: 0)
+    let weights = generator.uniform([shape.rows, shape.columns], bound: 1)
+    guard let blockColumns else { return format.alphabet.quantize(weights, format: format) }
+    // Scales as files have them: half precision floats.
+    let blocks = (shape.columns + blockColumns - 1) / blockColumns
+    let scales = (0..<shape.rows * blocks).map { Float($0 % 64 + 64) / 1024 }
+    return format.alphabet.quantize(weights, blockColumns: blockColumns, format: format)
+      .rescaled(.blocks(columns: blockColumns, scales))
   }
 }
 

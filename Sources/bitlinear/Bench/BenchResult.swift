@@ -8,12 +8,12 @@ struct BenchResult {
   let threads: Int
   let mode: BenchMode
   let timing: Timing
-  let codeBytes: Int
+  let weightBytes: Int
   let limitGBps: Double
   let limitGOPs: Double
 
-  /// Bytes of weights a second, 10^9 each.
-  private var gbps: Double { Double(codeBytes) / timing.median * 1e-3 }
+  /// Bytes of weights and their scales a second, 10^9 each.
+  private var gbps: Double { Double(weightBytes) / timing.median * 1e-3 }
 
   /// Operations a second, 10^9 each, a multiplication and an addition counting two.
   private var gops: Double {
@@ -28,7 +28,7 @@ struct BenchResult {
   /// The cells of a table for people.
   var row: [String] {
     [
-      format.rawValue, shape.description, "\(tokens)", "\(threads)", mode.rawValue,
+      format.description, shape.description, "\(tokens)", "\(threads)", mode.rawValue,
       NumberText.fixed(timing.median, decimals: 1),
       NumberText.fixed(timing.fastest, decimals: 1) + " to "
         + NumberText.fixed(timing.slowest, decimals: 1),
@@ -39,7 +39,7 @@ struct BenchResult {
 
   private var members: JSONObject {
     [
-      "format": .string(format.rawValue), "out": .integer(Int64(shape.rows)),
+      "format": .string(format.description), "out": .integer(Int64(shape.rows)),
       "in": .integer(Int64(shape.columns)), "tokens": .integer(Int64(tokens)),
       "threads": .integer(Int64(threads)), "mode": .string(mode.rawValue),
       "kernel": .string(CPU.kernelName), "microseconds": .number(timing.median),

@@ -1,8 +1,10 @@
-// sched_getaffinity needs a feature macro, which Swift cannot set.
+// What the operating system knows of processors and pages. sched_getaffinity and madvise need a
+// feature macro, which Swift cannot set.
 #define _GNU_SOURCE
 #include "bitkernels.h"
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -28,4 +30,15 @@ size_t bk_processor_count(void) {
   if (granted > 0 && granted < usable) usable = granted;
 #endif
   return usable;
+}
+
+void bk_advise_large(void *memory, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  // Only whole pages inside the range. The advice may be refused: then pages stay small.
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory;
+  uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
+  if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
 }
