@@ -1,5 +1,3 @@
-import CBitKernels
-
 /// A fixed block of memory, aligned to 64 bytes, that value types share and copy on write.
 ///
 /// Sharing is sound because only owners write: a value type that holds a buffer writes to it after
@@ -10,23 +8,35 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   /// Every buffer starts on a cache line, which is also the widest vector register.
   package static var alignment: Int { 64 }
 
-  /// From here on the system is asked for large pages: streaming over many small ones costs time.
-  private static var largeBytes: Int { 1 << 20 }
-
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
 
+  /// What the memory is a part of; nil for memory of the buffer's own.
+  private let owner: WeightMemory?
+
+  /// What the memory is for: weights that are read over and over again lie on large pages.
+  package enum Purpose {
+    case values
+    case weights
+  }
+
   /// Memory for `count` elements, not yet initialized.
-  package init(uninitialized count: Int) {
+  package init(uninitialized count: Int, for purpose: Purpose = .values) {
     self.count = count
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
-    if bytes >= Self.largeBytes { bk_advise_large(memory, bytes) }
+    let memory: UnsafeMutableRawPointer
+    if purpose == .weights, bytes >= WeightMemory.leastBytes {
+      let (part, owner) = WeightMemory.allocate(bytes, alignment: Self.alignment)
+      (memory, self.owner) = (part, owner)
+    } else {
+      memory = .allocate(byteCount: bytes, alignment: Self.alignment)
+      owner = nil
+    }
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
-  package convenience init(repeating value: Element, count: Int) {
-    self.init(uninitialized: count)
+  package convenience init(repeating value: Element, count: Int, for purpose: Purpose = .values) {
+    self.init(uninitialized: count, for: purpose)
     pointer.initialize(repeating: value, count: count)
   }
 
@@ -36,7 +46,7 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   }
 
   package func copy() -> AlignedBuffer {
-    let other = AlignedBuffer(uninitialized: count)
+    let other = AlignedBuffer(uninitialized: count, for: owner == nil ? .values : .weights)
     other.pointer.initialize(from: pointer, count: count)
     return other
   }
@@ -46,6 +56,6 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   }
 
   deinit {
-    UnsafeMutableRawPointer(pointer).deallocate()
+    if owner == nil { UnsafeMutableRawPointer(pointer).deallocate() }
   }
 }

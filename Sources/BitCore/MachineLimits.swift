@@ -7,7 +7,7 @@ package struct MachineLimits: Sendable {
 
   /// Limits measured over up to `bytes` bytes of memory.
   package init(bytes: Int, kernels: Kernels = .active) {
-    memory = AlignedBuffer(repeating: 1, count: max(256, bytes / 256 * 256))
+    memory = AlignedBuffer(repeating: 1, count: max(256, bytes / 256 * 256), for: .weights)
     self.kernels = kernels
   }
 
@@ -29,6 +29,7 @@ package struct MachineLimits: Sendable {
         counts.pointer[thread] = Int(kernels.table.pointee.dot_product_peak(rounds, &sink))
       }
     }
+    defer { withExtendedLifetime(counts) {} }
     return 2 * counts.elements.reduce(0, +)
   }
 }

@@ -71,15 +71,17 @@ struct KernelScales: Sendable {
       let count = scales.blocks(in: columns)
       let stripRows = Int(BK_STRIP_ROWS)
       let floats = AlignedBuffer<Float>(
-        repeating: 0, count: bk_strip_count(rows) * count * stripRows)
+        repeating: 0, count: bk_strip_count(rows) * count * stripRows, for: .weights)
       for row in 0..<rows {
         for block in 0..<count {
           floats.pointer[(row / stripRows * count + block) * stripRows + row % stripRows] =
             values[row * count + block]
         }
       }
-      let halves = AlignedBuffer<UInt16>(uninitialized: floats.count)
+      // Pointers do not keep a buffer alive: see the end of its use.
+      let halves = AlignedBuffer<UInt16>(uninitialized: floats.count, for: .weights)
       let isExact = bk_narrow_to_halves(floats.pointer, floats.count, halves.pointer) != 0
+      withExtendedLifetime((floats, halves)) {}
       (blocks, self.halves) = isExact ? (nil, halves) : (floats, nil)
     }
   }

@@ -29,7 +29,7 @@ extension PackedMatrix {
       "a bias of shape \(bias?.shape ?? []) does not fit \(rows) output features")
     let tokens = x.shape.rows
     let strips = stripCount
-    let splitsTokens = strips < pool.threads && tokens > strips
+    let splitsTokens = strips < pool.limit && tokens > strips
     let work = tokens * rows * columns
     let parts = work < 1 << 16 ? 1 : splitsTokens ? tokens : strips
     return Tensor.build(x.shape.replacingFeatures(rows)) { y in
@@ -53,6 +53,7 @@ extension PackedMatrix {
             stripRange.upperBound, tokenRange.lowerBound, tokenRange.upperBound, bias?.pointer, y,
             rows)
         }
+        withExtendedLifetime(scratch) {}
       }
       withExtendedLifetime(bias) {}
     }

@@ -33,7 +33,8 @@ public struct PackedMatrix: Sendable {
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
     codeBuffer = AlignedBuffer(
       uninitialized: bk_strip_count(rows)
-        * bk_strip_bytes(columns, Self.kernelFormat(format), scales.blockColumns ?? 0))
+        * bk_strip_bytes(columns, Self.kernelFormat(format), scales.blockColumns ?? 0),
+      for: format == nil ? .values : .weights)
   }
 
   private init(
@@ -158,7 +159,9 @@ public struct PackedMatrix: Sendable {
             kernels.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0, target)
         }
       }
+      withExtendedLifetime(unpacked) {}
     }
+    withExtendedLifetime(codeBuffer) {}
   }
 
   /// The same matrix in a packed format: the alphabet's default, or another that holds its codes.
@@ -175,6 +178,7 @@ public struct PackedMatrix: Sendable {
         Kernels.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
         result.codeBuffer.pointer + strip * bytes)
     }
+    withExtendedLifetime(result.codeBuffer) {}
     return result
   }
 
@@ -191,6 +195,7 @@ public struct PackedMatrix: Sendable {
       }
       body(strip, format == nil ? source : unpacked.pointer)
     }
+    withExtendedLifetime((unpacked, codeBuffer)) {}
   }
 
   /// The codes, row-major: -1, 0, +1.

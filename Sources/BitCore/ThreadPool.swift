@@ -22,12 +22,21 @@ public final class ThreadPool: Sendable {
   /// The number of threads, the caller's included; at least 1.
   public let threads: Int
 
+  /// The most threads that an operation may use from now on, 1...``threads``; all of them unless
+  /// set. Results do not depend on it.
+  public var limit: Int {
+    get { threadLimit.load(ordering: .relaxed) }
+    set { threadLimit.store(min(max(1, newValue), threads), ordering: .relaxed) }
+  }
+
+  private let threadLimit: Atomic<Int>
   private let state: State
   private let isBusy = Atomic<Bool>(false)
 
   /// A pool of `threads` threads, the caller's included.
   public init(threads: Int) {
     self.threads = min(max(1, threads), Self.maximumThreads)
+    threadLimit = Atomic(self.threads)
     state = State()
     for worker in 1..<self.threads { Self.startWorker(worker, state) }
   }
@@ -37,7 +46,7 @@ public final class ThreadPool: Sendable {
   /// Calls `body` with disjoint ranges that cover `0..<count`, each of at least `grain` indices
   /// (but for the last), on up to ``threads`` threads, and returns when all are done.
   public func parallelFor(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
-    let parts = min(threads, count / max(1, grain))
+    let parts = min(limit, count / max(1, grain))
     guard parts > 1 else { return count > 0 ? body(0..<count) : () }
     // A lock would do if it could be tried again by the thread that holds it on every platform.
     let isIdle = isBusy.compareExchange(

@@ -33,7 +33,7 @@ enum {
   // Steps whose sums fit 16 bits: at most 640 each.
   WORD_STEPS = 32,
   // How far ahead of the codes memory is read.
-  PREFETCH_BYTES = 4096,
+  PREFETCH_BYTES = 8192,
 };
 
 // Adds up to WORD_STEPS steps, `factor` times, to the 32-bit sums of a strip's rows.

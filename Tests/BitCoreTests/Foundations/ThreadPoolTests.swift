@@ -24,6 +24,20 @@ import Testing
     }
   }
 
+  @Test func `no more threads than the limit`() {
+    let pool = ThreadPool(threads: 4)
+    #expect(pool.limit == 4)
+    for (limit, used) in [(1, 1), (3, 3), (0, 1), (9, 4), (-1, 1), (2, 2)] {
+      pool.limit = limit
+      #expect(pool.limit == used)
+      let sizes = Counters(100)
+      pool.parallelFor(100) { range in
+        for _ in range { sizes.add(range.lowerBound) }
+      }
+      #expect(sizes.values.filter { $0 > 0 }.count == used)
+    }
+  }
+
   @Test func `at least one thread`() {
     #expect(ThreadPool(threads: 0).threads == 1)
     #expect(ThreadPool(threads: -3).threads == 1)
