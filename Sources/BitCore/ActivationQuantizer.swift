@@ -67,35 +67,43 @@ public struct ActivationQuantizer: Sendable, Hashable {
     let isNarrow = bits <= 8
     let narrow = isNarrow ? AlignedBuffer<Int8>(uninitialized: rows * stride) : nil
     let wide = isNarrow ? nil : AlignedBuffer<Int16>(uninitialized: rows * stride)
-    var maxima = [Float](repeating: 0, count: rows)
+    var scales = [Float](repeating: 1, count: rows)
+    var inverseScales = scales
     var sums = [Int32](repeating: 0, count: rows)
     let grain = 1 + 8_192 / (features + 1)
     let limits = codeLimits
+    let table = kernels.table.pointee
 
     x.withUnsafePointer { x in
-      maxima.withUnsafeMutableBufferPointer { maxima in
-        pool.parallelFor(rows, grain: grain) { range in
-          for row in range {
-            maxima[row] = kernels.table.pointee.absmax(x + row * features, features)
-          }
-        }
-      }
-    }
-    let scales = scales(of: maxima)
-    x.withUnsafePointer { x in
-      sums.withUnsafeMutableBufferPointer { sums in
-        pool.parallelFor(rows, grain: grain) { range in
-          for row in range {
-            let source = x + row * features
-            // A row that is not finite has no codes, so all of it is filled up with zeros.
-            let count = scales[row].isFinite ? features : 0
-            if let q = narrow.map({ $0.pointer + row * stride }) {
-              (q + count).initialize(repeating: 0, count: stride - count)
-              sums[row] = kernels.table.pointee.quantize8(
-                source, count, scales[row], limits.low, limits.high, q)
-            } else if let q = wide.map({ $0.pointer + row * stride }) {
-              (q + count).initialize(repeating: 0, count: stride - count)
-              bk_quantize16(source, count, scales[row], limits.low, limits.high, q)
+      scales.withUnsafeMutableBufferPointer { scales in
+        inverseScales.withUnsafeMutableBufferPointer { inverseScales in
+          sums.withUnsafeMutableBufferPointer { sums in
+            let findScale = { (row: Int) in
+              let maximum: Float = table.absmax(x + row * features, features)
+              scales[row] = maximum.isFinite ? scale(of: maximum) : .nan
+            }
+            if granularity == .tensor {
+              // The scale of the row with the largest maximum is the least one.
+              pool.parallelFor(rows, grain: grain) { for row in $0 { findScale(row) } }
+              let shared = scales.lazy.filter { !$0.isNaN }.min() ?? 1
+              for row in scales.indices where !scales[row].isNaN { scales[row] = shared }
+            }
+            pool.parallelFor(rows, grain: grain) { range in
+              for row in range {
+                if granularity == .token { findScale(row) }
+                inverseScales[row] = 1 / scales[row]
+                let source = x + row * features
+                // A row that is not finite has no codes, so all of it is filled up with zeros.
+                let count = scales[row].isNaN ? 0 : features
+                if let q = narrow.map({ $0.pointer + row * stride }) {
+                  (q + count).initialize(repeating: 0, count: stride - count)
+                  sums[row] = table.quantize8(
+                    source, count, scales[row], limits.low, limits.high, q)
+                } else if let q = wide.map({ $0.pointer + row * stride }) {
+                  (q + count).initialize(repeating: 0, count: stride - count)
+                  bk_quantize16(source, count, scales[row], limits.low, limits.high, q)
+                }
+              }
             }
           }
         }
@@ -103,20 +111,10 @@ public struct ActivationQuantizer: Sendable, Hashable {
     }
     return QuantizedTensor(
       shape: x.shape, bits: bits, scales: scales, stride: stride, narrow: narrow, wide: wide,
-      sums: sums, inverseScales: scales.map { 1 / $0 })
+      sums: sums, inverseScales: inverseScales)
   }
 
-  /// The scale of each row from its max|x| (NaN for a row that is not finite).
-  private func scales(of maxima: [Float]) -> [Float] {
-    switch granularity {
-    case .token:
-      return maxima.map { $0.isFinite ? scale(of: $0) : .nan }
-    case .tensor:
-      let shared = scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0)
-      return maxima.map { $0.isFinite ? shared : .nan }
-    }
-  }
-
+  /// The scale of values up to a finite maximum in magnitude.
   private func scale(of maximum: Float) -> Float {
     let magnitude = max(maximum, epsilon)
     // All zeros: any scale gives zeros.

@@ -42,6 +42,17 @@ public enum CPU {
     }
   }
 
+  /// Up to how many tokens the chosen kernels multiply straight from packed codes; beyond, unpacking
+  /// them first is faster.
+  public static func packedTokens(_ format: PackedFormat) -> Int {
+    let few = bk_active_kernels().pointee.few_tokens
+    return switch format {
+    case .ternary2: few.0
+    case .ternary1_6: few.1
+    case .sign1: few.2
+    }
+  }
+
   /// The CPU's features that matter here, blank separated.
   public static var features: String {
     (0...).lazy.map { bk_cpu_feature($0) }.prefix { $0 != nil }

@@ -145,7 +145,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
 
   /// Statistics of each group, summed row by row in double so that they do not depend on threads.
   package func statistics(
-    of weight: Tensor, groups: Int, kernels: Kernels = .active
+    of weight: Tensor, groups: Int, kernels: Kernels = .active, pool: ThreadPool = .shared
   ) -> [Statistics] {
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
@@ -155,7 +155,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
     var sums = [SIMD2<Double>](repeating: .zero, count: rows)
     weight.withUnsafePointer { weight in
       sums.withUnsafeMutableBufferPointer { sums in
-        ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
+        pool.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
           for row in range {
             var sum = 0.0
             var absoluteSum = 0.0

@@ -15,6 +15,15 @@ struct CPUCommand: ParsableCommand {
       let object: JSONValue = [
         "features": .string(CPU.features), "kernel": .string(CPU.kernelName),
         "kernels": .array(CPU.usableKernelNames.map { .string($0) }),
+        "formats": .object(
+          JSONObject(
+            PackedFormat.allCases.map {
+              let members: JSONObject = [
+                "kernel": .string(CPU.kernelName),
+                "packed_tokens": .integer(Int64(CPU.packedTokens($0))),
+              ]
+              return ($0.rawValue, .object(members))
+            })),
         "processors": .integer(Int64(ThreadPool.processors)),
         "threads": .integer(Int64(ThreadPool.shared.threads)),
       ]
@@ -28,8 +37,15 @@ struct CPUCommand: ParsableCommand {
           ["features", CPU.features],
           ["kernels that it can run", CPU.usableKernelNames.joined(separator: ", ")],
           ["kernels in use", CPU.kernelName],
-          ["processors", "\(ThreadPool.processors)"],
-          ["threads in use", "\(ThreadPool.shared.threads)"],
-        ]), terminator: "")
+        ]
+          + PackedFormat.allCases.map {
+            [
+              "kernels for \($0.rawValue)",
+              "\(CPU.kernelName), from packed codes up to \(CPU.packedTokens($0)) tokens",
+            ]
+          } + [
+            ["processors", "\(ThreadPool.processors)"],
+            ["threads in use", "\(ThreadPool.shared.threads)"],
+          ]), terminator: "")
   }
 }

@@ -120,7 +120,7 @@ const bk_kernels bk_avx2 = {
     .multiply_scaled = multiply_scaled,
     .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
                        bk_avx2_multiply_token_sign1},
-    .few_tokens = {4, 4, 4},
+    .few_tokens = {5, 4, 16},
     .dot_product_peak = dot_product_peak,
 };
 #endif

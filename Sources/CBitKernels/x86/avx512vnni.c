@@ -56,7 +56,7 @@ VBMI static void multiply_token_ternary1_6(const bk_matrix *m, const bk_token *t
 
 #define AVX512_MEMBERS                                                                           \
   AVX2_MEMBERS, .name = "avx512vnni", .multiply = multiply, .multiply_scaled = multiply_scaled,  \
-                .few_tokens = {2, 2, 2}, .dot_product_peak = dot_product_peak
+                .few_tokens = {2, 2, 4}, .dot_product_peak = dot_product_peak
 
 const bk_kernels bk_avx512vnni = {
     AVX512_MEMBERS,

@@ -31,7 +31,7 @@ const bk_kernels bk_avxvnni = {
     .multiply_scaled = multiply_scaled,
     .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
                        bk_avx2_multiply_token_sign1},
-    .few_tokens = {2, 2, 2},
+    .few_tokens = {2, 2, 4},
     .dot_product_peak = dot_product_peak,
 };
 #endif

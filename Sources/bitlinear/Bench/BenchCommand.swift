@@ -30,6 +30,13 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Whether weights come from memory or from the caches.")
   var mode: BenchMode = .stream
 
+  @Flag(
+    help: """
+      Measure, for the first shape, what surrounds products instead: quantizing a token, packing \
+      float weights, an empty call of the threads.
+      """)
+  var overheads = false
+
   @Flag(help: "Print one JSON object a line.")
   var json = false
 
@@ -46,6 +53,7 @@ struct BenchCommand: ParsableCommand {
         .mismatch, source: "--json", found: "--csv as well", expected: "one of the two")
     }
     let plan = try plan()
+    guard !overheads else { return try measureOverheads(plan) }
     if csv { print(BenchResult.csvHeader) }
     var rows: [[String]] = []
     let limits = MachineLimits(bytes: Self.streamBytes)
@@ -83,6 +91,20 @@ struct BenchCommand: ParsableCommand {
     if !json, !csv {
       print("Kernels: \(CPU.kernelName), \(CPU.features)")
       print(TextTable(header: BenchResult.header, rows: rows), terminator: "")
+    }
+  }
+
+  private func measureOverheads(_ plan: Plan) throws(InputError) {
+    guard !csv else {
+      throw InputError(
+        .mismatch, source: "--overheads", found: "--csv as well", expected: "--json or text")
+    }
+    let results = Overheads(shape: plan.shapes[0], formats: plan.formats, threads: plan.threads)
+      .measure()
+    if json {
+      for result in results { print(JSONValue.object(result.json).encoded) }
+    } else {
+      print(TextTable(header: Overheads.Result.header, rows: results.map(\.row)), terminator: "")
     }
   }
 
