@@ -78,19 +78,21 @@ public struct ActivationQuantizer: Sendable, Hashable {
       scales.withUnsafeMutableBufferPointer { scales in
         inverseScales.withUnsafeMutableBufferPointer { inverseScales in
           sums.withUnsafeMutableBufferPointer { sums in
-            let findScale = { (row: Int) in
-              let maximum: Float = table.absmax(x + row * features, features)
-              scales[row] = maximum.isFinite ? scale(of: maximum) : .nan
+            // One scale for all of a tensor needs a pass over it beforehand.
+            let isShared = granularity == .tensor
+            if isShared {
+              pool.parallelFor(rows, grain: grain) { range in
+                for row in range {
+                  scales[row] = table.absmax(x + row * features, features)
+                }
+              }
             }
-            if granularity == .tensor {
-              // The scale of the row with the largest maximum is the least one.
-              pool.parallelFor(rows, grain: grain) { for row in $0 { findScale(row) } }
-              let shared = scales.lazy.filter { !$0.isNaN }.min() ?? 1
-              for row in scales.indices where !scales[row].isNaN { scales[row] = shared }
-            }
+            let shared = isShared ? scale(of: scales.lazy.filter(\.isFinite).max() ?? 0) : 1
             pool.parallelFor(rows, grain: grain) { range in
               for row in range {
-                if granularity == .token { findScale(row) }
+                let maximum =
+                  isShared ? scales[row] : table.absmax(x + row * features, features)
+                scales[row] = !maximum.isFinite ? .nan : isShared ? shared : scale(of: maximum)
                 inverseScales[row] = 1 / scales[row]
                 let source = x + row * features
                 // A row that is not finite has no codes, so all of it is filled up with zeros.

@@ -4,12 +4,16 @@
 #include "avx2.h"
 
 AVX2 float bk_avx2_absmax(const float *x, size_t n) {
-  __m256i magnitude = _mm256_set1_epi32(0x7fffffff), largest = _mm256_setzero_si256();
+  __m256i magnitude = _mm256_set1_epi32(0x7fffffff), largest[4];
+  for (int l = 0; l < 4; l++) largest[l] = _mm256_setzero_si256();
   size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    largest = _mm256_max_epu32(largest, _mm256_and_si256(load(x + i), magnitude));
+  for (; i + 32 <= n; i += 32)
+    for (int l = 0; l < 4; l++)
+      largest[l] =
+          _mm256_max_epu32(largest[l], _mm256_and_si256(load(x + i + 8 * l), magnitude));
+  for (int l = 1; l < 4; l++) largest[0] = _mm256_max_epu32(largest[0], largest[l]);
   uint32_t lanes[8], bits = 0;
-  store(lanes, largest);
+  store(lanes, largest[0]);
   for (int l = 0; l < 8; l++) bits = lanes[l] > bits ? lanes[l] : bits;
   float head;
   memcpy(&head, &bits, 4);
@@ -19,22 +23,24 @@ AVX2 float bk_avx2_absmax(const float *x, size_t n) {
 }
 
 AVX2 int32_t bk_avx2_quantize8(const float *x, size_t n, float scale, int32_t low, int32_t high,
-                              int8_t *q) {
+                               int8_t *q) {
   __m256 s = _mm256_set1_ps(scale);
-  __m256i lowest = _mm256_set1_epi32(low), highest = _mm256_set1_epi32(high);
+  __m256i lowest = _mm256_set1_epi8((char)low), highest = _mm256_set1_epi8((char)high);
+  __m256i one_bytes = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
   __m256i sum = _mm256_setzero_si256();
   // The packing instructions work on halves; this puts their dwords back in order.
   __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   size_t i = 0;
   for (; i + 32 <= n; i += 32) {
     __m256i v[4];
-    for (int p = 0; p < 4; p++) {
+    for (int p = 0; p < 4; p++)
       v[p] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8 * p), s));
-      v[p] = _mm256_max_epi32(_mm256_min_epi32(v[p], highest), lowest);
-      sum = _mm256_add_epi32(sum, v[p]);
-    }
+    // Packing saturates, so what lies beyond bytes is clamped with them.
     __m256i bytes =
         _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+    bytes = _mm256_max_epi8(_mm256_min_epi8(bytes, highest), lowest);
+    sum = _mm256_add_epi32(
+        sum, _mm256_madd_epi16(_mm256_maddubs_epi16(one_bytes, bytes), ones));
     store(q + i, _mm256_permutevar8x32_epi32(bytes, order));
   }
   int32_t lanes[8], total = bk_scalar.quantize8(x + i, n - i, scale, low, high, q + i);
