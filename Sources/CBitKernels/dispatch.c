@@ -88,6 +88,7 @@ static int has_dotprod(void) { return has_feature("hw.optional.arm.FEAT_DotProd"
 static int has_i8mm(void) { return has_dotprod() && has_feature("hw.optional.arm.FEAT_I8MM"); }
 #else
 #include <sys/auxv.h>
+// Of <asm/hwcap.h>, which old systems have without them: HWCAP_ASIMDDP and HWCAP2_I8MM.
 static int has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
 static int has_i8mm(void) { return has_dotprod() && (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
 #endif

@@ -1,0 +1,77 @@
+// What the arm64 files share with one another. NEON is part of every arm64 CPU, so only what needs
+// more says so in an attribute of its function.
+#ifndef BITKERNELS_NEON_H
+#define BITKERNELS_NEON_H
+
+#include "../internal.h"
+#include <arm_neon.h>
+
+// Vectors of 16 bytes in a step of a strip. Number 2k + h holds rows 32k + 8v + 4h + i at 4v + i.
+enum { STEP_VECTORS = BK_STRIP_ROWS / 16 };
+
+// The fields of ternary bytes 27 * pair + triple: pair is 0...8 and triple 0...26.
+typedef struct {
+  uint8x16_t pair, triple;
+} trit_fields;
+
+BK_INLINE trit_fields split_trits(uint8x16_t bytes) {
+  // 19 / 512 is 1 / 27 closely enough for all of 0...242.
+  uint8x16_t nineteen = vdupq_n_u8(19);
+  uint16x8_t low = vmull_u8(vget_low_u8(bytes), vget_low_u8(nineteen));
+  uint16x8_t high = vmull_high_u8(bytes, nineteen);
+  uint8x16_t pair =
+      vshrq_n_u8(vuzp2q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)), 1);
+  return (trit_fields){pair, vmlsq_u8(bytes, pair, vdupq_n_u8(27))};
+}
+
+// The digits to base 3 of 0...8 and of 0...26, the highest one first.
+extern const uint8_t bk_neon_pair_digits[2][16], bk_neon_triple_digits[3][32];
+
+float bk_neon_absmax(const float *x, size_t n);
+int32_t bk_neon_quantize8(const float *x, size_t n, float scale, int32_t low, int32_t high,
+                          int8_t *q);
+void bk_neon_sums(const float *x, size_t n, double *sum, double *absolute_sum);
+void bk_neon_encode_ternary(const float *weights, size_t stride, size_t rows, size_t columns,
+                            const float *parameters, uint8_t *panel);
+void bk_neon_encode_sign(const float *weights, size_t stride, size_t rows, size_t columns,
+                         const float *parameters, uint8_t *panel);
+void bk_neon_block_sums(const int8_t *q, size_t block, size_t blocks, int32_t *sums);
+void bk_neon_finish(const int32_t *sums, size_t rows, int32_t offset, const float *scales,
+                    float inverse, const float *bias, float *out);
+void bk_neon_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
+                           float *out);
+uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes);
+void bk_neon_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+                   float *v);
+
+#define NEON_FORMAT(NAME)                                                                        \
+  void bk_neon_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
+                           uint8_t *steps);                                                      \
+  void bk_neon_unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,              \
+                             size_t panel_bytes);                                                \
+  int32_t bk_neon_prepare_##NAME(const int8_t *q, size_t steps, uint8_t *tables);                \
+  void bk_neon_multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                  \
+                                     size_t first_strip, size_t strips, int32_t *sums,           \
+                                     float *totals);
+
+NEON_FORMAT(ternary2)
+NEON_FORMAT(ternary1_6)
+NEON_FORMAT(sign1)
+
+enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
+
+// The members of a table of kernels in which the sets do not differ.
+#define NEON_MEMBERS                                                                             \
+  .absmax = bk_neon_absmax, .quantize8 = bk_neon_quantize8, .sums = bk_neon_sums,                \
+  .encode_panel = {bk_neon_encode_ternary, bk_neon_encode_sign},                                 \
+  .pack = {bk_neon_pack_ternary2, bk_neon_pack_ternary1_6, bk_neon_pack_sign1},                  \
+  .unpack = {bk_neon_unpack_ternary2, bk_neon_unpack_ternary1_6, bk_neon_unpack_sign1},          \
+  .table_bytes = {NIBBLE_TABLE_BYTES, TRIT_TABLE_BYTES, NIBBLE_TABLE_BYTES},                     \
+  .prepare_token = {bk_neon_prepare_ternary2, bk_neon_prepare_ternary1_6,                        \
+                    bk_neon_prepare_sign1},                                                      \
+  .multiply_token = {bk_neon_multiply_token_ternary2, bk_neon_multiply_token_ternary1_6,         \
+                     bk_neon_multiply_token_sign1},                                              \
+  .block_sums = bk_neon_block_sums, .finish = bk_neon_finish,                                    \
+  .finish_scaled = bk_neon_finish_scaled, .read_all = bk_neon_read_all, .adamw = bk_neon_adamw
+
+#endif
