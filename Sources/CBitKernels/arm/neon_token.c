@@ -170,6 +170,12 @@ BK_INLINE void add_steps(const uint8_t *codes, size_t steps, const uint8_t *tabl
     }
 }
 
+// Scales first...first + 3 of a matrix with blocks.
+BK_INLINE float32x4_t load_scales(const bk_matrix *m, size_t first) {
+  if (m->scales) return vld1q_f32(m->scales + first);
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(m->half_scales + first)));
+}
+
 BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
                               size_t strips, int32_t *sums, float *totals, bk_format format,
                               add_step *add) {
@@ -178,7 +184,7 @@ BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t 
   int16_t factor = format == BK_SIGN1 ? 2 : 1;
   int has_blocks = m->block_columns > 0;
   const uint8_t *codes = m->codes + first_strip * BK_STRIP_ROWS * bk_step_count(layout);
-  const float *scales = m->scales + first_strip * BK_STRIP_ROWS * layout.blocks;
+  size_t scale = first_strip * BK_STRIP_ROWS * layout.blocks;
   for (size_t strip = 0; strip < strips; strip++) {
     const uint8_t *tables = token->tables;
     size_t first_row = BK_STRIP_ROWS * strip;
@@ -201,12 +207,12 @@ BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t 
           if (has_blocks) {
             float *out = totals + first_row + row;
             vst1q_f32(out, vfmaq_f32(vld1q_f32(out), vcvtq_f32_s32(sum[n][v]),
-                                     vld1q_f32(scales + row)));
+                                     load_scales(m, scale + row)));
           } else {
             vst1q_s32(sums + first_row + row, sum[n][v]);
           }
         }
-      if (has_blocks) scales += BK_STRIP_ROWS;
+      if (has_blocks) scale += BK_STRIP_ROWS;
     }
   }
 }
