@@ -5,12 +5,13 @@ import Testing
 @Suite struct BenchTests {
   @Test func eachCombinationIsALine() async throws {
     let run = try await Program.run([
-      "bench", "--shapes", "24x64,16x100", "--tokens", "1,3", "--threads", "1,2", "--mode", "hot",
+      "bench", "--shapes", "24x64,16x100", "--tokens", "1,7", "--threads", "1,2", "--mode", "hot",
       "--json",
     ])
     #expect(run.code == 0)
     let lines = run.output.split(separator: "\n")
-    #expect(lines.count == 2 * 2 * 2 * 2)
+    let formats = ["ternary2", "ternary1.6", "sign1", "ternary2-b128", "sign1-b128"]
+    #expect(lines.count == formats.count * 2 * 2 * 2)
     for line in lines {
       let json = try #require(
         try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
@@ -18,7 +19,7 @@ import Testing
         #expect(try #require(json[key] as? Double) > 0, "\(key)")
       }
       #expect(json["mode"] as? String == "hot")
-      #expect(["ternary2", "sign1"].contains(try #require(json["format"] as? String)))
+      #expect(formats.contains(try #require(json["format"] as? String)))
       #expect(json["kernel"] is String && json["out"] is Int && json["in"] is Int)
       #expect(json["tokens"] is Int && json["threads"] is Int)
     }
@@ -38,9 +39,40 @@ import Testing
     #expect(lines[1].prefix(3) == ["ternary2", "16", "64"])
   }
 
+  @Test func whatSurroundsProducts() async throws {
+    let arguments = [
+      "bench", "--overheads", "--shapes", "70x90", "--threads", "1,2", "--formats",
+      "sign1,ternary1.6",
+    ]
+    let table = try await Program.run(arguments)
+    #expect(table.code == 0 && table.output.contains("quantize 90 activations"))
+    let json = try await Program.run(arguments + ["--json"])
+    let lines = json.output.split(separator: "\n")
+    #expect(lines.count == 2 * 4)
+    for line in lines {
+      let object = try #require(
+        try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      #expect(try #require(object["microseconds"] as? Double) > 0)
+    }
+    let csv = try await Program.run(arguments + ["--csv"])
+    csv.expectRefusal(source: "--overheads", found: "--csv as well", expected: "--json or text")
+  }
+
+  @Test func kernelsOfEachFormat() async throws {
+    let run = try await Program.run(["cpu", "--json"])
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+    let formats = try #require(object["formats"] as? [String: [String: Any]])
+    #expect(Set(formats.keys) == ["ternary2", "ternary1.6", "sign1"])
+    #expect(formats.values.allSatisfy { $0["kernel"] as? String == object["kernel"] as? String })
+    #expect(formats.values.allSatisfy { ($0["packed_tokens"] as? Int ?? 0) >= 1 })
+  }
+
   @Test(arguments: [
     ("--shapes", "16", "\"16\""), ("--shapes", "0x4", "\"0x4\""), ("--tokens", "0", "\"0\""),
     ("--threads", "1,x", "\"x\""), ("--formats", "ternary3", "\"ternary3\""),
+    ("--formats", "sign1-b100", "\"sign1-b100\""), ("--formats", "sign1-", "\"sign1-\""),
+    ("--formats", "ternary2-b064", "\"ternary2-b064\""),
   ])
   func badLists(option: String, value: String, found: String) async throws {
     let run = try await Program.run(["bench", option, value])
