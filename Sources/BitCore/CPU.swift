@@ -43,14 +43,16 @@ public enum CPU {
   }
 
   /// Up to how many tokens the chosen kernels multiply straight from packed codes; beyond, unpacking
-  /// them first is faster.
-  public static func packedTokens(_ format: PackedFormat) -> Int {
+  /// them first is faster. Nil for any number.
+  public static func packedTokens(_ format: PackedFormat) -> Int? {
     let few = bk_active_kernels().pointee.few_tokens
-    return switch format {
-    case .ternary2: few.0
-    case .ternary1_6: few.1
-    case .sign1: few.2
-    }
+    let tokens =
+      switch format {
+      case .ternary2: few.0
+      case .ternary1_6: few.1
+      case .sign1: few.2
+      }
+    return tokens < Int(BK_ANY_TOKENS) ? tokens : nil
   }
 
   /// The CPU's features that matter here, blank separated.

@@ -28,18 +28,41 @@ extension PackedMatrix {
       bias == nil || bias?.shape == [rows],
       "a bias of shape \(bias?.shape ?? []) does not fit \(rows) output features")
     let tokens = x.shape.rows
+    return Tensor.build(x.shape.replacingFeatures(rows)) { y in
+      withCViews(x) { matrix, activations in
+        let (group, scratchBytes) = withUnsafePointer(to: matrix) { matrix in
+          let group = max(1, bk_tokens_at_once(kernels.table, matrix, tokens))
+          return (group, bk_scratch_bytes(kernels.table, matrix, min(group, tokens)))
+        }
+        let scratch = AlignedBuffer<UInt8>(uninitialized: scratchBytes)
+        for first in stride(from: 0, to: tokens, by: group) {
+          multiply(
+            matrix, activations.from(token: first), tokens: min(group, tokens - first),
+            scratch: scratch.pointer, bias: bias?.pointer, y: y + first * rows, kernels: kernels,
+            pool: pool)
+        }
+        withExtendedLifetime(scratch) {}
+      }
+      withExtendedLifetime(bias) {}
+    }
+  }
+
+  /// The product of some tokens, their strips or the tokens themselves shared out among threads.
+  private func multiply(
+    _ matrix: bk_matrix, _ activations: bk_activations, tokens: Int,
+    scratch: UnsafeMutablePointer<UInt8>, bias: UnsafePointer<Float>?,
+    y: UnsafeMutablePointer<Float>, kernels: Kernels, pool: ThreadPool
+  ) {
     let strips = stripCount
     let splitsTokens = strips < pool.limit && tokens > strips
     let work = tokens * rows * columns
     let parts = work < 1 << 16 ? 1 : splitsTokens ? tokens : strips
-    return Tensor.build(x.shape.replacingFeatures(rows)) { y in
-      withCViews(x) { matrix, activations in
-        let scratch = AlignedBuffer<UInt8>(
-          uninitialized: bk_scratch_bytes(kernels.table, matrix, tokens))
+    withUnsafePointer(to: matrix) { matrix in
+      withUnsafePointer(to: activations) { activations in
         pool.parallelFor(tokens, grain: 1 + 65_536 / (columns + 1)) { range in
           bk_prepare(
             kernels.table, matrix, activations, tokens, range.lowerBound, range.upperBound,
-            scratch.pointer)
+            scratch)
         }
         pool.parallelFor(parts) { range in
           // All of an axis that is not split.
@@ -49,39 +72,46 @@ extension PackedMatrix {
           let tokenRange = splitsTokens ? share(tokens) : 0..<tokens
           let stripRange = splitsTokens ? 0..<strips : share(strips)
           bk_matmul(
-            kernels.table, matrix, activations, scratch.pointer, tokens, stripRange.lowerBound,
-            stripRange.upperBound, tokenRange.lowerBound, tokenRange.upperBound, bias?.pointer, y,
-            rows)
+            kernels.table, matrix, activations, scratch, tokens, stripRange.lowerBound,
+            stripRange.upperBound, tokenRange.lowerBound, tokenRange.upperBound, bias, y, rows)
         }
-        withExtendedLifetime(scratch) {}
       }
-      withExtendedLifetime(bias) {}
     }
   }
 
   private func withCViews(
     _ x: QuantizedTensor,
-    _ body: (UnsafePointer<bk_matrix>, UnsafePointer<bk_activations>) -> Void
+    _ body: (bk_matrix, bk_activations) -> Void
   ) {
     kernelScales.rows.withUnsafeBufferPointer { rowScales in
       x.sums.withUnsafeBufferPointer { sums in
         x.inverseScales.withUnsafeBufferPointer { inverseScales in
           let hasBlocks = scales.blockColumns != nil
-          var matrix = bk_matrix(
+          let matrix = bk_matrix(
             rows: rows, columns: columns, format: format?.kernelFormat ?? BK_PANELS,
             codes: codeBuffer.pointer,
             scales: hasBlocks
               ? kernelScales.blocks.map { UnsafePointer($0.pointer) } : rowScales.baseAddress,
             half_scales: kernelScales.halves.map { UnsafePointer($0.pointer) },
             block_columns: scales.blockColumns ?? 0)
-          var activations = bk_activations(
+          let activations = bk_activations(
             stride: x.stride, narrow: x.narrow.map { UnsafePointer($0.pointer) },
             wide: x.wide.map { UnsafePointer($0.pointer) }, sums: sums.baseAddress,
             inverse_scales: inverseScales.baseAddress)
-          body(&matrix, &activations)
+          body(matrix, activations)
         }
       }
     }
     withExtendedLifetime((self, x)) {}
+  }
+}
+
+extension bk_activations {
+  /// The same activations without those of the first tokens.
+  fileprivate func from(token: Int) -> bk_activations {
+    bk_activations(
+      stride: stride, narrow: narrow.map { $0 + token * stride },
+      wide: wide.map { $0 + token * stride }, sums: sums.map { $0 + token },
+      inverse_scales: inverse_scales.map { $0 + token })
   }
 }

