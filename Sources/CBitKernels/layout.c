@@ -51,3 +51,27 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
                             panels + BK_PANEL_ROWS * first, panel_bytes);
   }
 }
+
+// Bytes of a row at a time: what a few lines of 64 rows fill of the first cache.
+enum { ROW_PIECE = 128 };
+
+void bk_strip_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, uint8_t *strip) {
+  if (rows < BK_STRIP_ROWS) memset(strip, 0, BK_STRIP_ROWS * row_bytes);
+  for (size_t first = 0; first < row_bytes; first += ROW_PIECE) {
+    size_t end = row_bytes - first < ROW_PIECE ? row_bytes : first + ROW_PIECE;
+    for (size_t r = 0; r < rows; r++) {
+      uint8_t *to = strip + bk_strip_byte(r);
+      for (size_t s = first; s < end; s++) to[BK_STRIP_ROWS * s] = row_codes[r * row_bytes + s];
+    }
+  }
+}
+
+void bk_rows_from_strip(const uint8_t *strip, size_t rows, size_t row_bytes, uint8_t *row_codes) {
+  for (size_t first = 0; first < row_bytes; first += ROW_PIECE) {
+    size_t end = row_bytes - first < ROW_PIECE ? row_bytes : first + ROW_PIECE;
+    for (size_t r = 0; r < rows; r++) {
+      const uint8_t *from = strip + bk_strip_byte(r);
+      for (size_t s = first; s < end; s++) row_codes[r * row_bytes + s] = from[BK_STRIP_ROWS * s];
+    }
+  }
+}

@@ -192,6 +192,12 @@ void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t colu
 void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t columns,
                      bk_format format, size_t block_columns, uint8_t *panels);
 
+// Rows of BK_TERNARY2 or BK_SIGN1 bytes, `row_bytes` each and one after the other, to a strip and
+// back. A strip of these formats holds just these bytes, step by step, with blocks or without. Rows
+// beyond `rows` (up to BK_STRIP_ROWS) become zero bytes.
+void bk_strip_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, uint8_t *strip);
+void bk_rows_from_strip(const uint8_t *strip, size_t rows, size_t row_bytes, uint8_t *row_codes);
+
 // How many of `tokens` tokens bk_matmul should get in a call at most: the rest in further ones.
 size_t bk_tokens_at_once(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
 // Memory that bk_matmul needs for `tokens` tokens (narrow codes) beside its arguments, in bytes.
