@@ -142,7 +142,7 @@ import Testing
     case .ternary2: stored[0] | stored[1] << 2 | stored[2] << 4 | stored[3] << 6
     case .ternary1_6:
       81 * stored[0] + 27 * stored[1] + 9 * stored[2] + 3 * stored[3] + stored[4]
-    case .sign1: stored.enumerated().reduce(0) { $0 | $1.element / 2 << UInt8($1.offset) }
+    case .sign1: stored.enumerated().reduce(0) { $0 | ($1.element / 2) << UInt8($1.offset) }
     }
   }
 }

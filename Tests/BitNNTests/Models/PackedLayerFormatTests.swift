@@ -22,7 +22,8 @@ import Testing
       length.map { weights.quantize(random([70, 130]), blockColumns: $0, format: format) }
       ?? weights.quantize(random([70, 130]), groups: 2, format: format)
     let layer = try PackedBitLinear(
-      matrix: matrix, recipe: BitQuantization(
+      matrix: matrix,
+      recipe: BitQuantization(
         weights: weights, activations: ActivationQuantizer(), normalization: nil))
     try withFolder { folder in
       let path = "\(folder)/layer.safetensors"
