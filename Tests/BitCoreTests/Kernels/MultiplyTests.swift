@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test(
-    arguments: [(2560, 33), (2560, 130), (130, 2560), (17, 6912)], WeightQuantizer.allCases)
+    arguments: [(2560, 70), (70, 2560), (17, 6912)], WeightQuantizer.allCases)
   func `long rows and many of them`(size: (Int, Int), alphabet: WeightQuantizer) throws {
     let product = CodeProduct(tokens: 6, rows: size.0, columns: size.1, alphabet: alphabet)
     for scales in product.scales {
@@ -40,24 +40,22 @@ import Testing
 
   @Test(arguments: WeightQuantizer.allCases)
   func `the size of a layer of a language model`(alphabet: WeightQuantizer) throws {
-    let product = CodeProduct(tokens: 5, rows: 2560, columns: 2560, alphabet: alphabet)
-    for scales in [.groups([0.3]), product.blockScales(128, exactHalves: true)] {
-      #expect(
-        try product.firstDifference(scales, tokens: [1, 5], kernels: [CPU.kernelName]) == nil)
-    }
+    let product = CodeProduct(tokens: 2, rows: 2560, columns: 2560, alphabet: alphabet)
+    let scales = product.blockScales(128, exactHalves: true)
+    #expect(try product.firstDifference(scales, tokens: [1, 2], kernels: [CPU.kernelName]) == nil)
   }
 
-  @Test(arguments: [1, 4, 31, 64, 255, 256, 257, 520, 2560, 6912], [127, -127, -128])
+  @Test(arguments: [1, 64, 256, 257, 520, 2560, 6912], [127, -127, -128])
   func `extreme codes do not overflow`(columns: Int, activation: Int) throws {
-    let tokens = columns > 1000 ? 5 : 13
+    let (rows, tokens) = columns > 1000 ? (5, 5) : (17, 13)
     let quantizer = ActivationQuantizer(range: activation == -128 ? .full : .symmetric)
     let x = Tensor(repeating: activation > 0 ? 1 : -1, shape: [tokens, columns])
     #expect(quantizer.quantize(x).codes.allSatisfy { $0 == activation })
     for alphabet in WeightQuantizer.allCases {
       for code in alphabet == .sign ? [1, -1] : [1, 0, -1] as [Int8] {
         let product = CodeProduct(
-          codes: [Int8](repeating: code, count: 17 * columns), rows: 17, x: x, alphabet: alphabet,
-          quantizer: quantizer)
+          codes: [Int8](repeating: code, count: rows * columns), rows: rows, x: x,
+          alphabet: alphabet, quantizer: quantizer)
         for scales in [
           .groups([1]), product.blockScales(64, exactHalves: false),
           product.blockScales(256, exactHalves: true),
