@@ -18,7 +18,8 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   /// Codes in a byte.
   public var codesPerByte: Int { bk_format_columns(kernelFormat) }
 
-  /// Bits of memory for a weight, scales not counted.
+  /// Bits of memory for a weight, scales not counted. With a scale for each block of weights,
+  /// which begins on a byte of its own, ``ternary1_6`` takes 1.625.
   public var bitsPerWeight: Double { 8 / Double(codesPerByte) }
 
   var kernelFormat: bk_format {

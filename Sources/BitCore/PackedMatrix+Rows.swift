@@ -61,6 +61,7 @@ extension PackedMatrix {
     }
     let checkedFormat: PackedFormat
     do {
+      try Self.check(columns: columns)
       try scales.check(rows: rows, columns: columns)
       checkedFormat = try alphabet.checkedFormat(format)
     } catch {

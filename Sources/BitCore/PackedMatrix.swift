@@ -20,11 +20,17 @@ public struct PackedMatrix: Sendable {
   let kernelScales: KernelScales
   let codeBuffer: AlignedBuffer<UInt8>
 
+  /// The most columns: beyond, the 32-bit sums of products would not be exact.
+  public static let maximumColumns = 1 << 23
+
   /// A matrix whose codes are still to be written.
   init(
     rows: Int, columns: Int, alphabet: WeightQuantizer, format: PackedFormat?,
     scales: MatrixScales
   ) {
+    precondition(
+      columns <= Self.maximumColumns,
+      "\(columns) columns are more than \(Self.maximumColumns)")
     self.rows = rows
     self.columns = columns
     self.alphabet = alphabet
@@ -75,6 +81,7 @@ public struct PackedMatrix: Sendable {
         .mismatch, source: "codes", found: "\(codes.count) codes",
         expected: "\(rows) x \(columns)")
     }
+    try Self.check(columns: columns)
     try scales.check(rows: rows, columns: columns)
     let format = try alphabet.checkedFormat(format)
     if let bad = codes.firstIndex(where: {
@@ -107,6 +114,14 @@ public struct PackedMatrix: Sendable {
     try self.init(
       codes: codes, rows: rows, columns: columns, alphabet: alphabet,
       scales: .groups(groupScales))
+  }
+
+  static func check(columns: Int) throws(InputError) {
+    guard columns <= maximumColumns else {
+      throw InputError(
+        .unsupported, source: "codes", found: "\(columns) columns",
+        expected: "at most \(maximumColumns)")
+    }
   }
 
   private static func kernelFormat(_ format: PackedFormat?) -> bk_format {

@@ -3,82 +3,32 @@
 #if defined(__x86_64__)
 #include "avx2.h"
 
-// Tokens of a tile: with a panel of 16 rows, all sums stay in the 16 registers.
-enum { TILE_TOKENS = 6 };
+#define TARGET AVX2
+#define VECTOR __m256i
+#define PANEL_VECTORS 2
+#define TILE_PANELS 1
+#define TILE_TOKENS 6
+#define TILE_REST 2
 
-// One tile: a panel by `tokens` tokens. Where `totals` is set, the sums of a block become floats.
-AVX2_INLINE void tile(const uint8_t *panel, size_t quads, const int8_t *q, size_t stride,
-                      size_t tokens, int32_t *sums, const int32_t *offsets, size_t offset_stride,
-                      const float *scales, float *totals) {
-  __m256i total[2][TILE_TOKENS];
-  for (size_t t = 0; t < tokens; t++) total[0][t] = total[1][t] = _mm256_setzero_si256();
-  for (size_t k = 0; k < quads; k++) {
-    __m256i w[2] = {load(panel + 64 * k), load(panel + 64 * k + 32)};
-    for (size_t t = 0; t < tokens; t++) {
-      __m256i x = broadcast_quad(q + t * stride + 4 * k);
-      for (int h = 0; h < 2; h++)
-        total[h][t] = _mm256_add_epi16(total[h][t], _mm256_maddubs_epi16(w[h], x));
-    }
-  }
-  __m256i ones = _mm256_set1_epi16(1);
-  for (size_t t = 0; t < tokens; t++)
-    for (int h = 0; h < 2; h++) {
-      __m256i sum = _mm256_madd_epi16(total[h][t], ones);
-      size_t out = BK_STRIP_ROWS * t + 8 * (size_t)h;
-      if (totals) {
-        sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(offsets[t * offset_stride]));
-        _mm256_storeu_ps(totals + out, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
-                                                       _mm256_loadu_ps(scales + 8 * h),
-                                                       _mm256_loadu_ps(totals + out)));
-      } else {
-        store(sums + out, _mm256_add_epi32(load(sums + out), sum));
-      }
-    }
+AVX2_INLINE VECTOR zero_vector(void) { return _mm256_setzero_si256(); }
+AVX2_INLINE VECTOR load_vector(const uint8_t *p) { return load(p); }
+AVX2_INLINE VECTOR broadcast(const int8_t *q) { return broadcast_quad(q); }
+AVX2_INLINE VECTOR dot(VECTOR sum, VECTOR codes, VECTOR x) {
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, x));
 }
 
-// Some tokens and all panels: the panels stay in the first cache from one call to the next.
-AVX2_INLINE void tiles(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
-                       size_t quads, const int8_t *q, size_t stride, size_t tokens, int32_t *sums,
-                       const int32_t *offsets, size_t offset_stride, const float *scales,
-                       float *totals) {
-  for (size_t p = 0; p < panel_count; p++) {
-    size_t row = BK_PANEL_ROWS * p;
-    tile(panels + p * panel_bytes, quads, q, stride, tokens, sums ? sums + row : NULL, offsets,
-         offset_stride, scales ? scales + row : NULL, totals ? totals + row : NULL);
-  }
+// Pairs of 16-bit sums to 32 bits.
+AVX2_INLINE VECTOR widened(VECTOR sum) {
+  return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+}
+AVX2_INLINE void add_sums(int32_t *p, VECTOR sum) {
+  store(p, _mm256_add_epi32(load(p), widened(sum)));
+}
+AVX2_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float *scales) {
+  add_scaled(p, widened(sum), offset, scales);
 }
 
-// Six tokens at a time, then two, then one, with constant sizes so that the tile is unrolled.
-#define MULTIPLY_TOKENS(COUNT)                                                                   \
-  for (; t + (COUNT) <= tokens; t += (COUNT))                                                    \
-    tiles(panels, panel_bytes, panel_count, quads, q + t * stride, stride, COUNT,                \
-          sums ? sums + BK_STRIP_ROWS * t : NULL, offsets ? offsets + t * offset_stride : NULL,  \
-          offset_stride, scales, totals ? totals + BK_STRIP_ROWS * t : NULL);
-
-AVX2_INLINE void multiply_tokens(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
-                                 size_t quads, const int8_t *q, size_t stride, size_t tokens,
-                                 int32_t *sums, const int32_t *offsets, size_t offset_stride,
-                                 const float *scales, float *totals) {
-  size_t t = 0;
-  MULTIPLY_TOKENS(TILE_TOKENS)
-  MULTIPLY_TOKENS(2)
-  MULTIPLY_TOKENS(1)
-}
-
-AVX2 static void multiply(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
-                          size_t quads, const int8_t *q, size_t stride, size_t tokens,
-                          int32_t *sums) {
-  multiply_tokens(panels, panel_bytes, panel_count, quads, q, stride, tokens, sums, NULL, 0, NULL,
-                  NULL);
-}
-
-AVX2 static void multiply_scaled(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
-                                 size_t quads, const int8_t *q, size_t stride, size_t tokens,
-                                 const int32_t *offsets, size_t offset_stride,
-                                 const float *scales, float *totals) {
-  multiply_tokens(panels, panel_bytes, panel_count, quads, q, stride, tokens, NULL, offsets,
-                  offset_stride, scales, totals);
-}
+#include "tile.h"
 
 AVX2 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes) {
   __m256i x[8];

@@ -19,6 +19,12 @@ AVX2_INLINE __m256i broadcast_quad(const int8_t *q) {
   return _mm256_set1_epi32(four);
 }
 
+// p = fma(float(sum - offset), scales, p)
+AVX2_INLINE void add_scaled(float *p, __m256i sum, int32_t offset, const float *scales) {
+  __m256 value = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_set1_epi32(offset)));
+  _mm256_storeu_ps(p, _mm256_fmadd_ps(value, _mm256_loadu_ps(scales), _mm256_loadu_ps(p)));
+}
+
 // The same 16 bytes in both halves.
 AVX2_INLINE __m256i twice(__m128i v) { return _mm256_broadcastsi128_si256(v); }
 AVX2_INLINE __m256i load_twice(const void *p) {

@@ -9,6 +9,7 @@
 #define PANEL_VECTORS 1
 #define TILE_PANELS 2
 #define TILE_TOKENS 12
+#define TILE_REST 4
 
 AVX512_INLINE VECTOR zero_vector(void) { return _mm512_setzero_si512(); }
 AVX512_INLINE VECTOR load_vector(const uint8_t *p) { return _mm512_loadu_si512(p); }
@@ -28,7 +29,8 @@ AVX512_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float 
   _mm512_storeu_ps(p, _mm512_fmadd_ps(value, _mm512_loadu_ps(scales), _mm512_loadu_ps(p)));
 }
 
-#include "vnni_tile.h"
+#include "tile.h"
+#include "vnni_peak.h"
 
 #define VBMI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define VBMI_INLINE static inline __attribute__((always_inline)) VBMI

@@ -9,6 +9,7 @@
 #define PANEL_VECTORS 2
 #define TILE_PANELS 1
 #define TILE_TOKENS 6
+#define TILE_REST 2
 
 AVXVNNI_INLINE VECTOR zero_vector(void) { return _mm256_setzero_si256(); }
 AVXVNNI_INLINE VECTOR load_vector(const uint8_t *p) { return load(p); }
@@ -18,11 +19,11 @@ AVXVNNI_INLINE VECTOR dot(VECTOR sum, VECTOR codes, VECTOR x) {
 }
 AVXVNNI_INLINE void add_sums(int32_t *p, VECTOR sum) { store(p, _mm256_add_epi32(load(p), sum)); }
 AVXVNNI_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float *scales) {
-  __m256 value = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_set1_epi32(offset)));
-  _mm256_storeu_ps(p, _mm256_fmadd_ps(value, _mm256_loadu_ps(scales), _mm256_loadu_ps(p)));
+  add_scaled(p, sum, offset, scales);
 }
 
-#include "vnni_tile.h"
+#include "tile.h"
+#include "vnni_peak.h"
 
 const bk_kernels bk_avxvnni = {
     AVX2_MEMBERS,

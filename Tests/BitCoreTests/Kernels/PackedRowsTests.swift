@@ -82,6 +82,18 @@ import Testing
     #expect(error?.description == "file, \(message)")
   }
 
+  @Test func `more columns than sums are exact for are refused`() {
+    let columns = PackedMatrix.maximumColumns + 1
+    let error = #expect(throws: InputError.self) {
+      try PackedMatrix(
+        packedRows: [UInt8](repeating: 0, count: columns / 8 + 1), rows: 1, columns: columns,
+        alphabet: .sign, scales: .groups([1]), source: "file")
+    }
+    #expect(
+      error?.description == "file, codes: found 8388609 columns, expected at most 8388608")
+    #expect(error?.kind == .unsupported)
+  }
+
   /// Code `code + 1` in 2 bits or `code == +1` in 1, the first column in the lowest bits.
   private func expectedBytes(
     _ codes: [Int8], _ rows: Int, _ columns: Int, _ alphabet: WeightQuantizer

@@ -1,10 +1,14 @@
-// Many tokens with byte products that sum four in 32 bits (vpdpbusd), for vectors of either width.
+// Many tokens: panels times activations, for every width of vectors and kind of byte products.
 // To be included once by a file that defines, before:
 //   TARGET         the attribute of its functions;
-//   VECTOR         the type of WIDTH bytes of integers, and of as many of floats FLOATS;
-//   PANEL_VECTORS  vectors of a panel's quad;  TILE_PANELS, TILE_TOKENS  the extents of a tile;
-//   zero_vector(), load_vector(p), broadcast(q), dot(sum, codes, q),
-//   add_sums(p, sum), add_totals(p, sum, offset, scales).
+//   VECTOR         the type of a vector of integers;
+//   PANEL_VECTORS  vectors of a panel's quad;
+//   TILE_PANELS, TILE_TOKENS, TILE_REST  the extents of a tile, whose sums all stay in registers,
+//                  and how many tokens are taken together where no tile fits any more;
+//   zero_vector(), load_vector(p), broadcast(q),
+//   dot(sum, codes, q)  adds the products of a quad to sums of 32 bits, or of 16 bits that stay
+//                  exact over a call's quads;
+//   add_sums(p, sum), add_totals(p, sum, offset, scales)  take the sums out.
 #define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
 // Where the results of a tile go: to integer sums or, where `totals` is set, to floats.
@@ -63,7 +67,7 @@ TILE_INLINE void tiles(const uint8_t *panels, size_t panel_bytes, size_t panel_c
          results_from(results, 0, BK_PANEL_ROWS * p));
 }
 
-// Full tiles of tokens, then four, then one, with constant sizes so that the tile is unrolled.
+// Full tiles of tokens, then smaller ones, then one token, with constant sizes so that the tile is unrolled.
 #define MULTIPLY_TOKENS(COUNT)                                                                   \
   for (; t + (COUNT) <= tokens; t += (COUNT))                                                    \
     tiles(panels, panel_bytes, panel_count, quads, q + t * stride, stride, COUNT,                \
@@ -74,7 +78,7 @@ TILE_INLINE void multiply_tokens(const uint8_t *panels, size_t panel_bytes, size
                                  tile_results results) {
   size_t t = 0;
   MULTIPLY_TOKENS(TILE_TOKENS)
-  MULTIPLY_TOKENS(4)
+  MULTIPLY_TOKENS(TILE_REST)
   MULTIPLY_TOKENS(1)
 }
 
@@ -91,30 +95,4 @@ TARGET static void multiply_scaled(const uint8_t *panels, size_t panel_bytes, si
                                    const float *scales, float *totals) {
   multiply_tokens(panels, panel_bytes, panel_count, quads, q, stride, tokens,
                   (tile_results){NULL, offsets, offset_stride, scales, totals});
-}
-
-TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Enough sums to hide the latency, of products that all differ.
-  VECTOR sum[12], code[4], x[3];
-  for (int l = 0; l < 12; l++) sum[l] = zero_vector();
-  for (int l = 0; l < 4; l++) {
-    uint8_t bytes[64];
-    memset(bytes, l, sizeof bytes);
-    code[l] = load_vector(bytes);
-  }
-  for (int l = 0; l < 3; l++) {
-    int32_t four = *sink + l;
-    x[l] = broadcast((const int8_t *)&four);
-  }
-  for (size_t i = 0; i < rounds; i++) {
-    for (int l = 0; l < 12; l++) sum[l] = dot(sum[l], code[l % 4], x[l / 4]);
-    // The compiler must not move the products out of the loop.
-    __asm__ volatile(""
-                     : "+v"(code[0]), "+v"(code[1]), "+v"(code[2]), "+v"(code[3]), "+v"(x[0]),
-                       "+v"(x[1]), "+v"(x[2]));
-  }
-  int32_t lanes[16] = {0};
-  for (int l = 0; l < 12; l++) add_sums(lanes, sum[l]);
-  *sink += lanes[0] + lanes[7];
-  return 12 * sizeof(VECTOR) * (uint64_t)rounds;
 }
