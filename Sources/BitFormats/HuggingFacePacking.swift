@@ -106,7 +106,7 @@ public struct HuggingFacePacking: Sendable, Hashable {
     guard let row = bad else { return codes }
     let shift = UInt8(row / packedRows * 2)
     let start = row % packedRows * columns
-    let column = (0..<columns).first { bytes[start + $0] >> shift & 3 == 3 } ?? 0
+    let column: Int = (0..<columns).first { bytes[start + $0] >> shift & 3 == 3 } ?? 0
     throw InputError(
       .malformed, source: source, found: "code 3 in row \(row), column \(column)",
       expected: "codes 0, 1, 2 for -1, 0, +1")
