@@ -86,7 +86,11 @@ public struct HuggingFaceScale: Sendable, Hashable {
       let error = (result - multiplier).magnitude
       return error.isNaN ? .infinity : error
     }
-    stored = candidates.dropFirst().reduce(candidates[0]) { error($1) < error($0) ? $1 : $0 }
+    let first = candidates[0]
+    // Beyond the range of the type there is no near one.
+    let isInRange = first.isFinite && first > 0
+    stored =
+      isInRange ? candidates.dropFirst().reduce(first) { error($1) < error($0) ? $1 : $0 } : first
     guard multiplier.isFinite, multiplier > 0 else {
       throw InputError(
         .malformed, source: source, found: "a scale of \(multiplier)",
