@@ -27,12 +27,8 @@ public struct ModelCheckpoint: Sendable {
   /// on; nil without an index or if it does not say.
   public let declaredTotalSize: Int?
 
-  /// Where a tensor is: in ``files`` and in ``tensors``.
-  private struct Place {
-    let file: Int
-    let tensor: Int
-  }
-  private let places: [ByteKey: Place]
+  /// The place in ``files`` of each tensor; empty if there is only one file.
+  private let owners: [ByteKey: Int]
 
   /// Opens a safetensors file, an index (a file whose name ends in `.json`), or a folder with a
   /// file `model.safetensors` or else an index `model.safetensors.index.json`.
@@ -82,44 +78,45 @@ public struct ModelCheckpoint: Sendable {
   private init(
     _ files: [SafetensorsFile], folder: String, source: String, declaredTotalSize: Int? = nil
   ) throws(InputError) {
-    var tensors: [SafetensorsTensor] = []
-    var places: [ByteKey: Place] = [:]
-    var size = 0
-    for (place, file) in files.enumerated() {
-      for tensor in file.tensors {
-        let new = Place(file: place, tensor: tensors.count)
-        if let old = places.updateValue(new, forKey: ByteKey(tensor.name)) {
-          throw InputError(
-            .malformed, source: source,
-            found: "\(ErrorText.quoted(tensor.name)) in \(files[old.file].source) and "
-              + file.source,
-            expected: "every tensor in one file")
+    var owners: [ByteKey: Int] = [:]
+    if files.count > 1 {
+      owners.reserveCapacity(files.reduce(0) { $0 + $1.tensors.count })
+      for (place, file) in files.enumerated() {
+        for tensor in file.tensors {
+          if let other = owners.updateValue(place, forKey: ByteKey(tensor.name)) {
+            throw InputError(
+              .malformed, source: source,
+              found: "\(ErrorText.quoted(tensor.name)) in \(files[other].source) and "
+                + file.source,
+              expected: "every tensor in one file")
+          }
         }
-        tensors.append(tensor)
-        // Files are mapped into memory, so that their sizes add up to less than an Int holds.
-        size += tensor.byteRange.count
       }
     }
-    (self.files, self.tensors, self.places) = (files, tensors, places)
-    (self.folder, self.source, totalSize) = (folder, source, size)
-    self.declaredTotalSize = declaredTotalSize
+    (self.files, self.owners) = (files, owners)
+    (self.folder, self.source, self.declaredTotalSize) = (folder, source, declaredTotalSize)
+    tensors = files.count == 1 ? files[0].tensors : files.flatMap(\.tensors)
+    // Files are mapped into memory, so that their sizes add up to less than an Int holds.
+    totalSize = tensors.reduce(0) { $0 + $1.byteRange.count }
+  }
+
+  private func owner(of name: String) -> SafetensorsFile? {
+    files.count == 1 ? files[0] : owners[ByteKey(name)].map { files[$0] }
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
-  public subscript(name: String) -> SafetensorsTensor? {
-    places[ByteKey(name)].map { tensors[$0.tensor] }
-  }
+  public subscript(name: String) -> SafetensorsTensor? { owner(of: name)?[name] }
 
   /// The file that a tensor is in.
   ///
   /// - Throws: ``InputError`` of kind `.missing` if there is no such tensor.
   public func file(of name: String) throws(InputError) -> SafetensorsFile {
-    guard let place = places[ByteKey(name)] else {
+    guard let file = owner(of: name), file[name] != nil else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
         expected: "a tensor of this name")
     }
-    return files[place.file]
+    return file
   }
 
   /// A float tensor; see ``SafetensorsFile/tensor(_:)``.

@@ -48,7 +48,8 @@ public struct SafetensorsEntry: Sendable {
     let tensor = try file.entry(name)
     self.init(newName ?? name, dtype: tensor.dtype, shape: tensor.shape) {
       (writer) throws(InputError) in
-      let piece = 1 << 23
+      // As much as the writer hands on without a copy of its own.
+      let piece = 1 << 20
       for start in stride(from: 0, to: tensor.byteRange.count, by: piece) {
         let range = start..<min(start + piece, tensor.byteRange.count)
         try file.withUnsafeBytes(of: name) { (bytes) throws(InputError) in

@@ -283,4 +283,46 @@ func writeCheckpoint(
       #expect(error?.found == "F32 latent weights of autobitlinear")
     }
   }
+
+  /// Every flipped byte of a file with a layer, header and data: a typed error, or codes and a
+  /// scale that are sound.
+  @Test func everyFlippedByteIsAnErrorOrALayer() throws {
+    try withTemporaryFolder { folder in
+      let quantization = HuggingFaceQuantization(usesRMSNorm: true)
+      let entries = [
+        SafetensorsEntry("l.weight", dtype: .u8, shape: [1, 3], bytes: [0, 0b10_01_00_01, 0xaa]),
+        SafetensorsEntry("l.weight_scale", Tensor([3]), dtype: .bf16),
+        SafetensorsEntry("l.bias", Tensor([1, 2, 3, 4])),
+        SafetensorsEntry("l.rms_norm.weight", Tensor([1, 2, 3]), dtype: .f16),
+      ]
+      try writeCheckpoint(entries, quantization, to: folder)
+      let path = folder + "/model.safetensors"
+      var content = try bytes(ofFile: path)
+      func read() throws -> PackedBitLinear? {
+        try Data(content).write(to: URL(fileURLWithPath: path))
+        do throws(InputError) {
+          return try HuggingFaceLayer(
+            "l", from: ModelCheckpoint(path: folder), quantization: quantization
+          ).layer
+        } catch {
+          return nil
+        }
+      }
+      #expect(try read()?.matrix.codes == [-1, 0, 1, -1, -1, 1, -1, 0, 1, -1, 1, 1])
+      var reads = 0
+      for place in content.indices {
+        for mask: UInt8 in [1, 4, 32, 128] {
+          content[place] ^= mask
+          if let layer = try read() {
+            #expect(layer.matrix.codes.allSatisfy { (-1...1).contains($0) })
+            #expect(layer.matrix.groupScales.allSatisfy { $0.isFinite && $0 > 0 })
+            reads += 1
+          }
+          content[place] ^= mask
+        }
+      }
+      // Flips in the numbers of the bias, for instance.
+      #expect(reads > 0)
+    }
+  }
 }

@@ -59,13 +59,13 @@ import Testing
   @Test func streamsFromOneFileToAnother() throws {
     var generator = SeededGenerator(seed: 5)
     let tensor = generator.uniform([3, 10_003], bound: 1)
-    // More than the 8 MiB that are copied at a time.
-    let large = (0..<9_000_001).map { UInt8(truncatingIfNeeded: $0 / 7) }
+    // More than the 1 MiB that are copied at a time.
+    let large = (0..<2_200_001).map { UInt8(truncatingIfNeeded: $0 / 7) }
     try withTemporaryFolder { folder in
       try SafetensorsWriter.write(
         [
           SafetensorsEntry("t", tensor),
-          SafetensorsEntry("u", dtype: .u8, shape: [9_000_001], bytes: large),
+          SafetensorsEntry("u", dtype: .u8, shape: [2_200_001], bytes: large),
         ], to: folder + "/a")
       let mapped = try SafetensorsFile(path: folder + "/a")
       for file in [mapped, try SafetensorsFile(bytes: bytes(ofFile: folder + "/a"))] {
@@ -81,13 +81,13 @@ import Testing
         try SafetensorsWriter.write(
           [
             SafetensorsEntry("t", tensor), SafetensorsEntry("half", tensor, dtype: .bf16),
-            SafetensorsEntry("v", dtype: .u8, shape: [9_000_001], bytes: large),
+            SafetensorsEntry("v", dtype: .u8, shape: [2_200_001], bytes: large),
           ], to: folder + "/c")
         #expect(try bytes(ofFile: folder + "/b") == bytes(ofFile: folder + "/c"))
         #expect(throws: InputError.self) { try SafetensorsEntry(copying: "x", from: file) }
       }
       // Memory that was given back is read again.
-      #expect(try mapped.withUnsafeBytes(of: "u") { $0.elementsEqual(large) })
+      #expect(try mapped.withUnsafeBytes(of: "u") { Array($0) } == large)
     }
   }
 
