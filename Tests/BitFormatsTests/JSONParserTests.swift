@@ -18,6 +18,11 @@ import Testing
   @Test(arguments: [
     ("0", 0), ("-1", -1), ("9223372036854775807", Int64.max),
     ("-9223372036854775808", Int64.min), ("9007199254740993", 9_007_199_254_740_993),
+    // Up to 18 digits are read in another way than more.
+    ("999999999999999999", 999_999_999_999_999_999),
+    ("-100000000000000000", -100_000_000_000_000_000),
+    ("1000000000000000000", 1_000_000_000_000_000_000),
+    ("-1000000000000000000", -1_000_000_000_000_000_000),
   ])
   func keepsIntegersExactly(text: String, value: Int64) throws {
     #expect(try JSONValue(parsing: text) == .integer(value))
@@ -28,6 +33,7 @@ import Testing
     ("9223372036854775808", 0x1p63), ("18446744073709551615", 0x1p64),
     ("5e-324", .leastNonzeroMagnitude),
     ("1e-999", 0), ("1.7976931348623157e308", 1.7976931348623157e308),
+    ("123456789012345678e0", 123456789012345678.0), ("12345678901234567.5", 12345678901234567.5),
     ("123456789012345678901234567890", 123456789012345678901234567890.0),
   ])
   func readsNumbers(text: String, value: Double) throws {
@@ -68,6 +74,9 @@ import Testing
     ("True", "'T' at byte 0, expected a value"),
     ("NaN", "'N' at byte 0, expected a value"),
     ("01", "'1' at byte 1, expected the end"),
+    ("-01", "'1' at byte 2, expected the end"),
+    ("--1", "'-' at byte 1, expected a digit"),
+    ("123456789.", "the end of the text at byte 10, expected a digit"),
     ("+1", "'+' at byte 0, expected a value"),
     ("-", "the end of the text at byte 1, expected a digit"),
     ("1.", "the end of the text at byte 2, expected a digit"),

@@ -86,4 +86,23 @@ import Testing
     #expect(object == ["b": 3, "c": "new"])
     #expect(object != ["c": "new", "b": 3])
   }
+
+  @Test func indentsAsPythonDoes() {
+    let value: JSONValue = ["a": [1, [:], []], "b": ["c": 1.5], "\n": nil]
+    #expect(
+      value.indented == #"""
+        {
+          "a": [
+            1,
+            {},
+            []
+          ],
+          "b": {
+            "c": 1.5
+          },
+          "\n": null
+        }
+        """#)
+    #expect(JSONValue.array([]).indented == "[]")
+  }
 }
