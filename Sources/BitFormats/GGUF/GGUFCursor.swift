@@ -36,8 +36,7 @@ struct GGUFCursor {
           "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
       }
       throw error(
-        "\(remaining) bytes at byte \(place)", "\(count) bytes of \(what) before the end of the file"
-      )
+        "\(remaining) bytes from byte \(place) to the end of the file", "\(count) of \(what)")
     }
   }
 

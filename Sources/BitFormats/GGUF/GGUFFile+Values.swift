@@ -38,7 +38,8 @@ extension GGUFFile {
       [Float](unsafeUninitializedCapacity: count) { values, initialized in
         if let start = values.baseAddress {
           for block in 0..<count / layout.blockLength {
-            codec.decode(bytes, at: block * layout.blockBytes, to: start + block * layout.blockLength)
+            codec.decode(
+              bytes, at: block * layout.blockBytes, to: start + block * layout.blockLength)
           }
         }
         initialized = count

@@ -26,9 +26,8 @@ struct GGUFQuantizer {
     case .bf16: return elements(values, count) { HalfPrecision.bf16($0) }
     default: break
     }
-    guard type == .q8_0 || type == .tq1_0 || type == .tq2_0 || type == .q1_0 || type == .q2_0
-      || type == .pq2_0, let layout = type.layout
-    else {
+    let blockTypes: [GGUFTensorType] = [.q8_0, .tq1_0, .tq2_0, .q1_0, .q2_0, .pq2_0]
+    guard blockTypes.contains(type), let layout = type.layout else {
       throw InputError(
         .mismatch, source: source, found: "floats to be written as \(type)",
         expected: "F32, F16, BF16, Q8_0, TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S")
@@ -52,7 +51,9 @@ struct GGUFQuantizer {
           expected: "at most 65504, the greatest half")
       }
       bytes.withUnsafeMutableBufferPointer { bytes in
-        if let start = bytes.baseAddress { write(values, scale, to: start + block * layout.blockBytes) }
+        if let start = bytes.baseAddress {
+          write(values, scale, to: start + block * layout.blockBytes)
+        }
       }
     }
     return bytes
