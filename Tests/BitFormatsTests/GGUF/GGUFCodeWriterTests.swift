@@ -123,7 +123,7 @@ import Testing
       scaleKind: test.kind, scales: test.scales, source: "w")
     let error = #expect(throws: InputError.self) { try tensor.ggufBytes(test.type) }
     #expect(error?.description == "w: " + test.message)
-    try withTemporaryFolder { folder in
+    try withTemporaryFolder { (folder: String) throws -> Void in
       #expect(throws: InputError.self) {
         try GGUFWriter.write(
           [GGUFEntry("w", tensor, type: test.type)], metadata: [:], to: folder + "/w.gguf")
