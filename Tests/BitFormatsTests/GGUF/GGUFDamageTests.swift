@@ -63,13 +63,13 @@ import Testing
     var bytes = try Self.small()
     let start = try GGUFFile(bytes: bytes).tensors[0].byteRange.lowerBound
     for place in 0..<start {
-      for mask: UInt8 in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
+      for mask: UInt8 in [1, 2, 16, 128, 255] {
         bytes[place] ^= mask
         if let file = try? GGUFFile(bytes: bytes) { Self.readAll(file) }
         bytes[place] ^= mask
       }
     }
-    for place in start..<bytes.count {
+    for place in stride(from: start, to: bytes.count, by: 3) {
       bytes[place] ^= 0xff
       Self.readAll(try GGUFFile(bytes: bytes))
       bytes[place] ^= 0xff
@@ -85,7 +85,7 @@ import Testing
     let start = whole.tensors[0].byteRange.lowerBound
     let end = try #require(whole.tensors.last).byteRange.upperBound
     // The head of a model is its tokenizer, of which a sample will do; its list of tensors is whole.
-    let step = start > 4000 ? 7 : 1
+    let step = start > 4000 ? 41 : 1
     let lengths =
       Array(stride(from: 0, to: start - 1200, by: step)) + Array(max(0, start - 1200)..<start + 8)
       + Array(stride(from: start + 8, to: end, by: 4999)) + [end - 1]
@@ -99,13 +99,13 @@ import Testing
     #expect(try GGUFFile(bytes: Array(bytes[..<end])).tensors == whole.tensors)
   }
 
-  /// Each byte of the heads, and every seventh of a model's.
+  /// Each byte of the heads, and some of a model's.
   @Test(arguments: files) func flipsInRealFiles(name: String) throws {
     var bytes = try GGUFGolden.bytes(name)
     let whole = try GGUFFile(bytes: bytes)
     let start = whole.tensors[0].byteRange.lowerBound
     let isModel = start > 4000
-    for place in stride(from: 0, to: start, by: isModel ? 7 : 1) {
+    for place in stride(from: 0, to: start, by: isModel ? 29 : 1) {
       for mask: UInt8 in isModel ? [255] : [1, 128, 255] {
         bytes[place] ^= mask
         if let file = try? GGUFFile(bytes: bytes), file.tensors != whole.tensors, !isModel {
