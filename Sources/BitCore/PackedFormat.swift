@@ -33,4 +33,17 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
 extension WeightQuantizer {
   /// The format that its codes are packed to unless another is asked for.
   public var defaultFormat: PackedFormat { self == .sign ? .sign1 : .ternary2 }
+
+  /// The format, or the default one for nil.
+  ///
+  /// - Throws: ``InputError`` if the format does not hold these codes.
+  func checkedFormat(_ format: PackedFormat?) throws(InputError) -> PackedFormat {
+    guard let format else { return defaultFormat }
+    guard format.alphabet == self else {
+      throw InputError(
+        .mismatch, source: "format", found: format.rawValue,
+        expected: "one for \(rawValue) codes")
+    }
+    return format
+  }
 }

@@ -59,8 +59,10 @@ extension PackedMatrix {
         .mismatch, source: source, found: "\(bytes.count) bytes of codes",
         expected: "\(rows * rowBytes) for \(rows) x \(columns)")
     }
+    let checkedFormat: PackedFormat
     do {
       try scales.check(rows: rows, columns: columns)
+      checkedFormat = try alphabet.checkedFormat(format)
     } catch {
       throw InputError(
         error.kind, source: "\(source), \(error.source)", found: error.found,
@@ -82,7 +84,7 @@ extension PackedMatrix {
         }
       }
     }
-    self = matrix.packed(as: format ?? alphabet.defaultFormat)
+    self = matrix.packed(as: checkedFormat)
   }
 
   /// Refuses codes that do not exist and set bits where there are no codes.

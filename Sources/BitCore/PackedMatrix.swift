@@ -76,12 +76,7 @@ public struct PackedMatrix: Sendable {
         expected: "\(rows) x \(columns)")
     }
     try scales.check(rows: rows, columns: columns)
-    let format = format ?? alphabet.defaultFormat
-    guard format.alphabet == alphabet else {
-      throw InputError(
-        .mismatch, source: "format", found: format.rawValue,
-        expected: "one for \(alphabet.rawValue) codes")
-    }
+    let format = try alphabet.checkedFormat(format)
     if let bad = codes.firstIndex(where: {
       !(-1...1).contains($0) || (alphabet == .sign && $0 == 0)
     }) {

@@ -42,7 +42,9 @@ public enum PackedLayerCoding {
       }
       var members = layer.recipe.json
       members["in_features"] = .integer(Int64(layer.inFeatures))
-      if let length = matrix.scales.blockColumns { members["block_features"] = .integer(Int64(length)) }
+      if let length = matrix.scales.blockColumns {
+        members["block_features"] = .integer(Int64(length))
+      }
       if let format = matrix.format, format != matrix.alphabet.defaultFormat {
         members["format"] = .string(format.rawValue)
       }
@@ -119,7 +121,7 @@ public enum PackedLayerCoding {
     of name: String, _ members: JSONValue, from file: SafetensorsFile, rows: Int, source: String
   ) throws(InputError) -> MatrixScales {
     let tensor = try file.tensor("\(name).weight_scale")
-    let length = members["block_features"].map { $0.integerValue ?? -1 }
+    let length = try blockLength(members, source: source)
     guard tensor.shape.rank == (length == nil ? 1 : 2),
       length == nil || tensor.shape[0] == rows,
       tensor.scalars.allSatisfy({ $0.isFinite && (length != nil || $0 >= 0) })
@@ -130,7 +132,21 @@ public enum PackedLayerCoding {
           ? "a vector of finite numbers, none negative" : "[\(rows), blocks] of finite numbers")
     }
     guard let length else { return .groups(tensor.scalars) }
-    return .blocks(columns: Int(length), tensor.scalars)
+    return .blocks(columns: length, tensor.scalars)
+  }
+
+  private static func blockLength(
+    _ members: JSONValue, source: String
+  ) throws(InputError) -> Int? {
+    guard let member = members["block_features"] else { return nil }
+    guard let length = member.integerValue.flatMap({ Int(exactly: $0) }),
+      MatrixScales.blockLengths.contains(length)
+    else {
+      throw InputError(
+        .malformed, source: source, found: "block_features \(member)",
+        expected: "64, 128 or 256")
+    }
+    return length
   }
 
   private static func format(

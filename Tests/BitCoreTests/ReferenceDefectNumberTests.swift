@@ -186,16 +186,20 @@ import Testing
 
   // MARK: Memory
 
-  @Test(arguments: [(8, 32), (64, 256), (96, 2560), (1000, 300)])
-  func `packed weights take a quarter or an eighth of a byte each`(rows: Int, columns: Int) throws {
-    for (alphabet, codesPerByte) in [(WeightQuantizer.ternary, 4), (.sign, 8)] {
+  @Test(arguments: [(8, 32), (64, 256), (65, 33), (96, 2560), (1000, 300)])
+  func `packed weights take a quarter, a fifth or an eighth of a byte each`(
+    rows: Int, columns: Int
+  ) throws {
+    for (format, codesPerByte) in [(PackedFormat.ternary2, 4), (.ternary1_6, 5), (.sign1, 8)] {
       let matrix = try PackedMatrix(
         codes: [Int8](repeating: 1, count: rows * columns), rows: rows, columns: columns,
-        alphabet: alphabet, groupScales: [1])
-      // A row is filled up to 32 codes.
-      let paddedColumns = (columns + 31) / 32 * 32
-      #expect(matrix.byteCount <= rows * paddedColumns / codesPerByte + 4 * rows)
-      #expect(matrix.storageBits * codesPerByte == 8)
+        alphabet: format.alphabet, scales: .groups([1]), format: format)
+      // Rows are filled up to 64, columns to a byte.
+      let filledRows = (rows + 63) / 64 * 64
+      let rowBytes = (columns + codesPerByte - 1) / codesPerByte
+      #expect(matrix.codeByteCount == filledRows * rowBytes)
+      // A float scale for each row.
+      #expect(matrix.byteCount == filledRows * rowBytes + 4 * rows)
     }
   }
 }

@@ -2,194 +2,125 @@ import Testing
 
 @testable import BitCore
 
-/// The product of codes, for every set of kernels and every way to store codes, against a plain
-/// loop over integers.
+/// The product of codes, for every set of kernels, every format and every kind of scales, against a
+/// plain loop over integers, bit for bit. Tests/KernelDriver goes through more shapes.
 @Suite struct MultiplyTests {
   static let tokenCounts = Array(1...9) + [16, 33]
-  static let rowCounts = Array(1...17) + [24, 25, 70]
-  static let columnCounts =
-    Array(1...9) + [
-      15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 257, 300, 784,
-    ]
+  static let columnCounts = Array(1...65) + [127, 128, 129, 255, 256, 257, 300, 784]
 
+  /// Rows and numbers of tokens change with the columns, so that each comes up.
   @Test(arguments: columnCounts, WeightQuantizer.allCases)
   func `random codes`(columns: Int, alphabet: WeightQuantizer) throws {
-    let problem = Problem(tokens: 33, rows: 70, columns: columns, alphabet: alphabet)
-    for rows in Self.rowCounts {
-      for (kernels, matrix) in try problem.matrices(rows: rows) {
-        for tokens in Self.tokenCounts {
-          let y = matrix.multiply(
-            problem.quantized[tokens] ?? problem.all, bias: problem.bias.rows(0..<rows),
-            kernels: kernels, pool: Self.pool)
-          #expect(problem.matches(y, tokens: tokens, rows: rows))
-        }
+    let product = CodeProduct(
+      tokens: 33, rows: 1 + columns * 37 % 70, columns: columns, alphabet: alphabet)
+    let counts = Self.tokenCounts.enumerated().filter { $0.offset % 3 == columns % 3 }
+    for scales in product.scales {
+      #expect(try product.firstDifference(scales, tokens: counts.map(\.element)) == nil)
+    }
+  }
+
+  @Test(arguments: 1...70)
+  func `every number of rows`(rows: Int) throws {
+    for alphabet in WeightQuantizer.allCases {
+      let product = CodeProduct(tokens: 5, rows: rows, columns: 70, alphabet: alphabet)
+      for scales in [.groups([0.3]), product.blockScales(64, exactHalves: true)] {
+        #expect(try product.firstDifference(scales, tokens: [1, 5]) == nil)
       }
     }
   }
 
-  /// One token runs straight from packed codes, in blocks of many columns and rows.
-  @Test(arguments: [1023, 1024, 1025, 2047, 2048, 2560], WeightQuantizer.allCases)
-  func `long rows`(columns: Int, alphabet: WeightQuantizer) throws {
-    let problem = Problem(tokens: 2, rows: 137, columns: columns, alphabet: alphabet)
-    for rows in [1, 128, 137] {
-      for (kernels, matrix) in try problem.matrices(rows: rows) {
-        for tokens in 1...2 {
-          let y = matrix.multiply(
-            problem.quantized[tokens] ?? problem.all, bias: problem.bias.rows(0..<rows),
-            kernels: kernels, pool: Self.pool)
-          #expect(problem.matches(y, tokens: tokens, rows: rows))
-        }
-      }
+  @Test(
+    arguments: [(2560, 33), (2560, 130), (130, 2560), (17, 6912)], WeightQuantizer.allCases)
+  func `long rows and many of them`(size: (Int, Int), alphabet: WeightQuantizer) throws {
+    let product = CodeProduct(tokens: 6, rows: size.0, columns: size.1, alphabet: alphabet)
+    for scales in product.scales {
+      #expect(try product.firstDifference(scales, tokens: [1, 2, 6]) == nil)
     }
   }
 
-  @Test(arguments: [1, 4, 31, 32, 255, 256, 257, 300, 784, 2560], [1, 4, 5, 33])
-  func `extreme codes do not overflow`(columns: Int, tokens: Int) throws {
-    for (range, value, code) in [
-      (ActivationQuantizer.CodeRange.symmetric, Float(1), 127), (.symmetric, -1, -127),
-      (.full, -1, -128),
-    ] {
-      let x = ActivationQuantizer(range: range)
-        .quantize(Tensor(repeating: value, shape: [tokens, columns]))
-      #expect(x.codes.allSatisfy { $0 == code })
-      for (alphabet, weight) in [
-        (WeightQuantizer.sign, Int8(1)), (.sign, -1), (.ternary, 1), (.ternary, 0), (.ternary, -1),
-      ] {
-        let weights = Tensor(repeating: Float(weight), shape: [25, columns])
-        let unpacked = alphabet.quantize(weights, statistics: [.init(mean: 0, scale: 1)])
-        let expected = Float(Int(weight) * code * columns) * (1 / x.scales[0])
-        for matrix in [unpacked, unpacked.packed()] {
-          for name in CPU.usableKernelNames {
-            let y = matrix.multiply(
-              x, bias: nil, kernels: try #require(Kernels(named: name)), pool: Self.pool)
-            #expect(y == Tensor(repeating: expected, shape: [tokens, 25]))
-          }
+  @Test(arguments: WeightQuantizer.allCases)
+  func `the size of a layer of a language model`(alphabet: WeightQuantizer) throws {
+    let product = CodeProduct(tokens: 5, rows: 2560, columns: 2560, alphabet: alphabet)
+    for scales in [.groups([0.3]), product.blockScales(128, exactHalves: true)] {
+      #expect(
+        try product.firstDifference(scales, tokens: [1, 5], kernels: [CPU.kernelName]) == nil)
+    }
+  }
+
+  @Test(arguments: [1, 4, 31, 64, 255, 256, 257, 520, 2560, 6912], [127, -127, -128])
+  func `extreme codes do not overflow`(columns: Int, activation: Int) throws {
+    let tokens = columns > 1000 ? 5 : 13
+    let quantizer = ActivationQuantizer(range: activation == -128 ? .full : .symmetric)
+    let x = Tensor(repeating: activation > 0 ? 1 : -1, shape: [tokens, columns])
+    #expect(quantizer.quantize(x).codes.allSatisfy { $0 == activation })
+    for alphabet in WeightQuantizer.allCases {
+      for code in alphabet == .sign ? [1, -1] : [1, 0, -1] as [Int8] {
+        let product = CodeProduct(
+          codes: [Int8](repeating: code, count: 17 * columns), rows: 17, x: x, alphabet: alphabet,
+          quantizer: quantizer)
+        for scales in [
+          .groups([1]), product.blockScales(64, exactHalves: false),
+          product.blockScales(256, exactHalves: true),
+        ] {
+          #expect(try product.firstDifference(scales, tokens: [1, 3, tokens]) == nil)
         }
+        // The loop itself, once by hand.
+        #expect(
+          product.expected(.groups([1]), hasBias: false)[0]
+            == Float(Int(code) * activation * columns) * (1 / quantizer.quantize(x).scales[0]))
       }
     }
   }
 
   @Test(arguments: [1, 2, 3, 4, 6, 8, 12, 24], WeightQuantizer.allCases)
   func `groups of rows`(groups: Int, alphabet: WeightQuantizer) throws {
-    let (weight, x) = (random([24, 50]), ActivationQuantizer().quantize(random([5, 50], seed: 8)))
-    let matrix = alphabet.quantize(weight, groups: groups)
-    let sums = Problem.sums(
-      matrix.codes.map { Int($0) }, x.codes, rows: 24, tokens: 5, columns: 50)
-    let expected = (0..<120).map { i in
-      Float(sums[i]) * matrix.groupScales[i % 24 / (24 / groups)] * (1 / x.scales[i / 24])
-    }
-    #expect(Set(matrix.groupScales).count == groups)
-    for stored in [matrix, matrix.packed()] {
-      for name in CPU.usableKernelNames {
-        let y = stored.multiply(
-          x, bias: nil, kernels: try #require(Kernels(named: name)), pool: Self.pool)
-        #expect(y.scalars == expected)
-      }
+    let product = CodeProduct(tokens: 5, rows: 24, columns: 50, alphabet: alphabet)
+    let scales = (0..<groups).map { Float($0 + 1) / 7 }
+    #expect(try product.firstDifference(.groups(scales), tokens: [1, 5]) == nil)
+    // Which row has which scale, by hand.
+    let matrix = try #require(try product.matrices(.groups(scales)).first)
+    for row in 0..<24 {
+      let value = Float(product.codes[row * 50]) * scales[row * groups / 24]
+      #expect(matrix.values[row, 0] == value)
     }
   }
 
   @Test(arguments: WeightQuantizer.allCases, 9...16)
-  func `wide codes`(alphabet: WeightQuantizer, bits: Int) throws {
-    for columns in [1, 31, 33, 256, 300] {
-      let matrix = alphabet.quantize(random([11, columns]))
+  func `wide activations`(alphabet: WeightQuantizer, bits: Int) throws {
+    for (columns, rows) in [(1, 3), (31, 11), (65, 66), (257, 17), (300, 5)] {
       for range in [ActivationQuantizer.CodeRange.symmetric, .full] {
-        let x = ActivationQuantizer(bits: bits, range: range)
-          .quantize(random([3, columns], seed: 2))
-        let sums = Problem.sums(
-          matrix.codes.map { Int($0) }, x.codes, rows: 11, tokens: 3, columns: columns)
-        let expected = (0..<33).map { i in
-          Float(sums[i]) * matrix.groupScales[0] * (1 / x.scales[i / 11])
-        }
-        for stored in [matrix, matrix.packed()] {
-          for name in CPU.usableKernelNames {
-            let y = stored.multiply(
-              x, bias: nil, kernels: try #require(Kernels(named: name)), pool: Self.pool)
-            #expect(y.scalars == expected)
-          }
+        let product = CodeProduct(
+          tokens: 3, rows: rows, columns: columns, alphabet: alphabet,
+          quantizer: ActivationQuantizer(bits: bits, range: range))
+        for scales in product.scales {
+          #expect(try product.firstDifference(scales, tokens: [1, 3]) == nil)
         }
       }
     }
   }
 
-  private static let pool = ThreadPool(threads: 1)
-}
-
-/// A product with what is expected of it; parts of it are products of their own.
-private struct Problem {
-  let columns: Int
-  let alphabet: WeightQuantizer
-  let bias: Tensor
-  let all: QuantizedTensor
-  /// The first tokens, by their number.
-  let quantized: [Int: QuantizedTensor]
-  private let weights: Tensor
-  private let scales: [Float]
-  private let expected: [Float]
-
-  init(tokens: Int, rows: Int, columns: Int, alphabet: WeightQuantizer) {
-    self.columns = columns
-    self.alphabet = alphabet
-    var generator = SeededGenerator(seed: UInt64(columns))
-    let codes = generator.integers(rows * columns, in: -1...1)
-      .map { alphabet == .sign && $0 == 0 ? 1 : $0 }
-    let scales = (0..<rows).map { _ in generator.nextUniform() + 0.5 }
-    let x = generator.normal([tokens, columns])
-    let all = ActivationQuantizer().quantize(x)
-    let bias = generator.normal([rows])
-    let sums = Self.sums(codes, all.codes, rows: rows, tokens: tokens, columns: columns)
-    expected = sums.indices.map { i in
-      Float(sums[i]) * scales[i % rows] * (1 / all.scales[i / rows]) + bias[i % rows]
-    }
-    // Latent weights that have these codes under these scales.
-    weights = Tensor(
-      codes.indices.map { Float(codes[$0]) * scales[$0 / columns] }, shape: [rows, columns])
-    quantized = Dictionary(
-      uniqueKeysWithValues: MultiplyTests.tokenCounts.filter { $0 <= tokens }.map {
-        ($0, ActivationQuantizer().quantize(x.rows(0..<$0)))
-      })
-    self.all = all
-    self.scales = scales
-    self.bias = bias
-  }
-
-  /// The first rows as a matrix, a scale for each row, by every set of kernels, both stored.
-  func matrices(rows: Int) throws -> [(Kernels, PackedMatrix)] {
-    let weight = weights.rows(0..<rows)
-    let statistics = scales.prefix(rows).map { WeightQuantizer.Statistics(mean: 0, scale: $0) }
-    return try CPU.usableKernelNames.flatMap { name in
-      let kernels = try #require(Kernels(named: name))
-      let matrix = alphabet.quantize(weight, statistics: statistics, kernels: kernels)
-      return [(kernels, matrix), (kernels, matrix.packed())]
+  /// All sums of a row at once: 2560 * 32768 takes more than the 24 bits of a float.
+  @Test(arguments: WeightQuantizer.allCases)
+  func `extreme wide activations`(alphabet: WeightQuantizer) throws {
+    let product = CodeProduct(
+      codes: [Int8](repeating: -1, count: 3 * 2561), rows: 3,
+      x: Tensor(repeating: -1, shape: [2, 2561]), alphabet: alphabet,
+      quantizer: ActivationQuantizer(bits: 16, range: .full))
+    #expect(product.activations(tokens: 2).codes.allSatisfy { $0 == -32768 })
+    for scales in product.scales {
+      #expect(try product.firstDifference(scales, tokens: [1, 2]) == nil)
     }
   }
 
-  /// Whether `y` is the block of the first tokens and rows, bit for bit.
-  func matches(_ y: Tensor, tokens: Int, rows: Int) -> Bool {
-    y.shape == [tokens, rows]
-      && (0..<tokens).allSatisfy { token in
-        y.withUnsafePointer { y in
-          UnsafeBufferPointer(start: y + token * rows, count: rows)
-            .elementsEqual(expected[token * bias.count..<token * bias.count + rows])
-        }
-      }
-  }
-
-  /// The sums over columns of code * code, `[tokens, rows]`.
-  static func sums(
-    _ codes: [Int], _ x: [Int], rows: Int, tokens: Int, columns: Int
-  ) -> [Int] {
-    codes.withUnsafeBufferPointer { codes in
-      x.withUnsafeBufferPointer { x in
-        (0..<tokens * rows).map { i in
-          let (token, row) = (i / rows * columns, i % rows * columns)
-          var sum = 0
-          var column = 0
-          while column < columns {
-            sum &+= codes[row &+ column] &* x[token &+ column]
-            column &+= 1
-          }
-          return sum
-        }
+  @Test(arguments: MatrixScales.blockLengths)
+  func `scales are kept as half precision floats where those are exact`(length: Int) throws {
+    let product = CodeProduct(tokens: 1, rows: 66, columns: 300, alphabet: .ternary)
+    for isExact in [true, false] {
+      let scales = product.blockScales(length, exactHalves: isExact)
+      for matrix in try product.matrices(scales) {
+        #expect((matrix.kernelScales.halves != nil) == isExact)
+        #expect((matrix.kernelScales.blocks == nil) == isExact)
+        #expect(matrix.scales == scales)
       }
     }
   }

@@ -35,7 +35,7 @@ import Testing
       normBias: normBias)
     #expect(sameBits(layer(x), trained))
     #expect(layer(x).shape == Shape(leading + [rows]))
-    #expect(layer.matrix.storageBits == alphabet.packedBits)
+    #expect(layer.matrix.format == alphabet.defaultFormat)
     #expect((layer.inFeatures, layer.outFeatures, layer.groups) == (columns, rows, groups))
     let vectors = [bias, normWeight, normBias].compactMap { $0?.count }.reduce(0, +)
     #expect(layer.byteCount == layer.matrix.byteCount + 4 * vectors)
@@ -51,63 +51,56 @@ import Testing
           normBias: normBias)(x), trained))
   }
 
-  @Test(arguments: WeightQuantizer.allCases)
-  func `codes and values survive packing`(alphabet: WeightQuantizer) throws {
-    for (rows, columns) in [(1, 1), (7, 3), (8, 32), (9, 33), (17, 300), (0, 5), (5, 0)] {
-      var generator = SeededGenerator(seed: 1)
-      let codes = generator.integers(rows * columns, in: -1...1)
-        .map { Int8(alphabet == .sign && $0 == 0 ? 1 : $0) }
-      let matrix = try PackedMatrix(
-        codes: codes, rows: rows, columns: columns, alphabet: alphabet, groupScales: [0.5])
-      #expect(matrix.codes == codes)
-      #expect(matrix.packed().codes == codes)
-      #expect(matrix.values == Tensor(codes.map { Float($0) / 2 }, shape: [rows, columns]))
-      let x = ActivationQuantizer().quantize(.zeros([2, columns]))
-      #expect(matrix.multiply(x) == .zeros([2, rows]))
-    }
-  }
-
-  @Test(
-    arguments: [
-      ([1, 0, 2, 1], "code 2: found 2, expected -1, 0 or +1"),
-      ([1, 0, 1, -128], "code 3: found -128, expected -1, 0 or +1"),
-      ([1, 0, 1], "codes: found 3 codes, expected 2 x 2"),
-    ] as [([Int8], String)])
-  func `bad codes are refused`(codes: [Int8], message: String) {
-    let error = #expect(throws: InputError.self) {
-      try PackedMatrix(codes: codes, rows: 2, columns: 2, alphabet: .ternary, groupScales: [1])
-    }
-    #expect(error?.description == message)
-  }
-
-  @Test func `a sign matrix has no zeros`() {
-    let error = #expect(throws: InputError.self) {
-      try PackedMatrix(codes: [1, 0], rows: 1, columns: 2, alphabet: .sign, groupScales: [1])
-    }
-    #expect(error?.description == "code 1: found 0, expected -1 or +1")
-    #expect(error?.kind == .malformed)
-  }
-
-  @Test func `sizes that cannot be are refused`() {
-    for (rows, columns) in [(Int.max, 2), (-1, -2), (1 << 32, 1 << 32)] {
-      let error = #expect(throws: InputError.self) {
-        try PackedMatrix(
-          codes: [1, 1], rows: rows, columns: columns, alphabet: .sign, groupScales: [1])
+  /// The layer's formula, from the quantized input on, by plain loops.
+  @Test(arguments: PackedFormat.allCases, MatrixScales.blockLengths)
+  func `a scale for each block of weights`(format: PackedFormat, length: Int) throws {
+    let (rows, columns, alphabet) = (70, 300, format.alphabet)
+    var generator = SeededGenerator(seed: 5)
+    let x = generator.normal([6, columns])
+    let (normWeight, bias) = (generator.normal([columns]), generator.normal([rows]))
+    for (bits, range) in [(8, ActivationQuantizer.CodeRange.symmetric), (8, .full), (11, .full)] {
+      let recipe = BitQuantization(
+        weights: alphabet, activations: ActivationQuantizer(bits: bits, range: range),
+        normalization: .rms())
+      let normalized = Normalization.rms()(x, weight: normWeight)
+      let product = CodeProduct(
+        codes: generator.codes(rows * columns, alphabet), rows: rows, x: normalized,
+        alphabet: alphabet, quantizer: recipe.activations)
+      for isExact in [true, false] {
+        let scales = product.blockScales(length, exactHalves: isExact)
+        let matrix = try PackedMatrix(
+          codes: product.codes, rows: rows, columns: columns, alphabet: alphabet, scales: scales,
+          format: format)
+        let layer = try PackedBitLinear(
+          matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight)
+        #expect(layer.matrix.format == format)
+        #expect(layer.matrix.scales == scales)
+        #expect((layer.inFeatures, layer.outFeatures, layer.groups) == (columns, rows, 1))
+        #expect(layer.byteCount == matrix.byteCount + 4 * (rows + columns))
+        let y = layer(x)
+        var expected: [Float] = []
+        let quantized = recipe.activations.quantize(normalized)
+        let (codes, blocks) = (quantized.codes, (columns + length - 1) / length)
+        for token in 0..<6 {
+          for row in 0..<rows {
+            var total: Float = 0
+            for block in 0..<blocks {
+              let range = block * length..<min(columns, (block + 1) * length)
+              let sum = range.reduce(0) {
+                $0 + Int(product.codes[row * columns + $1]) * codes[token * columns + $1]
+              }
+              total = total.addingProduct(Float(sum), scales.values[row * blocks + block])
+            }
+            expected.append(total * (1 / quantized.scales[token]) + bias[row])
+          }
+        }
+        #expect(sameBits(y, Tensor(expected, shape: [6, rows])))
+        // And near the float product with the weights that it stands for.
+        let float = LinearOperation.forward(
+          quantized.dequantized(), weight: matrix.values, bias: bias)
+        #expect(difference(y, float.doubles, relativeToLargest: 1e-5) == nil)
       }
-      #expect(error?.description == "codes: found 2 codes, expected \(rows) x \(columns)")
     }
-  }
-
-  @Test(arguments: [[], [1, 2]] as [[Float]])
-  func `scales that do not divide the rows are refused`(scales: [Float]) {
-    let error = #expect(throws: InputError.self) {
-      try PackedMatrix(
-        codes: [1, 1, 1], rows: 3, columns: 1, alphabet: .sign, groupScales: scales)
-    }
-    #expect(
-      error?.description
-        == "scales: found \(scales.count) groups, expected a number that divides 3 rows")
-    #expect(error?.kind == .mismatch)
   }
 
   @Test func `parts that do not fit are refused`() throws {

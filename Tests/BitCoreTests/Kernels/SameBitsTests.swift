@@ -2,31 +2,58 @@ import Testing
 
 @testable import BitCore
 
-/// Results do not depend on threads, on kernels or on what else is in a batch.
+/// Results do not depend on threads, on kernels, on the format or on what else is in a batch.
 @Suite struct SameBitsTests {
   @Test(
     arguments: [(1, 200, 784), (40, 8, 300), (33, 70, 300), (128, 25, 64), (3, 1000, 100)],
     WeightQuantizer.allCases)
-  func `for any number of threads`(size: (Int, Int, Int), alphabet: WeightQuantizer) {
+  func `for any number of threads`(size: (Int, Int, Int), alphabet: WeightQuantizer) throws {
     let (tokens, rows, columns) = size
-    let matrix = alphabet.quantize(random([rows, columns]))
-    let bias = random([rows], seed: 4)
     for bits in [8, 12] {
-      let x = ActivationQuantizer(bits: bits).quantize(random([tokens, columns], seed: 5))
-      for stored in [matrix, matrix.packed()] {
-        let expected = stored.multiply(
-          x, bias: bias, kernels: .active, pool: ThreadPool(threads: 1))
-        for threads in [2, 3, 8] {
-          let y = stored.multiply(
-            x, bias: bias, kernels: .active, pool: ThreadPool(threads: threads))
-          #expect(sameBits(y, expected))
+      let product = CodeProduct(
+        tokens: tokens, rows: rows, columns: columns, alphabet: alphabet,
+        quantizer: ActivationQuantizer(bits: bits))
+      let x = product.activations(tokens: tokens)
+      for scales in [.groups([0.3]), product.blockScales(128, exactHalves: false)] {
+        for matrix in try product.matrices(scales) {
+          let results = [1, 2, 3, 8].map { threads in
+            matrix.multiply(
+              x, bias: product.bias, kernels: .active, pool: ThreadPool(threads: threads))
+          }
+          for y in results { #expect(sameBits(y, results[0])) }
+        }
+      }
+    }
+  }
+
+  /// Few tokens and many go different ways: where one ends depends on the kernels.
+  @Test(arguments: CPU.usableKernelNames, WeightQuantizer.allCases)
+  func `for a token alone or in a batch of 2 to 40`(
+    name: String, alphabet: WeightQuantizer
+  ) throws {
+    let kernels = try #require(Kernels(named: name))
+    let quantizer = ActivationQuantizer()
+    let product = CodeProduct(tokens: 1, rows: 70, columns: 150, alphabet: alphabet)
+    let tokens = random([40, 150], seed: 4)
+    for scales in [.groups([0.3]), product.blockScales(64, exactHalves: true)] {
+      for matrix in try product.matrices(scales) {
+        func output(_ range: Range<Int>) -> Tensor {
+          matrix.multiply(
+            quantizer.quantize(tokens.rows(range)), bias: product.bias, kernels: kernels,
+            pool: .shared)
+        }
+        let alone = Tensor((0..<40).flatMap { output($0..<$0 + 1).scalars }, shape: [40, 70])
+        for count in 2...40 {
+          // From the first token on, or up to the last.
+          let range = count % 2 == 0 ? 0..<count : 40 - count..<40
+          #expect(sameBits(output(range), alone.rows(range)))
         }
       }
     }
   }
 
   @Test(arguments: [8, 12], WeightQuantizer.allCases)
-  func `for a token alone or in a batch`(bits: Int, alphabet: WeightQuantizer) {
+  func `for a token alone or in a batch of a layer`(bits: Int, alphabet: WeightQuantizer) {
     let quantization = BitQuantization(
       weights: alphabet, activations: ActivationQuantizer(bits: bits), normalization: .layer())
     let weight = random([70, 300])
@@ -39,20 +66,49 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 4, 5, 40], [8, 12])
+  func `for every format that holds the codes`(tokens: Int, bits: Int) throws {
+    let quantizer = ActivationQuantizer(bits: bits)
+    let weight = random([130, 333])
+    let x = quantizer.quantize(random([tokens, 333], seed: 4))
+    for alphabet in WeightQuantizer.allCases {
+      let formats = PackedFormat.allCases.filter { $0.alphabet == alphabet }
+      let unpacked = alphabet.quantize(weight, groups: 2)
+      #expect(unpacked.format == nil)
+      for format in formats {
+        let packed = unpacked.packed(as: format)
+        #expect(packed.format == format)
+        #expect(sameBits(packed.multiply(x), unpacked.multiply(x)))
+      }
+      for length in MatrixScales.blockLengths {
+        let matrices = formats.map {
+          alphabet.quantize(weight, blockColumns: length, format: $0)
+        }
+        #expect(matrices.map(\.format) == formats)
+        for matrix in matrices {
+          #expect(sameBits(matrix.multiply(x), matrices[0].multiply(x)))
+        }
+      }
+    }
+  }
+
   @Test(arguments: CPU.usableKernelNames)
   func `for every set of kernels, from floats to floats`(name: String) throws {
     let kernels = try #require(Kernels(named: name))
     let scalar = try #require(Kernels(named: "scalar"))
     let (x, weight) = (random([7, 130]), random([21, 130], seed: 4))
-    for alphabet in WeightQuantizer.allCases {
-      for bits in [4, 8, 12] {
-        let results = [kernels, scalar].map { kernels in
-          let statistics = alphabet.statistics(of: weight, groups: 3, kernels: kernels)
-          let matrix = alphabet.quantize(weight, statistics: statistics, kernels: kernels)
-          let quantized = ActivationQuantizer(bits: bits).quantize(x, kernels: kernels)
-          return matrix.multiply(quantized, bias: nil, kernels: kernels, pool: .shared)
+    for format in [nil] + PackedFormat.allCases {
+      for alphabet in WeightQuantizer.allCases where format?.alphabet ?? alphabet == alphabet {
+        for bits in [4, 8, 12] {
+          let results = [kernels, scalar].map { kernels in
+            let statistics = alphabet.statistics(of: weight, groups: 3, kernels: kernels)
+            let matrix = alphabet.quantize(
+              weight, statistics: statistics, format: format, kernels: kernels)
+            let quantized = ActivationQuantizer(bits: bits).quantize(x, kernels: kernels)
+            return matrix.multiply(quantized, bias: nil, kernels: kernels, pool: .shared)
+          }
+          #expect(sameBits(results[0], results[1]))
         }
-        #expect(sameBits(results[0], results[1]))
       }
     }
   }

@@ -3,21 +3,6 @@ import Testing
 @testable import BitNN
 
 @Suite struct PackedLayerCodingTests {
-  /// 3 x 10 codes, so that rows have unused bits.
-  private func layer(_ weights: WeightQuantizer) -> PackedBitLinear {
-    BitLinear(
-      weight: random([4, 10]), bias: random([4], seed: 2), groups: 2,
-      recipe: BitQuantization(
-        weights: weights, activations: ActivationQuantizer(), normalization: .rms())
-    ).packed()
-  }
-
-  private func write(_ layer: PackedBitLinear, to path: String) throws {
-    let (entries, metadata) = PackedLayerCoding.encode([("a.b", layer)])
-    try SafetensorsWriter.write(
-      entries, metadata: [PackedLayerCoding.metadataKey: metadata], to: path)
-  }
-
   @Test(arguments: WeightQuantizer.allCases, [1, 3, 4, 5, 8, 9, 63])
   func layersRoundTrip(_ weights: WeightQuantizer, columns: Int) throws {
     let norms: [Normalization?] = [nil, .rms(epsilon: 0.1), .layer(), .group(columns)]
@@ -76,18 +61,8 @@ import Testing
     sourceLocation: SourceLocation = #_sourceLocation,
     _ change: (inout [RawTensor], inout [String: String]) -> Void
   ) throws {
-    try withFolder { folder in
-      let path = "\(folder)/layer.safetensors"
-      try write(layer(weights), to: path)
-      #expect(throws: Never.self, sourceLocation: sourceLocation) {
-        try PackedLayerCoding.decode("a.b", from: SafetensorsFile(path: path))
-      }
-      try edit(path, change)
-      let file = try SafetensorsFile(path: path)
-      expectError(kind, path, "a.b", part, sourceLocation: sourceLocation) {
-        _ = try PackedLayerCoding.decode("a.b", from: file)
-      }
-    }
+    try PackedLayerFile.refuses(
+      PackedLayerFile.layer(weights), kind, part, sourceLocation: sourceLocation, change)
   }
 
   @Test func codesOutsideTheAlphabet() throws {
@@ -201,27 +176,10 @@ import Testing
   func impossibleMetadata(_ text: String, _ part: String) throws {
     try withFolder { folder in
       let path = "\(folder)/layer.safetensors"
-      try write(layer(.ternary), to: path)
+      try PackedLayerFile.write(PackedLayerFile.layer(.ternary), to: path)
       try edit(path) { _, metadata in metadata[PackedLayerCoding.metadataKey] = text }
       let file = try SafetensorsFile(path: path)
       expectError(.malformed, path, part) { _ = try PackedLayerCoding.decode("a.b", from: file) }
     }
-  }
-}
-
-extension String {
-  /// Replaces a member of the description of the only layer.
-  fileprivate mutating func set(_ member: String, to value: String) {
-    change { $0[member] = try? JSONValue(parsing: value, source: "test") }
-  }
-
-  fileprivate mutating func remove(_ member: String) { change { $0[member] = nil } }
-
-  private mutating func change(_ body: (inout JSONObject) -> Void) {
-    guard let layers = (try? JSONValue(parsing: self, source: "test"))?.objectValue,
-      var members = layers["a.b"]?.objectValue
-    else { preconditionFailure("no layer a.b in \(self)") }
-    body(&members)
-    self = JSONValue.object(["a.b": .object(members)]).encoded
   }
 }

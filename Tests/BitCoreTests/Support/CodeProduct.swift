@@ -1,0 +1,224 @@
+import Foundation
+import Testing
+
+@testable import BitCore
+
+/// Codes, quantized activations and what a plain loop makes of their product, for any scales and
+/// for any number of the first tokens.
+struct CodeProduct: Sendable {
+  let rows: Int
+  let columns: Int
+  let tokens: Int
+  let alphabet: WeightQuantizer
+  /// `[rows, columns]`
+  let codes: [Int8]
+  /// `[rows]`
+  let bias: Tensor
+  private let x: Tensor
+  private let quantizer: ActivationQuantizer
+  private let all: QuantizedTensor
+  /// The exact sum over each 64 columns, `[tokens, rows, parts]`: the shortest blocks, which longer
+  /// ones are made of.
+  private let partSums: [Int]
+
+  /// The product of given codes and the activations `x`, `[tokens, columns]`.
+  init(
+    codes: [Int8], rows: Int, x: Tensor, alphabet: WeightQuantizer,
+    quantizer: ActivationQuantizer = ActivationQuantizer()
+  ) {
+    self.rows = rows
+    self.alphabet = alphabet
+    self.codes = codes
+    self.x = x
+    self.quantizer = quantizer
+    (tokens, columns) = (x.shape[0], x.shape[1])
+    all = quantizer.quantize(x)
+    bias = random([rows], seed: UInt64(columns))
+    partSums = Self.partSums(codes, all.codes, rows: rows, tokens: tokens, columns: columns)
+  }
+
+  /// The product of random codes and activations.
+  init(
+    tokens: Int, rows: Int, columns: Int, alphabet: WeightQuantizer,
+    quantizer: ActivationQuantizer = ActivationQuantizer()
+  ) {
+    var generator = SeededGenerator(seed: UInt64(rows * 10_000 + columns))
+    self.init(
+      codes: generator.codes(rows * columns, alphabet), rows: rows,
+      x: generator.normal([tokens, columns]), alphabet: alphabet, quantizer: quantizer)
+  }
+
+  /// The first tokens, quantized by themselves.
+  func activations(tokens: Int) -> QuantizedTensor {
+    tokens == self.tokens ? all : quantizer.quantize(x.rows(0..<tokens))
+  }
+
+  /// Scales of every kind: of the tensor, of groups, of rows, and of blocks of every length, both
+  /// ones that are exact as half precision floats and ones that are not.
+  var scales: [MatrixScales] {
+    var generator = SeededGenerator(seed: UInt64(rows + columns))
+    var kinds: [MatrixScales] = [.groups([0.3])]
+    if let groups = [2, 3, 5, 7].first(where: { rows > $0 && rows % $0 == 0 }) {
+      kinds.append(.groups((0..<groups).map { _ in generator.nextUniform() + 0.5 }))
+    }
+    kinds.append(.groups((0..<rows).map { _ in generator.nextUniform() + 0.5 }))
+    for length in MatrixScales.blockLengths {
+      for isExact in [true, false] {
+        kinds.append(blockScales(length, exactHalves: isExact))
+      }
+    }
+    return kinds
+  }
+
+  /// Scales of blocks, positive and negative ones: multiples of 1/1024 that half precision has the
+  /// bits for, or such that it has not.
+  func blockScales(_ length: Int, exactHalves: Bool) -> MatrixScales {
+    var generator = SeededGenerator(seed: UInt64(length + columns))
+    let count = rows * ((columns + length - 1) / length)
+    return .blocks(
+      columns: length,
+      (0..<count).map { _ in
+        exactHalves
+          ? (generator.nextUniform() * 3072).rounded() / 1024 - 1
+            // No half has the last bit of a float.
+          : Float(bitPattern: (generator.nextUniform() * 3 - 1.1).bitPattern | 1)
+      })
+  }
+
+  /// The matrix in every format that holds its codes; unpacked, too, where scales are not of
+  /// blocks.
+  func matrices(_ scales: MatrixScales) throws -> [PackedMatrix] {
+    var matrices = try PackedFormat.allCases.filter { $0.alphabet == alphabet }.map {
+      try PackedMatrix(
+        codes: codes, rows: rows, columns: columns, alphabet: alphabet, scales: scales, format: $0)
+    }
+    if case .groups(let values) = scales { matrices.append(unpacked(values)) }
+    return matrices
+  }
+
+  /// A byte for each code, from latent weights that have these codes under these scales.
+  private func unpacked(_ groupScales: [Float]) -> PackedMatrix {
+    let groupWeights = codes.count / groupScales.count
+    let weight = Tensor(
+      codes.indices.map { Float(codes[$0]) * groupScales[$0 / max(1, groupWeights)] },
+      shape: [rows, columns])
+    return alphabet.quantize(
+      weight, statistics: groupScales.map { WeightQuantizer.Statistics(mean: 0, scale: $0) })
+  }
+
+  /// `[tokens, rows]`, by the formulas of `bk_matmul`.
+  func expected(_ scales: MatrixScales, hasBias: Bool) -> [Float] {
+    let parts = (columns + 63) / 64
+    let blockParts = scales.blockColumns.map { $0 / 64 }
+    let blocks = scales.blocks(in: columns)
+    let values = scales.values
+    let inverses = all.scales.map { 1 / $0 }
+    var outputs: [Float] = []
+    outputs.reserveCapacity(tokens * rows)
+    for token in 0..<tokens {
+      for row in 0..<rows {
+        let sums = (token * rows + row) * parts
+        var total: Float = 0
+        if let blockParts {
+          for block in 0..<blocks {
+            var sum = 0
+            for part in block * blockParts..<min(parts, (block + 1) * blockParts) {
+              sum += partSums[sums + part]
+            }
+            total = total.addingProduct(Float(sum), values[row * blocks + block])
+          }
+        } else {
+          var sum = 0
+          for part in 0..<parts { sum += partSums[sums + part] }
+          total = Float(sum) * values[row / (rows / values.count)]
+        }
+        total *= inverses[token]
+        outputs.append(hasBias ? total + bias[row] : total)
+      }
+    }
+    return outputs
+  }
+
+  /// Multiplies every matrix of these scales with the first tokens, by every set of kernels that
+  /// this CPU has: the first output that is not what the plain loop gives, bit for bit, or nil.
+  func firstDifference(
+    _ scales: MatrixScales, tokens: [Int], kernels names: [String] = CPU.usableKernelNames
+  ) throws -> String? {
+    let inputs = tokens.map { activations(tokens: $0) }
+    let expected = [false, true].map { self.expected(scales, hasBias: $0) }
+    for (index, matrix) in try matrices(scales).enumerated() {
+      for (place, name) in names.enumerated() {
+        let kernels = try #require(Kernels(named: name))
+        for x in inputs {
+          let hasBias = (x.shape.rows + index + place) % 2 == 0
+          let y = matrix.multiply(
+            x, bias: hasBias ? bias : nil, kernels: kernels, pool: Self.pool)
+          guard let wrong = Self.difference(y, expected[hasBias ? 1 : 0], rows: rows) else {
+            continue
+          }
+          return """
+            \(name), \(matrix.format?.rawValue ?? "unpacked"), \(rows) x \(columns), \
+            \(scales.blockColumns.map { "blocks of \($0)" } ?? "groups"), \(x.shape[0]) tokens, \
+            bias \(hasBias): \(wrong)
+            """
+        }
+      }
+    }
+    return nil
+  }
+
+  /// The first of all values of `y` that is not the one expected, which may go on.
+  private static func difference(_ y: Tensor, _ expected: [Float], rows: Int) -> String? {
+    guard y.shape.features == rows, y.count <= expected.count else { return "shape \(y.shape)" }
+    let isEqual = y.withUnsafePointer { memcmp($0, expected, 4 * y.count) == 0 }
+    guard !isEqual else { return nil }
+    let index =
+      zip(y.scalars, expected).enumerated()
+      .first { $1.0.bitPattern != $1.1.bitPattern }?.offset ?? 0
+    return "[\(index / rows), \(index % rows)] is \(y.scalars[index]), not \(expected[index])"
+  }
+
+  private static let pool = ThreadPool(threads: 1)
+
+  private static func partSums(
+    _ codes: [Int8], _ x: [Int], rows: Int, tokens: Int, columns: Int
+  ) -> [Int] {
+    let parts = (columns + 63) / 64
+    var sums = [Int](repeating: 0, count: tokens * rows * parts)
+    // Written for the speed of unoptimized code.
+    codes.withUnsafeBufferPointer { codes in
+      x.withUnsafeBufferPointer { x in
+        for index in sums.indices {
+          let (token, row) = (index / parts / rows, index / parts % rows)
+          var column = index % parts &* 64
+          let end = min(columns, column &+ 64)
+          var sum = 0
+          while column < end {
+            sum &+= Int(codes[row &* columns &+ column]) &* x[token &* columns &+ column]
+            column &+= 1
+          }
+          sums[index] = sum
+        }
+      }
+    }
+    return sums
+  }
+}
+
+extension SeededGenerator {
+  /// Codes of an alphabet, each as likely as the others.
+  mutating func codes(_ count: Int, _ alphabet: WeightQuantizer) -> [Int8] {
+    let table: [Int8] = alphabet == .sign ? [-1, 1] : [-1, 0, 1]
+    var codes: [Int8] = []
+    codes.reserveCapacity(count)
+    while codes.count < count {
+      // Sixteen bits at a time.
+      var word = next()
+      for _ in 0..<min(4, count - codes.count) {
+        codes.append(table[Int(truncatingIfNeeded: word & 0xffff) % table.count])
+        word >>= 16
+      }
+    }
+    return codes
+  }
+}
