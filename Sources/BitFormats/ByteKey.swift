@@ -7,7 +7,13 @@ struct ByteKey: Hashable, Comparable {
   init(_ string: String) { self.string = string }
 
   static func == (a: ByteKey, b: ByteKey) -> Bool {
-    a.string.utf8.elementsEqual(b.string.utf8)
+    // Native strings have contiguous bytes; only bridged ones take the second way.
+    let equal: Bool?? = a.string.utf8.withContiguousStorageIfAvailable { a in
+      b.string.utf8.withContiguousStorageIfAvailable { b in
+        a.count == b.count && a.elementsEqual(b)
+      }
+    }
+    return (equal ?? nil) ?? a.string.utf8.elementsEqual(b.string.utf8)
   }
 
   static func < (a: ByteKey, b: ByteKey) -> Bool {

@@ -62,6 +62,9 @@ public enum DType: String, Sendable, CaseIterable, Comparable, CustomStringConve
   /// Whether `a` comes before `b` in the order of the cases.
   public static func < (a: DType, b: DType) -> Bool { a.rank < b.rank }
 
+  /// The types by name: a look-up in a table instead of a comparison with every name.
+  static let named = Dictionary(uniqueKeysWithValues: allCases.map { (ByteKey($0.rawValue), $0) })
+
   private static let ranks = Dictionary(
     uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
 
@@ -74,20 +77,24 @@ public enum DType: String, Sendable, CaseIterable, Comparable, CustomStringConve
   ///
   /// - Throws: ``InputError`` of kind `.malformed` if an extent is negative, if the number does
   ///   not fit into an Int, or if the elements do not fill whole bytes.
-  package func byteCount(of shape: [Int], source: String) throws(InputError) -> Int {
-    var bits = 1
-    for factor in shape + [bitsPerElement] {
-      let product = bits.multipliedReportingOverflow(by: factor)
-      if product.overflow || factor < 0 {
+  package func byteCount(
+    of shape: [Int], source: @autoclosure () -> String
+  ) throws(InputError) -> Int {
+    func product(_ a: Int, _ b: Int) throws(InputError) -> Int {
+      let (product, overflows) = a.multipliedReportingOverflow(by: b)
+      if overflows || b < 0 {
         throw InputError(
-          .malformed, source: source, found: "\(self) of shape \(ErrorText.list(shape))",
+          .malformed, source: source(), found: "\(self) of shape \(ErrorText.list(shape))",
           expected: "extents whose product fits")
       }
-      bits = product.partialValue
+      return product
     }
+    var count = 1
+    for extent in shape { count = try product(count, extent) }
+    let bits = try product(count, bitsPerElement)
     guard bits.isMultiple(of: 8) else {
       throw InputError(
-        .malformed, source: source,
+        .malformed, source: source(),
         found: "\(self) of shape \(ErrorText.list(shape)), \(bits) bits",
         expected: "whole bytes")
     }

@@ -14,4 +14,13 @@ enum ErrorText {
     let rest = integers.count > most ? ", ... \(integers.count) in all" : ""
     return "[" + integers.prefix(most).map(\.description).joined(separator: ", ") + rest + "]"
   }
+
+  /// A JSON value: its text if that is short, otherwise what kind of value it is.
+  static func short(_ value: JSONValue) -> String {
+    switch value {
+    case .null, .bool, .integer, .number: value.encoded
+    case .string(let text): quoted(text)
+    case .array, .object: value.kindName
+    }
+  }
 }

@@ -10,8 +10,19 @@ extension JSONValue {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// The value as JSON with an element to a line, as Python writes it with `indent=2`; ends
+  /// without a line break.
+  public var indented: String {
+    var text: [UInt8] = []
+    encode(to: &text, depth: 0)
+    return String(decoding: text, as: UTF8.self)
+  }
+
   /// Appends the value as JSON in UTF-8, as ``encoded`` has it.
-  public func encode(to text: inout [UInt8]) {
+  public func encode(to text: inout [UInt8]) { encode(to: &text, depth: nil) }
+
+  /// Appends the value, in lines if it has a depth.
+  private func encode(to text: inout [UInt8], depth: Int?) {
     switch self {
     case .null: text += "null".utf8
     case .bool(let value): text += (value ? "true" : "false").utf8
@@ -19,22 +30,36 @@ extension JSONValue {
     case .number(let value): text += (value.isFinite ? value.description : "null").utf8
     case .string(let value): Self.encode(value, to: &text)
     case .array(let elements):
-      text.append(UInt8(ascii: "["))
-      for (place, element) in elements.enumerated() {
-        if place > 0 { text.append(UInt8(ascii: ",")) }
-        element.encode(to: &text)
+      Self.encode(elements, between: "[", "]", to: &text, depth: depth) { element, text, depth in
+        element.encode(to: &text, depth: depth)
       }
-      text.append(UInt8(ascii: "]"))
     case .object(let members):
-      text.append(UInt8(ascii: "{"))
-      for (place, member) in members.enumerated() {
-        if place > 0 { text.append(UInt8(ascii: ",")) }
+      Self.encode(members, between: "{", "}", to: &text, depth: depth) { member, text, depth in
         Self.encode(member.key, to: &text)
-        text.append(UInt8(ascii: ":"))
-        member.value.encode(to: &text)
+        text += (depth == nil ? ":" : ": ").utf8
+        member.value.encode(to: &text, depth: depth)
       }
-      text.append(UInt8(ascii: "}"))
     }
+  }
+
+  private static func encode<Parts: Collection>(
+    _ parts: Parts, between open: Unicode.Scalar, _ close: Unicode.Scalar, to text: inout [UInt8],
+    depth: Int?, _ encode: (Parts.Element, inout [UInt8], Int?) -> Void
+  ) {
+    func breakLine(_ depth: Int?) {
+      guard let depth, !parts.isEmpty else { return }
+      text.append(0x0a)
+      text.append(contentsOf: repeatElement(0x20, count: 2 * depth))
+    }
+    let inner = depth.map { $0 + 1 }
+    text.append(UInt8(ascii: open))
+    for (place, part) in parts.enumerated() {
+      if place > 0 { text.append(UInt8(ascii: ",")) }
+      breakLine(inner)
+      encode(part, &text, inner)
+    }
+    breakLine(depth)
+    text.append(UInt8(ascii: close))
   }
 
   private static func encode(_ string: String, to text: inout [UInt8]) {

@@ -78,21 +78,33 @@ struct JSONParser {
   }
 
   mutating func parseText() throws(InputError) -> JSONValue {
-    skipSpace()
-    let value = try parseValue()
-    skipSpace()
-    if place < bytes.count { throw unexpected("the end") }
+    var value = JSONValue.null
+    try parseText { (parser) throws(InputError) in value = try parser.parseValue() }
     return value
   }
 
-  private mutating func parseValue() throws(InputError) -> JSONValue {
-    values += 1
-    if values > options.maximumValues {
-      throw malformed("more values at byte \(place)", "at most \(options.maximumValues)")
-    }
+  /// Reads a text whose one value `body` takes.
+  mutating func parseText(
+    _ body: (inout JSONParser) throws(InputError) -> Void
+  ) throws(InputError) {
+    skipSpace()
+    try body(&self)
+    skipSpace()
+    if place < bytes.count { throw unexpected("the end") }
+  }
+
+  /// Reads any value.
+  mutating func parseValue() throws(InputError) -> JSONValue {
     switch peek {
-    case UInt8(ascii: "{"): return .object(try nested { (p) throws(InputError) in try p.object() })
-    case UInt8(ascii: "["): return .array(try nested { (p) throws(InputError) in try p.array() })
+    case UInt8(ascii: "{"): return .object(try object())
+    case UInt8(ascii: "["):
+      var elements: [JSONValue] = []
+      try parseArray { (parser) throws(InputError) in elements.append(try parser.parseValue()) }
+      return .array(elements)
+    default: break
+    }
+    try countValue()
+    switch peek {
     case UInt8(ascii: "\""): return .string(try parseString())
     case UInt8(ascii: "-"), .some(0x30...0x39): return try parseNumber()
     case UInt8(ascii: "t"): return try parseWord("true", .bool(true))
@@ -102,9 +114,17 @@ struct JSONParser {
     }
   }
 
-  private mutating func nested<Content>(
-    _ parse: (inout JSONParser) throws(InputError) -> Content
-  ) throws(InputError) -> Content {
+  /// Counts a value against the limit; for a reader that takes it without ``parseValue()``.
+  mutating func countValue() throws(InputError) {
+    values += 1
+    if values > options.maximumValues {
+      throw malformed("more values at byte \(place)", "at most \(options.maximumValues)")
+    }
+  }
+
+  /// Goes into an array or object, past its opening bracket.
+  private mutating func enter() throws(InputError) {
+    try countValue()
     depth += 1
     if depth > options.maximumDepth {
       throw malformed(
@@ -112,27 +132,32 @@ struct JSONParser {
     }
     place += 1
     skipSpace()
-    let content = try parse(&self)
-    depth -= 1
-    return content
   }
 
-  private mutating func array() throws(InputError) -> [JSONValue] {
-    var elements: [JSONValue] = []
-    if take("]") { return elements }
+  /// Reads an array, from its bracket; `element` takes each element.
+  mutating func parseArray(
+    _ element: (inout JSONParser) throws(InputError) -> Void
+  ) throws(InputError) {
+    try enter()
+    defer { depth -= 1 }
+    if take("]") { return }
     while true {
-      elements.append(try parseValue())
+      try element(&self)
       skipSpace()
-      if take("]") { return elements }
+      if take("]") { return }
       guard take(",") else { throw unexpected("',' or ']'") }
       skipSpace()
     }
   }
 
-  private mutating func object() throws(InputError) -> JSONObject {
-    var members: [JSONObject.Member] = []
-    var places: [ByteKey: Int] = [:]
-    if take("}") { return JSONObject() }
+  /// Reads an object, from its brace; `member` takes the value of each key, which begins at the
+  /// given byte.
+  mutating func parseObject(
+    _ member: (_ key: String, _ start: Int, inout JSONParser) throws(InputError) -> Void
+  ) throws(InputError) {
+    try enter()
+    defer { depth -= 1 }
+    if take("}") { return }
     while true {
       guard peek == UInt8(ascii: "\"") else { throw unexpected("a key in quotation marks") }
       let start = place
@@ -140,12 +165,25 @@ struct JSONParser {
       skipSpace()
       guard take(":") else { throw unexpected("':'") }
       skipSpace()
-      let value = try parseValue()
-      if options.duplicateKeys != .keepAll,
+      try member(key, start, &self)
+      skipSpace()
+      if take("}") { return }
+      guard take(",") else { throw unexpected("',' or '}'") }
+      skipSpace()
+    }
+  }
+
+  private mutating func object() throws(InputError) -> JSONObject {
+    var members: [JSONObject.Member] = []
+    var places: [ByteKey: Int] = [:]
+    let duplicateKeys = options.duplicateKeys
+    try parseObject { (key, start, parser) throws(InputError) in
+      let value = try parser.parseValue()
+      if duplicateKeys != .keepAll,
         let first = places.updateValue(members.count, forKey: ByteKey(key))
       {
-        if options.duplicateKeys == .reject {
-          throw malformed(
+        if duplicateKeys == .reject {
+          throw parser.malformed(
             "the key \(ErrorText.quoted(key)) again at byte \(start)", "every key once")
         }
         places[ByteKey(key)] = first
@@ -153,10 +191,6 @@ struct JSONParser {
       } else {
         members.append(JSONObject.Member(key: key, value: value))
       }
-      skipSpace()
-      if take("}") { break }
-      guard take(",") else { throw unexpected("',' or '}'") }
-      skipSpace()
     }
     var object = JSONObject()
     object.members = members

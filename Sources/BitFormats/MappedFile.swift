@@ -70,6 +70,19 @@ public final class MappedFile: @unchecked Sendable {
     return try body(bytes)
   }
 
+  /// Lets the system take back the memory of a range of bytes; it is read again when it is used.
+  ///
+  /// The system does this by itself when memory gets scarce. A program that goes through a large
+  /// file once does it at once, so that it does not seem to need the memory.
+  package func forget(_ range: Range<Int>) {
+    guard let start = bytes.baseAddress else { return }
+    let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = min(range.upperBound, bytes.count) / page * page
+    guard first < end else { return }
+    _ = madvise(UnsafeMutableRawPointer(mutating: start + first), end - first, MADV_DONTNEED)
+  }
+
   /// The bytes without a closure, for a caller that keeps the file alive meanwhile.
   package var unsafeBytes: UnsafeRawBufferPointer { bytes }
 }

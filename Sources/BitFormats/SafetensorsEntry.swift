@@ -35,18 +35,26 @@ public struct SafetensorsEntry: Sendable {
   /// With another type, writing throws ``InputError`` of kind `.mismatch`.
   public init(_ name: String, _ tensor: Tensor, dtype: DType = .f32) {
     self.init(name, dtype: dtype, shape: tensor.shape.extents) { (writer) throws(InputError) in
-      try tensor.withUnsafePointer { (start) throws(InputError) in
-        let values = UnsafeBufferPointer(start: start, count: tensor.count)
-        switch dtype {
-        case .f32: try store(values, to: &writer) { $0.bitPattern }
-        case .f16: try store(values, to: &writer) { HalfPrecision.f16($0) }
-        case .bf16: try store(values, to: &writer) { HalfPrecision.bf16($0) }
-        case .f64: try store(values, to: &writer) { Double($0).bitPattern }
-        default:
-          throw InputError(
-            .mismatch, source: "\(writer.source), tensor \(ErrorText.quoted(name))",
-            found: "floats to be written as \(dtype)", expected: "F32, F16, BF16 or F64")
+      try writer.write(tensor, as: dtype, tensorNamed: name)
+    }
+  }
+
+  /// A tensor of a file with the bytes that it has there, read piece by piece.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` if the file has no tensor of this name.
+  public init(
+    copying name: String, from file: SafetensorsFile, as newName: String? = nil
+  ) throws(InputError) {
+    let tensor = try file.entry(name)
+    self.init(newName ?? name, dtype: tensor.dtype, shape: tensor.shape) {
+      (writer) throws(InputError) in
+      let piece = 1 << 23
+      for start in stride(from: 0, to: tensor.byteRange.count, by: piece) {
+        let range = start..<min(start + piece, tensor.byteRange.count)
+        try file.withUnsafeBytes(of: name) { (bytes) throws(InputError) in
+          try writer.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
         }
+        file.forget(range, of: tensor)
       }
     }
   }
@@ -87,25 +95,6 @@ public struct SafetensorsEntry: Sendable {
         default: try store(values, to: &writer) { UInt64(bitPattern: $0) }
         }
       }
-    }
-  }
-}
-
-/// Writes elements as little-endian words, some thousands at a time.
-@inline(__always)
-private func store<Value, Raw: FixedWidthInteger & BitwiseCopyable>(
-  _ values: UnsafeBufferPointer<Value>, to writer: inout FileWriter, _ convert: (Value) -> Raw
-) throws(InputError) {
-  let piece = 1 << 14
-  var words: [Raw] = []
-  words.reserveCapacity(min(piece, values.count))
-  for start in stride(from: 0, to: values.count, by: piece) {
-    words.removeAll(keepingCapacity: true)
-    for place in start..<min(start + piece, values.count) {
-      words.append(convert(values[place]).littleEndian)
-    }
-    try words.withUnsafeBufferPointer { (words) throws(InputError) in
-      try writer.write(UnsafeRawBufferPointer(words))
     }
   }
 }

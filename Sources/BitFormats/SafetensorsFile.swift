@@ -52,8 +52,7 @@ public struct SafetensorsFile: Sendable {
     self.storage = storage
     metadata = header.metadata
     tensors = header.tensors
-    places = Dictionary(
-      uniqueKeysWithValues: header.tensors.enumerated().map { (ByteKey($1.name), $0) })
+    places = header.places
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
@@ -81,6 +80,13 @@ public struct SafetensorsFile: Sendable {
         try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[range]))
       }
     }
+  }
+
+  /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
+  func forget(_ range: Range<Int>, of tensor: SafetensorsTensor) {
+    guard case .file(let file) = storage else { return }
+    let start = tensor.byteRange.lowerBound
+    file.forget(start + range.lowerBound..<start + range.upperBound)
   }
 
   func entry(_ name: String) throws(InputError) -> SafetensorsTensor {

@@ -22,6 +22,8 @@ struct SafetensorsHeader {
   private(set) var metadata: [String: String] = [:]
   /// In the order of their data.
   private(set) var tensors: [SafetensorsTensor] = []
+  /// Where in ``tensors`` each name is.
+  private(set) var places: [ByteKey: Int] = [:]
 
   /// Reads and checks the head of a whole file.
   init(_ file: UnsafeRawBufferPointer, source: String) throws(InputError) {
@@ -30,28 +32,48 @@ struct SafetensorsHeader {
     // The reference takes the last of several equal keys in the metadata and in what it does not
     // know, so duplicates are judged one by one below.
     let options = JSONOptions(duplicateKeys: .keepAll)
-    let json = try JSONValue(parsing: text, source: "\(source), header", options: options)
-    guard let members = json.objectValue else {
-      throw Self.malformed("\(source), header", json.kindName, "an object")
-    }
-    var seen: Set<ByteKey> = []
-    for member in members {
-      guard seen.insert(ByteKey(member.key)).inserted else {
-        throw Self.malformed(
-          "\(source), header", "the key \(ErrorText.quoted(member.key)) twice", "every key once")
+    var hasMetadata = false
+    // Tensors are taken as they are read: a tree of JSON values would need a multiple of the time
+    // and the memory.
+    var parser = JSONParser(bytes: text, source: "\(source), header", options: options)
+    try parser.parseText { (parser) throws(InputError) in
+      guard parser.peek == UInt8(ascii: "{") else {
+        throw Self.malformed("\(source), header", try parser.parseValue().kindName, "an object")
       }
-      if member.key == Self.metadataKey {
-        metadata = try Self.metadata(member.value, source: source)
-      } else {
-        tensors.append(
-          try Self.tensor(member.key, member.value, dataStart: dataStart, source: source))
+      try parser.parseObject { (key, _, parser) throws(InputError) in
+        if ByteKey(key) == ByteKey(Self.metadataKey) {
+          guard !hasMetadata else { throw Self.twice(key, source: source) }
+          hasMetadata = true
+          metadata = try Self.metadata(parser.parseValue(), source: source)
+        } else {
+          tensors.append(
+            try Self.tensor(TensorName(file: source, name: key), &parser, dataStart: dataStart))
+        }
       }
     }
     tensors.sort {
       ($0.byteRange.lowerBound, $0.byteRange.upperBound)
         < ($1.byteRange.lowerBound, $1.byteRange.upperBound)
     }
+    places.reserveCapacity(tensors.count)
+    for (place, tensor) in tensors.enumerated() {
+      guard places.updateValue(place, forKey: ByteKey(tensor.name)) == nil else {
+        throw Self.twice(tensor.name, source: source)
+      }
+    }
     try checkCoverage(from: dataStart, to: file.count, source: source)
+  }
+
+  /// What errors about a tensor name as their source. Made only when there is an error: a header
+  /// has thousands of tensors.
+  private struct TensorName {
+    let file: String
+    let name: String
+    var source: String { "\(file), tensor \(ErrorText.quoted(name))" }
+  }
+
+  private static func twice(_ name: String, source: String) -> InputError {
+    malformed("\(source), header", "the key \(ErrorText.quoted(name)) twice", "every key once")
   }
 
   private static func malformed(
@@ -96,67 +118,88 @@ struct SafetensorsHeader {
     return metadata
   }
 
+  /// Reads one tensor: an object of three fields, each there once; others are left alone.
   private static func tensor(
-    _ name: String, _ value: JSONValue, dataStart: Int, source file: String
+    _ name: TensorName, _ parser: inout JSONParser, dataStart: Int
   ) throws(InputError) -> SafetensorsTensor {
-    let source = "\(file), tensor \(ErrorText.quoted(name))"
-    guard let entry = value.objectValue else {
-      throw malformed(source, value.kindName, "an object")
+    guard parser.peek == UInt8(ascii: "{") else {
+      throw malformed(name.source, try parser.parseValue().kindName, "an object")
     }
-    let dtypeName = try field("dtype", of: entry, source: source)
-    guard let text = dtypeName.stringValue, let dtype = DType(rawValue: text) else {
-      let found = dtypeName.stringValue.map(ErrorText.quoted) ?? dtypeName.kindName
-      throw malformed(
-        source, "dtype \(found)",
-        "one of " + DType.allCases.map(\.rawValue).joined(separator: " "))
+    var fields: (dtype: DType?, shape: [Int]?, offsets: [Int]?)
+    try parser.parseObject { (key, _, parser) throws(InputError) in
+      func check(isFirst: Bool) throws(InputError) {
+        if !isFirst { throw malformed(name.source, "\(key) twice", "one \(key)") }
+      }
+      switch key {
+      case "dtype":
+        try check(isFirst: fields.dtype == nil)
+        fields.dtype = try dtype(name, &parser)
+      case "shape":
+        try check(isFirst: fields.shape == nil)
+        fields.shape = try extents(key, name, &parser)
+      case "data_offsets":
+        try check(isFirst: fields.offsets == nil)
+        fields.offsets = try extents(key, name, &parser)
+      default: _ = try parser.parseValue()
+      }
     }
-    let shape = try extents("shape", of: entry, source: source)
-    let offsets = try extents("data_offsets", of: entry, source: source)
+    func missing(_ key: String) -> InputError { malformed(name.source, "no \(key)", "one \(key)") }
+    guard let dtype = fields.dtype else { throw missing("dtype") }
+    guard let shape = fields.shape else { throw missing("shape") }
+    guard let offsets = fields.offsets else { throw missing("data_offsets") }
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
       throw malformed(
-        source, "data_offsets \(ErrorText.list(offsets))", "a start and an end not before it")
+        name.source, "data_offsets \(ErrorText.list(offsets))", "a start and an end not before it")
     }
-    let size = try dtype.byteCount(of: shape, source: source)
+    let size = try dtype.byteCount(of: shape, source: name.source)
     guard offsets[1] - offsets[0] == size else {
       throw malformed(
-        source, "\(offsets[1] - offsets[0]) bytes of data",
+        name.source, "\(offsets[1] - offsets[0]) bytes of data",
         "\(size) for \(dtype) \(ErrorText.list(shape))")
     }
     let end = offsets[1].addingReportingOverflow(dataStart)
     guard !end.overflow else {
-      throw malformed(source, "data_offsets \(ErrorText.list(offsets))", "offsets inside the file")
+      throw malformed(
+        name.source, "data_offsets \(ErrorText.list(offsets))", "offsets inside the file")
     }
     return SafetensorsTensor(
-      name: name, dtype: dtype, shape: shape,
+      name: name.name, dtype: dtype, shape: shape,
       byteRange: offsets[0] + dataStart..<end.partialValue)
   }
 
-  /// The value of a field that must be there once; other fields are left alone.
-  private static func field(
-    _ key: String, of entry: JSONObject, source: String
-  ) throws(InputError) -> JSONValue {
-    let found = entry.filter { $0.key == key }
-    guard found.count == 1, let field = found.first else {
-      throw malformed(source, found.isEmpty ? "no \(key)" : "\(key) twice", "one \(key)")
+  private static func dtype(
+    _ name: TensorName, _ parser: inout JSONParser
+  ) throws(InputError) -> DType {
+    let value = try parser.parseValue()
+    guard let text = value.stringValue, let dtype = DType.named[ByteKey(text)] else {
+      let found = value.stringValue.map(ErrorText.quoted) ?? value.kindName
+      throw malformed(
+        name.source, "dtype \(found)",
+        "one of " + DType.allCases.map(\.rawValue).joined(separator: " "))
     }
-    return field.value
+    return dtype
   }
 
-  /// A field that is a list of integers from 0.
+  /// A list of integers from 0.
   private static func extents(
-    _ key: String, of entry: JSONObject, source: String
+    _ key: String, _ name: TensorName, _ parser: inout JSONParser
   ) throws(InputError) -> [Int] {
-    let value = try field(key, of: entry, source: source)
-    guard let elements = value.arrayValue else {
-      throw malformed(source, "\(value.kindName) as \(key)", "a list of integers")
+    guard parser.peek == UInt8(ascii: "[") else {
+      throw malformed(
+        name.source, "\(try parser.parseValue().kindName) as \(key)", "a list of integers")
     }
     var extents: [Int] = []
-    extents.reserveCapacity(elements.count)
-    for element in elements {
-      guard let integer = element.integerValue, let extent = Int(exactly: integer), extent >= 0
-      else {
+    try parser.parseArray { (parser) throws(InputError) in
+      let value: JSONValue
+      if let integer = parser.takeShortInteger() {
+        try parser.countValue()
+        value = .integer(integer)
+      } else {
+        value = try parser.parseValue()
+      }
+      guard let integer = value.integerValue, let extent = Int(exactly: integer), extent >= 0 else {
         throw malformed(
-          source, "\(element.encoded.prefix(40)) in \(key)", "integers from 0 to \(Int.max)")
+          name.source, "\(value.encoded.prefix(40)) in \(key)", "integers from 0 to \(Int.max)")
       }
       extents.append(extent)
     }

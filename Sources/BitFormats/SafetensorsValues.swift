@@ -8,19 +8,68 @@ extension SafetensorsFile {
   ///   `.mismatch` if it has another element type.
   public func tensor(_ name: String) throws(InputError) -> Tensor {
     let entry = try entry(name)
-    let convert: (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void
+    let convert = try floatConversion(of: entry)
+    return try withUnsafeBytes(of: name) { bytes in
+      Tensor.build(Shape(entry.shape)) { convert(bytes, $0) }
+    }
+  }
+
+  /// Some rows of a tensor of F32, F16, BF16 or F64 as float32, `[rows.count, ...]`: what the
+  /// first axis counts is a row. A tensor that is larger than the memory is read part by part.
+  ///
+  /// - Throws: ``InputError`` as ``tensor(_:)`` does; `.mismatch` for rows that the tensor does
+  ///   not have.
+  public func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
+    let entry = try entry(name)
+    let convert = try floatConversion(of: entry)
+    return try withUnsafeBytes(of: name, rows: rows) { bytes in
+      Tensor.build(Shape([rows.count] + entry.shape.dropFirst())) { convert(bytes, $0) }
+    }
+  }
+
+  /// Calls `body` with the data of some rows of a tensor, as ``withUnsafeBytes(of:_:)`` does.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` if there is no such tensor, `.mismatch` if it does
+  ///   not have these rows or if they do not begin and end at whole bytes; and what `body` throws.
+  public func withUnsafeBytes<R>(
+    of name: String, rows: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let entry = try entry(name)
+    guard let count = entry.shape.first, rows.lowerBound >= 0, rows.upperBound <= count else {
+      throw InputError(
+        .mismatch, source: source(of: entry),
+        found: "rows \(rows.lowerBound)..<\(rows.upperBound) of \(ErrorText.list(entry.shape))",
+        expected: entry.shape.first.map { "rows in 0..<\($0)" } ?? "a tensor with rows")
+    }
+    // From the checked size, because the product of the other extents could be anything if there
+    // are no rows.
+    let size = entry.byteRange.count
+    guard count == 0 || size.isMultiple(of: count) else {
+      throw InputError(
+        .mismatch, source: source(of: entry),
+        found: "\(entry.dtype) of shape \(ErrorText.list(entry.shape))",
+        expected: "rows of whole bytes")
+    }
+    let rowBytes = count == 0 ? 0 : size / count
+    return try withUnsafeBytes(of: name) { (bytes) throws(InputError) in
+      let range = rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+      return try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
+    }
+  }
+
+  /// What turns the data of a float tensor into float32.
+  private func floatConversion(
+    of entry: SafetensorsTensor
+  ) throws(InputError) -> (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void {
     switch entry.dtype {
-    case .f32: convert = { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
-    case .f16: convert = { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
-    case .bf16: convert = { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
-    case .f64: convert = { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
+    case .f32: { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
+    case .f16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
+    case .bf16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
+    case .f64: { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
     default:
       throw InputError(
         .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
         expected: "F32, F16, BF16 or F64")
-    }
-    return try withUnsafeBytes(of: name) { bytes in
-      Tensor.build(Shape(entry.shape)) { convert(bytes, $0) }
     }
   }
 
