@@ -1,0 +1,144 @@
+/// Writes codes and scales as a type of GGUF without changing one of either, rows after rows.
+///
+/// The scale of a block of zeros has no meaning: where a type has fewer scales than the tensor, it
+/// fits any. Everything else that the type cannot hold is an error.
+struct GGUFCodeWriter {
+  private let tensor: CodedTensor
+  private let type: GGUFTensorType
+  private let format: GGUFCodeFormat
+  /// The scale of a tensor that has one, once a code other than 0 was seen.
+  private var tensorScale: Float?
+  private var firstScale: Float?
+
+  /// - Throws: ``InputError`` of kind `.mismatch` for a type that is not written from codes, or rows
+  ///   that are no whole blocks.
+  init(_ tensor: CodedTensor, _ type: GGUFTensorType, i2sLayout: I2SLayout) throws(InputError) {
+    guard let format = GGUFCodeFormat(type, i2sLayout: i2sLayout), format.isWritten else {
+      throw InputError(
+        .mismatch, source: tensor.source, found: "codes to be written as \(type)",
+        expected: "TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S")
+    }
+    guard tensor.columns.isMultiple(of: format.blockLength) else {
+      throw InputError(
+        .mismatch, source: tensor.source,
+        found: "rows of \(tensor.columns) codes to be written as \(type)",
+        expected: "a multiple of \(format.blockLength)")
+    }
+    (self.tensor, self.type, self.format) = (tensor, type, format)
+  }
+
+  /// The bytes of rows, which are asked for one after the other.
+  mutating func bytes(rows: Range<Int>) throws(InputError) -> [UInt8] {
+    let read = try tensor.rows(rows)
+    if format.alphabet == .sign, let zero = read.codes.firstIndex(of: 0) {
+      throw InputError(
+        .mismatch, source: tensor.source,
+        found: "the code 0 in row \(rows.lowerBound + zero / tensor.columns), "
+          + "column \(zero % tensor.columns)",
+        expected: "-1 or +1, all that \(type) has")
+    }
+    let blocks = tensor.columns / format.blockLength
+    let blockBytes = format.scalePlace == .tensor ? format.codeBytes : type.blockBytes ?? 0
+    var bytes = [UInt8](repeating: 0, count: rows.count * blocks * blockBytes)
+    for row in 0..<rows.count {
+      for block in 0..<blocks {
+        let number = row * blocks + block
+        let first = number * format.blockLength
+        let scale = try scale(
+          read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
+        var place = number * blockBytes
+        switch format.scalePlace {
+        case .blockStart:
+          try store(scale, at: place, in: &bytes, row: rows.lowerBound + row, block: block)
+          place += 2
+        case .blockEnd:
+          try store(
+            scale, at: place + format.codeBytes, in: &bytes, row: rows.lowerBound + row,
+            block: block)
+        default: break
+        }
+        read.codes.withUnsafeBufferPointer { codes in
+          bytes.withUnsafeMutableBufferPointer { bytes in
+            guard let source = codes.baseAddress, let target = bytes.baseAddress else { return }
+            format.encode(source + first, to: target + place)
+          }
+        }
+      }
+    }
+    return bytes
+  }
+
+  /// What follows the last row: the scale of a tensor that has one, and zeros.
+  func trailer() -> [UInt8] {
+    guard format.scalePlace == .tensor else { return [] }
+    let bits = (tensorScale ?? firstScale ?? 0).bitPattern.littleEndian
+    return withUnsafeBytes(of: bits) { Array($0) } + [UInt8](repeating: 0, count: 28)
+  }
+
+  /// The scale that all codes of a block have which are not 0.
+  private mutating func scale(
+    _ read: CodedTensor.Rows, row: Int, column: Int, firstRow: Int
+  ) throws(InputError) -> Float {
+    let end = column + format.blockLength
+    let perRow = tensor.scaleKind == .tensor ? 0 : tensor.scalesPerRow
+    let length = if case .block(let columns) = tensor.scaleKind { columns } else { tensor.columns }
+    var own: Float?
+    var start = column
+    while start < end {
+      let stop = min(end, (start / length + 1) * length)
+      let scale = read.scales[row * perRow + start / length]
+      firstScale = firstScale ?? scale
+      let codes = read.codes[row * tensor.columns + start..<row * tensor.columns + stop]
+      if codes.contains(where: { $0 != 0 }) {
+        let other = own ?? (format.scalePlace == .tensor ? tensorScale : nil)
+        if let other, other.bitPattern != scale.bitPattern {
+          throw InputError(
+            .mismatch, source: tensor.source,
+            found: "the scales \(other) and \(scale) by row \(firstRow + row), column \(start)",
+            expected: format.scalePlace == .tensor
+              ? "one for the tensor, all that \(type) has"
+              : "one for each \(format.blockLength) columns, as \(type) has")
+        }
+        own = scale
+        if format.scalePlace == .tensor { tensorScale = scale }
+      }
+      start = stop
+    }
+    return own ?? read.scales[row * perRow + column / length]
+  }
+
+  private func store(
+    _ scale: Float, at place: Int, in bytes: inout [UInt8], row: Int, block: Int
+  ) throws(InputError) {
+    let half = HalfPrecision.f16(scale)
+    guard HalfPrecision.float(f16: half).bitPattern == scale.bitPattern else {
+      throw InputError(
+        .mismatch, source: tensor.source,
+        found: "the scale \(scale) of row \(row), block \(block)",
+        expected: "one that a half holds exactly, as \(type) stores it")
+    }
+    bytes[place] = UInt8(truncatingIfNeeded: half)
+    bytes[place + 1] = UInt8(truncatingIfNeeded: half >> 8)
+  }
+}
+
+extension CodedTensor {
+  /// The bytes of the tensor as TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S, with the same codes and
+  /// scales. What a type has no place for:
+  ///
+  /// - rows that are no multiple of its block: 256 in TQ1_0 and TQ2_0, 128 in Q1_0, PQ2_0 and I2_S
+  ///   (64 in the ARM layout), 64 in Q2_0;
+  /// - scales that no half holds exactly, in all but I2_S;
+  /// - scales that differ within a block of the type, or within the tensor in I2_S; a block of
+  ///   zeros fits any;
+  /// - zeros, in Q1_0.
+  ///
+  /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and what does not fit, and
+  ///   as ``rows(_:)`` does.
+  public func ggufBytes(
+    _ type: GGUFTensorType, i2sLayout: I2SLayout = .x86
+  ) throws(InputError) -> [UInt8] {
+    var writer = try GGUFCodeWriter(self, type, i2sLayout: i2sLayout)
+    return try writer.bytes(rows: 0..<rows) + writer.trailer()
+  }
+}

@@ -1,0 +1,93 @@
+/// Reads the head of a GGUF file from front to back; nothing is read before it is known to be there.
+struct GGUFCursor {
+  private let bytes: UnsafeRawBufferPointer
+  /// The end of the file, or of what its head may take.
+  private let end: Int
+  private let file: String
+  /// What is being read, for errors: nothing, or "key ..." or "tensor ...".
+  private var part: (kind: String, name: String)?
+  private(set) var place = 0
+
+  init(_ bytes: UnsafeRawBufferPointer, file: String) {
+    self.bytes = bytes
+    self.file = file
+    end = min(bytes.count, GGUFLimits.headerBytes)
+  }
+
+  /// The bytes that are left.
+  var remaining: Int { end - place }
+
+  /// Says that `kind` `name` is read from here on.
+  mutating func enter(_ kind: String, _ name: String) { part = (kind, name) }
+  mutating func leave() { part = nil }
+
+  func error(
+    _ found: String, _ expected: String, kind: InputError.Kind = .malformed
+  ) -> InputError {
+    var source = file
+    if let part { source += ", \(part.kind) \(ErrorText.quoted(part.name))" }
+    return InputError(kind, source: source, found: found, expected: expected)
+  }
+
+  private func require(_ count: Int, _ what: String) throws(InputError) {
+    guard count <= remaining else {
+      if end < bytes.count {
+        throw error(
+          "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
+      }
+      throw error(
+        "\(remaining) bytes at byte \(place)", "\(count) bytes of \(what) before the end of the file"
+      )
+    }
+  }
+
+  mutating func bytes(_ count: Int, _ what: String) throws(InputError) -> UnsafeRawBufferPointer {
+    try require(count, what)
+    defer { place += count }
+    return UnsafeRawBufferPointer(rebasing: bytes[place..<place + count])
+  }
+
+  mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
+    _ what: String, _: Value.Type = Value.self
+  ) throws(InputError) -> Value {
+    let raw = try bytes(MemoryLayout<Value>.size, what)
+    return Value(littleEndian: raw.loadUnaligned(as: Value.self))
+  }
+
+  /// A number that is stored in 8 bytes and may be `limit` at most.
+  mutating func count(_ what: String, limit: Int) throws(InputError) -> Int {
+    let count = try integer("the number of \(what)", UInt64.self)
+    guard count <= UInt64(limit) else {
+      // A negative number was meant by whoever wrote one: say it so.
+      let shown = count > UInt64(Int64.max) ? "\(Int64(bitPattern: count))" : "\(count)"
+      throw error("\(shown) \(what)", "at most \(limit)")
+    }
+    return Int(count)
+  }
+
+  /// A string of 8 bytes of length and UTF-8.
+  mutating func string(_ what: String, limit: Int) throws(InputError) -> String {
+    let length = try count("bytes of \(what)", limit: limit)
+    let start = place
+    let text = try bytes(length, what)
+    guard let string = String(validating: text, as: UTF8.self) else {
+      throw error("\(what) at byte \(start) that is not UTF-8", "UTF-8")
+    }
+    return string
+  }
+
+  /// An array of integers, or of what has their size.
+  mutating func integers<Value: FixedWidthInteger & BitwiseCopyable, Element>(
+    _ count: Int, _: Value.Type = Value.self, _ convert: (Value) -> Element
+  ) throws(InputError) -> [Element] {
+    let width = MemoryLayout<Value>.size
+    let raw = try bytes(count * width, "array elements")
+    return [Element](unsafeUninitializedCapacity: count) { values, initialized in
+      for index in 0..<count {
+        let value = raw.loadUnaligned(fromByteOffset: index * width, as: Value.self)
+        values.initializeElement(at: index, to: convert(Value(littleEndian: value)))
+      }
+      initialized = count
+    }
+  }
+}

@@ -1,0 +1,133 @@
+extension GGUFFile {
+  /// A tensor of TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0, PTQ1_0, I2_S, IQ1_BN or IQ2_BN as codes and
+  /// scales, exactly as stored. Q1_0 has sign codes, the others ternary ones.
+  ///
+  /// A scale goes for the tensor in I2_S, for a row in IQ1_BN and IQ2_BN, and for a block of 64, 128
+  /// or 256 columns in the others. The rows are read from the file when they are asked for.
+  ///
+  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  ///   `.mismatch` if its type holds no codes, `.unsupported` if the file declares rotated weights
+  ///   (`prism.hadamard.*`), `.malformed` for I2_S whose number of elements does not fill blocks.
+  ///   Codes and scales are checked when they are read; see ``CodedTensor/rows(_:)``.
+  public func codedTensor(_ name: String) throws(InputError) -> CodedTensor {
+    let entry = try entry(name)
+    try checkIsNotRotated()
+    guard let format = try codeFormat(of: entry) else {
+      throw InputError(
+        .mismatch, source: source(of: entry), found: entry.type.name,
+        expected: "TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0, PTQ1_0, I2_S, IQ1_BN or IQ2_BN")
+    }
+    return CodedTensor(
+      source: source(of: entry), rows: entry.rows, columns: entry.columns,
+      alphabet: format.alphabet, scaleKind: format.scaleKind
+    ) { (range) throws(InputError) in try codes(of: entry, format, rows: range) }
+  }
+
+  /// The packed matrix of a tensor; see ``codedTensor(_:)`` and ``CodedTensor/packedMatrix(format:)``.
+  public func packedMatrix(
+    _ name: String, format: PackedFormat? = nil
+  ) throws(InputError) -> PackedMatrix {
+    try codedTensor(name).packedMatrix(format: format)
+  }
+
+  /// Weights that were rotated give fluent nonsense unless the activations are rotated too.
+  func checkIsNotRotated() throws(InputError) {
+    let prefix = "prism.hadamard."
+    guard let entry = metadata.entries.first(where: { $0.key.hasPrefix(prefix) }) else { return }
+    throw InputError(
+      .unsupported, source: source, found: "the key \(ErrorText.quoted(entry.key))",
+      expected: "weights that are not rotated; this reader has no Hadamard transform")
+  }
+
+  func codeFormat(of entry: GGUFTensor) throws(InputError) -> GGUFCodeFormat? {
+    let format = GGUFCodeFormat(entry.type, i2sLayout: i2sLayout)
+    if entry.type == .i2_s, !entry.count.isMultiple(of: i2sLayout.blockLength) {
+      throw InputError(
+        .malformed, source: source(of: entry), found: "\(entry.count) elements of I2_S",
+        expected: "a multiple of \(i2sLayout.blockLength) for the layout \(i2sLayout.rawValue)")
+    }
+    return format
+  }
+
+  /// The codes and scales of rows, not checked: a code may be +2, a scale anything.
+  func codes(
+    of entry: GGUFTensor, _ format: GGUFCodeFormat, rows: Range<Int>
+  ) throws(InputError) -> CodedTensor.Rows {
+    try withUnsafeBytes(in: entry.byteRange) { bytes in
+      format.scalePlace == .tensor
+        ? Self.flatCodes(bytes, entry, format, rows: rows)
+        : Self.rowCodes(bytes, entry, format, rows: rows)
+    }
+  }
+
+  /// Blocks that follow one another through the tensor, whatever its rows are.
+  private static func flatCodes(
+    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensor, _ format: GGUFCodeFormat,
+    rows: Range<Int>
+  ) -> CodedTensor.Rows {
+    let length = format.blockLength
+    let elements = rows.lowerBound * entry.columns..<rows.upperBound * entry.columns
+    let blocks = elements.lowerBound / length..<(elements.upperBound + length - 1) / length
+    let source = bytes.bindMemory(to: UInt8.self).baseAddress
+    var codes = [Int8](unsafeUninitializedCapacity: blocks.count * length) { codes, count in
+      if let source, let target = codes.baseAddress {
+        for (index, block) in blocks.enumerated() {
+          format.decode(source + block * format.codeBytes, to: target + index * length)
+        }
+      }
+      count = blocks.count * length
+    }
+    let before = elements.lowerBound - blocks.lowerBound * length
+    if codes.count != elements.count { codes = Array(codes[before..<before + elements.count]) }
+    return (codes, [float(bytes, at: entry.count / 4)])
+  }
+
+  /// Rows of blocks, with a scale in each block or at the start of each row.
+  private static func rowCodes(
+    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensor, _ format: GGUFCodeFormat,
+    rows: Range<Int>
+  ) -> CodedTensor.Rows {
+    let blocks = entry.columns / format.blockLength
+    let rowHead = entry.type.layout?.rowBytes ?? 0
+    let blockBytes = entry.type.blockBytes ?? 0
+    let rowBytes = rowHead + blocks * blockBytes
+    var scales: [Float] = []
+    scales.reserveCapacity(rows.count * (rowHead > 0 ? 1 : blocks))
+    let source = bytes.bindMemory(to: UInt8.self).baseAddress
+    let codes = [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
+      guard let source, var target = codes.baseAddress else { return }
+      for row in rows {
+        let start = row * rowBytes
+        switch format.scalePlace {
+        case .rowHalf: scales.append(half(bytes, at: start))
+        case .rowFloat: scales.append(float(bytes, at: start))
+        default: break
+        }
+        for block in 0..<blocks {
+          var place = start + rowHead + block * blockBytes
+          switch format.scalePlace {
+          case .blockStart:
+            scales.append(half(bytes, at: place))
+            place += 2
+          case .blockEnd: scales.append(half(bytes, at: place + format.codeBytes))
+          default: break
+          }
+          format.decode(source + place, to: target)
+          target += format.blockLength
+        }
+      }
+      count = rows.count * entry.columns
+    }
+    return (codes, scales)
+  }
+
+  static func half(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Float {
+    let bits = bytes.loadUnaligned(fromByteOffset: place, as: UInt16.self)
+    return HalfPrecision.float(f16: UInt16(littleEndian: bits))
+  }
+
+  static func float(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Float {
+    let bits = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
+    return Float(bitPattern: UInt32(littleEndian: bits))
+  }
+}

@@ -1,0 +1,140 @@
+/// A GGUF file, version 2 or 3, memory-mapped.
+///
+/// ```swift
+/// let file = try GGUFFile(path: "model.gguf")
+/// print(file.metadata.architecture ?? "?")
+/// for tensor in file.tensors { print(tensor.name, tensor.type, tensor.shape) }
+/// let norm = try file.tensor("output_norm.weight")             // floats
+/// let weight = try file.codedTensor("blk.0.attn_q.weight")     // codes and scales as stored
+/// ```
+///
+/// Opening reads the metadata and the list of tensors and checks them against ``GGUFLimits``; the
+/// data is read when it is used. Tensors follow one another as ggml demands. A type that is not
+/// known is listed all the same.
+///
+/// The file must not be rewritten in place while it is open; see ``MappedFile``.
+public struct GGUFFile: Sendable {
+  private enum Storage: Sendable {
+    case file(MappedFile)
+    case bytes([UInt8])
+  }
+
+  /// The path, or the name given for bytes in memory; errors name it.
+  public let source: String
+  /// The version of the container, 2 or 3, which have the same layout.
+  public let version: Int
+  /// The key-value pairs in the order of the file.
+  public let metadata: GGUFMetadata
+  /// What the starts of tensors are multiples of, in bytes.
+  public let alignment: Int
+  /// The tensors in the order of the file.
+  public let tensors: [GGUFTensor]
+  /// How the I2_S tensors of the file are read; see ``I2SLayout``.
+  public let i2sLayout: I2SLayout
+
+  private let storage: Storage
+  private let places: [ByteKey: Int]
+
+  /// Opens a file and checks its head; the data is read when it is used.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` or `.inputOutput` if the file cannot be read,
+  ///   `.malformed` if it is not a GGUF file or breaks a limit, `.unsupported` for a big-endian
+  ///   file, another version, or type 42 (Q2_0) whose blocks may be of 64 or 128 elements. The
+  ///   message names the key or the tensor.
+  public init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
+    let file = try MappedFile(path: path)
+    self = try file.withUnsafeBytes { (bytes) throws(InputError) in
+      try GGUFFile(bytes, storage: .file(file), source: path, options: options)
+    }
+  }
+
+  /// Reads a whole file in memory; throws as ``init(path:options:)`` does, with `source` as the
+  /// name.
+  public init(
+    bytes: [UInt8], source: String = "gguf", options: GGUFOptions = GGUFOptions()
+  ) throws(InputError) {
+    self = try bytes.withUnsafeBufferPointer { (raw) throws(InputError) in
+      try GGUFFile(
+        UnsafeRawBufferPointer(raw), storage: .bytes(bytes), source: source, options: options)
+    }
+  }
+
+  private init(
+    _ bytes: UnsafeRawBufferPointer, storage: Storage, source: String, options: GGUFOptions
+  ) throws(InputError) {
+    let header = try GGUFHeader(bytes, source: source)
+    self.source = source
+    self.storage = storage
+    version = Int(header.version)
+    metadata = header.metadata
+    alignment = header.alignment
+    tensors = try GGUFPlacement(header, bytes, source: source).tensors(options)
+    places = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { (ByteKey($1.name), $0) })
+    i2sLayout = try Self.layout(options, metadata, tensors, source: source)
+  }
+
+  private static func layout(
+    _ options: GGUFOptions, _ metadata: GGUFMetadata, _ tensors: [GGUFTensor], source: String
+  ) throws(InputError) -> I2SLayout {
+    if let layout = options.i2sLayout { return layout }
+    if let value = metadata[I2SLayout.metadataKey] {
+      guard let layout = value.stringValue.flatMap(I2SLayout.init(rawValue:)) else {
+        throw InputError(
+          .malformed, source: "\(source), key \(ErrorText.quoted(I2SLayout.metadataKey))",
+          found: value.stringValue.map(ErrorText.quoted) ?? value.typeName,
+          expected: I2SLayout.allCases.map(\.rawValue).joined(separator: " or "))
+      }
+      return layout
+    }
+    let needsARM = tensors.contains {
+      $0.type == .i2_s && !$0.count.isMultiple(of: I2SLayout.x86.blockLength)
+    }
+    return needsARM ? .arm : .x86
+  }
+
+  /// The tensor of a name, which is compared byte for byte, or nil.
+  public subscript(name: String) -> GGUFTensor? {
+    places[ByteKey(name)].map { tensors[$0] }
+  }
+
+  /// Calls `body` with the data of a tensor as it is in the file, without a copy.
+  ///
+  /// The bytes must not be used after `body` returns.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` that names file and tensor if there is no such
+  ///   tensor, and what `body` throws.
+  public func withUnsafeBytes<R>(
+    of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    try withUnsafeBytes(in: entry(name).byteRange, body)
+  }
+
+  func withUnsafeBytes<R>(
+    in range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    switch storage {
+    case .file(let file):
+      return try file.withUnsafeBytes { (bytes) throws(InputError) in
+        try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
+      }
+    case .bytes(let bytes):
+      return try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
+        try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[range]))
+      }
+    }
+  }
+
+  func entry(_ name: String) throws(InputError) -> GGUFTensor {
+    guard let entry = self[name] else {
+      throw InputError(
+        .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
+        expected: "a tensor of this name")
+    }
+    return entry
+  }
+
+  /// What errors about a tensor name as their source.
+  func source(of entry: GGUFTensor) -> String {
+    "\(source), tensor \(ErrorText.quoted(entry.name))"
+  }
+}

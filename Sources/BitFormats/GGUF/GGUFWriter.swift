@@ -1,0 +1,145 @@
+/// Writes GGUF files, version 3.
+public enum GGUFWriter {
+  /// Writes a file, whole or not at all; see ``AtomicFile``.
+  ///
+  /// Metadata and tensors are in the file in the order in which they are given. The data of the
+  /// entries is asked for one after the other.
+  ///
+  /// - Parameters:
+  ///   - entries: The tensors.
+  ///   - metadata: The key-value pairs. `general.alignment`, a `uint32`, sets the alignment, which
+  ///     is 32 otherwise.
+  ///   - path: The file, which is replaced if it exists.
+  /// - Throws: ``InputError`` that names the file and the key or the tensor: `.malformed` if
+  ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit, a
+  ///   limit of ``GGUFLimits``) or a name has more than 63 bytes, `.mismatch` if an entry has
+  ///   another number of bytes than its shape says, `.inputOutput` for trouble with the file; and
+  ///   what an entry's stream throws.
+  public static func write(
+    _ entries: [GGUFEntry], metadata: GGUFMetadata, to path: String
+  ) throws(InputError) {
+    let plan = try plan(entries, metadata: metadata, path: path)
+    var file = try PendingFile(path)
+    try file.writer.write(plan.header)
+    for (entry, size) in zip(entries, plan.sizes) {
+      let start = file.writer.count
+      try entry.stream(&file.writer)
+      let written = file.writer.count - start
+      guard written == size else {
+        throw InputError(
+          .mismatch, source: source(entry, path), found: "\(written) bytes of data",
+          expected: "\(size) for \(entry.type) \(ErrorText.list(entry.shape))")
+      }
+      try file.writer.write([UInt8](repeating: 0, count: padding(size, plan.alignment)))
+    }
+    try file.commit()
+  }
+
+  private static func source(_ entry: GGUFEntry, _ path: String) -> String {
+    "\(path), tensor \(ErrorText.quoted(entry.name))"
+  }
+
+  private static func padding(_ count: Int, _ alignment: Int) -> Int {
+    (alignment - count % alignment) % alignment
+  }
+
+  /// Everything before the data, and the sizes of the tensors.
+  private static func plan(
+    _ entries: [GGUFEntry], metadata: GGUFMetadata, path: String
+  ) throws(InputError) -> (header: [UInt8], sizes: [Int], alignment: Int) {
+    var bytes = GGUFHeader.magic
+    append(UInt32(3), to: &bytes)
+    append(UInt64(entries.count), to: &bytes)
+    append(UInt64(metadata.count), to: &bytes)
+    for entry in metadata.entries {
+      append(entry.key, to: &bytes)
+      append(entry.value.kind.rawValue, to: &bytes)
+      append(entry.value, to: &bytes)
+    }
+    // Only a header that can be read is written, so what is read here needs no other check.
+    let head = try checked(bytes + tensorList(entries, offsets: nil), path)
+    var offsets: [UInt64] = []
+    var sizes: [Int] = []
+    var end = 0
+    for entry in entries {
+      guard entry.name.utf8.count <= GGUFLimits.writtenNameBytes else {
+        throw InputError(
+          .malformed, source: source(entry, path), found: "\(entry.name.utf8.count) bytes of name",
+          expected: "at most \(GGUFLimits.writtenNameBytes), as ggml reads")
+      }
+      guard let size = try entry.type.byteCount(of: entry.shape, source: source(entry, path))
+      else {
+        throw InputError(
+          .unsupported, source: source(entry, path), found: entry.type.name,
+          expected: "a type whose size is known")
+      }
+      offsets.append(UInt64(end))
+      sizes.append(size)
+      let next = size.addingReportingOverflow(end)
+      let padded = next.partialValue.addingReportingOverflow(
+        padding(next.partialValue, head.alignment))
+      guard !next.overflow, !padded.overflow else {
+        throw InputError(
+          .malformed, source: source(entry, path), found: "data beyond \(Int.max) bytes",
+          expected: "tensors that fit into a file")
+      }
+      end = padded.partialValue
+    }
+    bytes += tensorList(entries, offsets: offsets)
+    if !entries.isEmpty {
+      bytes += [UInt8](repeating: 0, count: padding(bytes.count, head.alignment))
+    }
+    return (bytes, sizes, head.alignment)
+  }
+
+  /// The head as the reader sees it.
+  private static func checked(_ bytes: [UInt8], _ path: String) throws(InputError) -> GGUFHeader {
+    // The reader wants the data to start inside the file.
+    let padded = bytes + [UInt8](repeating: 0, count: GGUFLimits.alignment.upperBound)
+    return try padded.withUnsafeBufferPointer { (bytes) throws(InputError) in
+      try GGUFHeader(UnsafeRawBufferPointer(bytes), source: path)
+    }
+  }
+
+  private static func tensorList(_ entries: [GGUFEntry], offsets: [UInt64]?) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for (index, entry) in entries.enumerated() {
+      append(entry.name, to: &bytes)
+      append(UInt32(entry.shape.count), to: &bytes)
+      for extent in entry.shape.reversed() { append(Int64(extent), to: &bytes) }
+      append(entry.type.id, to: &bytes)
+      append(offsets?[index] ?? 0, to: &bytes)
+    }
+    return bytes
+  }
+
+  private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  private static func append(_ string: String, to bytes: inout [UInt8]) {
+    append(UInt64(string.utf8.count), to: &bytes)
+    bytes.append(contentsOf: string.utf8)
+  }
+
+  private static func append(_ value: GGUFValue, to bytes: inout [UInt8]) {
+    switch value {
+    case .uint8(let value): append(value, to: &bytes)
+    case .int8(let value): append(value, to: &bytes)
+    case .uint16(let value): append(value, to: &bytes)
+    case .int16(let value): append(value, to: &bytes)
+    case .uint32(let value): append(value, to: &bytes)
+    case .int32(let value): append(value, to: &bytes)
+    case .uint64(let value): append(value, to: &bytes)
+    case .int64(let value): append(value, to: &bytes)
+    case .float32(let value): append(value.bitPattern, to: &bytes)
+    case .float64(let value): append(value.bitPattern, to: &bytes)
+    case .bool(let value): append(UInt8(value ? 1 : 0), to: &bytes)
+    case .string(let value): append(value, to: &bytes)
+    case .array(let array):
+      append(array.elementKind.rawValue, to: &bytes)
+      append(UInt64(array.count), to: &bytes)
+      for index in 0..<array.count { append(array[index], to: &bytes) }
+    }
+  }
+}
