@@ -1,0 +1,20 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Fuzz targets, one for each reader of files: static libraries with the function that libFuzzer
+// calls, for scripts/fuzz to link. (An executable would get a main function from the package
+// manager, and libFuzzer brings its own.)
+let package = Package(
+  name: "Fuzz",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "FuzzSafetensors", type: .static, targets: ["FuzzSafetensors"])
+  ],
+  dependencies: [.package(name: "swift-bitlinear", path: "..")],
+  targets: [
+    .target(
+      name: "FuzzSafetensors",
+      dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")])
+  ],
+  swiftLanguageModes: [.v6]
+)
