@@ -90,6 +90,8 @@ extension GGUFValue {
 
   /// The value in a line; of a long array the first elements and their number.
   fileprivate var inspectText: String {
+    // Beyond Int64, JSON has it rounded.
+    if case .uint64(let value) = self { return "\(value)" }
     guard let array = arrayValue else { return stringValue ?? inspectJSON.encoded }
     let shown = (0..<min(array.count, Self.shownElements)).map {
       InspectText.shortened(array[$0].inspectJSON.encoded)

@@ -76,7 +76,8 @@ struct CodedLayer {
   var scaleKind: String
   /// How many scales are stored.
   var scaleCount: Int
-  var scaleUse = ScaleUse.multiplies
+  /// What the scale does where the format leaves that open; nil if scales always multiply.
+  var scaleUse: ScaleUse?
   /// The scales as stored; nil where they are among the codes.
   var storedScales: (() throws(InputError) -> [Float])?
   /// Gives back the memory of what was read.

@@ -77,7 +77,7 @@ struct ModelListing {
   }
 
   private var layerTable: TextTable {
-    let isUseShown = rows.contains { $0.layer.scaleUse != .multiplies }
+    let isUseShown = rows.contains { $0.layer.scaleUse != nil }
     return TextTable(
       header: [
         "Packed layer", "Codes", "Out x in", "Bits a weight", "-1", "0", "+1", "Scales",
@@ -90,7 +90,7 @@ struct ModelListing {
           NumberText.fixed(layer.bitsPerWeight, decimals: 2),
         ] + (row.shares?.map { NumberText.percent($0) } ?? ["-", "-", "-"])
           + [row.scales.map(InspectText.range) ?? "-"]
-          + (isUseShown ? [layer.scaleUse.rawValue] : [])
+          + (isUseShown ? [(layer.scaleUse ?? .multiplies).rawValue] : [])
       })
   }
 
@@ -117,7 +117,7 @@ struct ModelListing {
       "bits_per_weight": .number(layer.bitsPerWeight),
       "code_shares": row.shares.map { .array($0.map { .number($0) }) } ?? .null,
       "scale_kind": .string(layer.scaleKind), "scale_count": .integer(Int64(layer.scaleCount)),
-      "scale_use": .string(layer.scaleUse.rawValue),
+      "scale_use": .string((layer.scaleUse ?? .multiplies).rawValue),
       "scale_minimum": (row.scales?.min()).map { .number(Double($0)) } ?? .null,
       "scale_maximum": (row.scales?.max()).map { .number(Double($0)) } ?? .null,
     ]

@@ -94,8 +94,8 @@ struct TensorReport {
       members["codes"] = Self.json(statistics.codes, alphabet: layer.coded.alphabet.rawValue)
       members["scales"] = [
         "kind": .string(layer.scaleKind), "count": .integer(Int64(layer.scaleCount)),
-        "use": .string(layer.scaleUse.rawValue), "minimum": Self.number(scales.minimum),
-        "maximum": Self.number(scales.maximum),
+        "use": .string((layer.scaleUse ?? .multiplies).rawValue),
+        "minimum": Self.number(scales.minimum), "maximum": Self.number(scales.maximum),
       ]
       members["values"] = layer.scaleUse == .unknown ? .null : statistics.values.json
     case .numbers(let statistics, let histogram):
@@ -124,7 +124,7 @@ struct TensorReport {
           ? "1 for the \(layer.scaleKind)"
           : "\(NumberText.grouped(layer.scaleCount)), one for a \(layer.scaleKind)",
       ],
-      ["Scale", layer.scaleUse.rawValue],
+      ["Scale", (layer.scaleUse ?? .multiplies).rawValue],
       ["Least scale", InspectText.number(scales.minimum)],
       ["Greatest scale", InspectText.number(scales.maximum)],
     ]
@@ -159,7 +159,9 @@ struct TensorReport {
     ]
   }
 
-  fileprivate static func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
+  fileprivate static func number(_ value: Double?) -> JSONValue {
+    value.map { .number($0) } ?? .null
+  }
 }
 
 extension ValueStatistics {

@@ -40,6 +40,8 @@ struct ValueStatistics: Sendable {
   /// Takes in one number that occurs `times` times.
   mutating func add(_ value: Double, times: Int) {
     guard times > 0 else { return }
+    // A code -1 with scale 0 gives -0, which prints as such.
+    let value = value == 0 ? 0 : value
     count += times
     guard value.isFinite else {
       if value.isNaN { nans += times } else { infinities += times }
