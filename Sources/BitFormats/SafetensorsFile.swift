@@ -83,7 +83,7 @@ public struct SafetensorsFile: Sendable {
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
-  func forget(_ range: Range<Int>, of tensor: SafetensorsTensor) {
+  package func forget(_ range: Range<Int>, of tensor: SafetensorsTensor) {
     guard case .file(let file) = storage else { return }
     let start = tensor.byteRange.lowerBound
     file.forget(start + range.lowerBound..<start + range.upperBound)

@@ -25,7 +25,6 @@ import Testing
     let nowhere = folder.path("nowhere")
     let cases = [
       (nowhere, "No such file or directory", "a readable file"),
-      (data, "a folder", "a regular file"),
       (text, "a header of", "a safetensors header"), (long, "a header of", "a safetensors header"),
       (cut, "291 bytes of data", "the 311 that its tensors have"),
       (head, "a header of", "at most the 292 bytes that follow"),
@@ -36,6 +35,11 @@ import Testing
         run.expectRefusal(source: path, found: found, expected: expected)
       }
     }
+    try await Program.run(["eval", data, "--data", data]).expectRefusal(
+      source: data, found: "a folder", expected: "a regular file")
+    try await Program.run(["inspect", data]).expectRefusal(
+      source: data, found: "neither model.safetensors nor model.safetensors.index.json",
+      expected: "one of them")
   }
 
   @Test func evalRefusesOtherTensors() async throws {
