@@ -2,6 +2,8 @@ import BitNN
 import Foundation
 import Testing
 
+@testable import bitlinear
+
 /// `inspect` on safetensors files, indexes and folders.
 @Suite struct InspectSafetensorsTests {
   private let folder: TemporaryFolder
@@ -137,9 +139,22 @@ import Testing
     let run = try await Program.run(["inspect", path, "--tensor", "x"])
     #expect(run.code == 0 && run.error == "")
     #expect(run.output.contains("Infinities      2\n"))
-    #expect(run.output.contains(" 1 to  2  3  " + String(repeating: "#", count: 68) + "\n"))
+    #expect(run.output.contains(" 1 to  2  3  " + String(repeating: "#", count: 67) + "\n"))
     #expect(run.output.contains(" 3 to  4  0\n"))
     #expect(run.lines.allSatisfy { $0.count <= 80 })
+  }
+
+  /// Bars fill a terminal of any width, and are left out where there is no room for them.
+  @Test(arguments: [(80, 70), (20, 10), (11, 1), (10, 0), (1, 0)])
+  func barsFitTheTerminal(width: Int, marks: Int) {
+    let chart = BarChart(
+      bars: [
+        BarChart.Bar(label: ["a"], count: 1000), BarChart.Bar(label: ["b"], count: 1),
+        BarChart.Bar(label: ["c"], count: 0),
+      ], width: width)
+    let bar = { (count: Int) in count > 0 ? "  " + String(repeating: "#", count: count) : "" }
+    #expect(
+      chart.text == "a  1,000\(bar(marks))\nb      1\(bar(min(1, marks)))\nc      0\n")
   }
 
   @Test func everyPlainTypeIsRead() async throws {
@@ -174,7 +189,7 @@ import Testing
     ])
     for (name, text) in [
       ("zeros", "All values are zero.\n"), ("ternary", "All values are -1, 0 or +1.\n"),
-      ("empty", "The tensor is empty.\n"), ("scalar", "\n7 to 7 1  ####"),
+      ("empty", "The tensor is empty.\n"), ("scalar", "\n7 to 7  1  ####"),
     ] {
       let run = try await Program.run(["inspect", path, "--tensor", name])
       #expect(run.code == 0 && run.output.contains(text), "\(run.output)")
