@@ -124,6 +124,11 @@ public struct GGUFFile: Sendable {
     }
   }
 
+  /// Lets the system take back the memory of a range of the file's bytes until it is used again.
+  func forget(_ range: Range<Int>) {
+    if case .file(let file) = storage { file.forget(range) }
+  }
+
   func entry(_ name: String) throws(InputError) -> GGUFTensor {
     guard let entry = self[name] else {
       throw InputError(
