@@ -16,9 +16,10 @@ extension Conversion {
       }
     }
     var metadata = source.strings
-    for key in [PackedLayerCoding.metadataKey, CheckpointSource.quantizationKey,
-      I2SLayout.metadataKey]
-    {
+    for key in [
+      PackedLayerCoding.metadataKey, CheckpointSource.quantizationKey,
+      I2SLayout.metadataKey,
+    ] {
       metadata[key] = nil
     }
     metadata["format"] = metadata["format"] ?? "pt"

@@ -51,7 +51,8 @@ extension Conversion {
       for first in stride(from: 0, to: codes.rows, by: piece) {
         let range = first..<min(codes.rows, first + piece)
         let (a, b) = (try codes.rows(range), try other.rows(range))
-        if a.codes != b.codes, let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] })
+        if a.codes != b.codes,
+          let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] })
         {
           throw difference(
             "the code \(b.codes[bad]) in row \(first + bad / codes.columns), "
@@ -68,7 +69,9 @@ extension Conversion {
         }
         try progress(Double(range.upperBound) / Double(codes.rows))
       }
-    } else if case .floats = tensor.content {
+    } else if case .floats = tensor.content,
+      item.isRescaled || tensor.type.description != written.type.description
+    {
       for first in stride(from: 0, to: tensor.rows, by: piece) {
         let range = first..<min(tensor.rows, first + piece)
         let (x, y) = (try tensor.values(range), try written.values(range))

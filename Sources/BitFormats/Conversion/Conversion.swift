@@ -90,7 +90,8 @@ public struct Conversion: Sendable {
     _ progress: ConversionProgress.Handler?
   ) throws(InputError) -> [ConversionItem] {
     let monitor = ConversionMonitor(step: .reading, total: source.byteCount, handler: progress)
-    let names = TargetNames(source, isGGUF: target.isGGUF, type: type, keepsNames: options.keepsNames)
+    let names = TargetNames(
+      source, isGGUF: target.isGGUF, type: type, keepsNames: options.keepsNames)
     var items: [ConversionItem] = []
     var factors: [String: Float] = [:]
     var done = 0

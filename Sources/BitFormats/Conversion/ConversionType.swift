@@ -106,3 +106,20 @@ enum ConversionTarget: Sendable, Equatable {
     }
   }
 }
+
+extension ConversionType {
+  /// A scale as the type stores it: rounded to half precision in the types of llama.cpp.
+  public func stored(scale: Float) -> Float {
+    switch self {
+    case .hf, .bitlinear, .i2_s: scale
+    case .tq1_0, .tq2_0, .q1_0, .q2_0: HalfPrecision.float(f16: HalfPrecision.f16(scale))
+    }
+  }
+}
+
+extension Conversion {
+  /// The name in the target of a tensor of the source; the same if there is no such tensor.
+  public func name(of name: String) -> String {
+    items.first { $0.tensor.name == name }?.name ?? name
+  }
+}
