@@ -135,7 +135,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   /// Mean and scale of one group of rows.
   package struct Statistics: Sendable {
     let mean: Float
-    let scale: Float
+    package let scale: Float
 
     /// What a kernel compares weights with: the mean, or the factor 1 / scale.
     func parameter(_ quantizer: WeightQuantizer) -> Float {
@@ -148,10 +148,30 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
     of weight: Tensor, groups: Int, kernels: Kernels = .active, pool: ThreadPool = .shared
   ) -> [Statistics] {
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
-    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    let sums = Self.rowSums(of: weight, kernels: kernels, pool: pool)
+    return statistics(rowSums: sums, columns: weight.shape[1], groups: groups)
+  }
+
+  /// Statistics of each group from the sums of all rows, which may have been taken part by part.
+  package func statistics(
+    rowSums sums: [SIMD2<Double>], columns: Int, groups: Int
+  ) -> [Statistics] {
+    let rows = sums.count
     precondition(
       groups > 0 && rows % groups == 0,
       "\(groups) groups do not divide \(rows) output features")
+    let groupRows = rows / groups
+    return (0..<groups).map { group in
+      let total = sums[group * groupRows..<(group + 1) * groupRows].reduce(.zero, +)
+      return self.statistics(total[0], total[1], count: groupRows * columns)
+    }
+  }
+
+  /// The sum of each row and the sum of its magnitudes.
+  package static func rowSums(
+    of weight: Tensor, kernels: Kernels = .active, pool: ThreadPool = .shared
+  ) -> [SIMD2<Double>] {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
     var sums = [SIMD2<Double>](repeating: .zero, count: rows)
     weight.withUnsafePointer { weight in
       sums.withUnsafeMutableBufferPointer { sums in
@@ -165,11 +185,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
         }
       }
     }
-    let groupRows = rows / groups
-    return (0..<groups).map { group in
-      let total = sums[group * groupRows..<(group + 1) * groupRows].reduce(.zero, +)
-      return self.statistics(total[0], total[1], count: groupRows * columns)
-    }
+    return sums
   }
 
   /// Statistics of `count` weights from their sum and the sum of their magnitudes.

@@ -13,6 +13,6 @@ struct BitLinearCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TrainCommand.self, EvalCommand.self, InspectCommand.self, CPUCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, ConvertCommand.self, QuantizeCommand.self,
     ])
 }

@@ -126,9 +126,13 @@ public struct GGUFFile: Sendable {
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
   package func forget(_ range: Range<Int>, of tensor: GGUFTensor) {
-    guard case .file(let file) = storage else { return }
     let start = tensor.byteRange.lowerBound
-    file.forget(start + range.lowerBound..<start + range.upperBound)
+    forget(start + range.lowerBound..<start + range.upperBound)
+  }
+
+  /// Lets the system take back the memory of a range of the file's bytes until it is used again.
+  func forget(_ range: Range<Int>) {
+    if case .file(let file) = storage { file.forget(range) }
   }
 
   func entry(_ name: String) throws(InputError) -> GGUFTensor {

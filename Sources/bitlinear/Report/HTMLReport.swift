@@ -7,6 +7,8 @@ import Foundation
 struct HTMLReport: Sendable {
   /// What the page shows.
   var content: ReportContent
+  /// The command that the page is from.
+  var command = "bitlinear train"
 
   /// The chart of the loss, for the page and as a file. It is logarithmic if the largest value is
   /// more than eight times the smallest, for else only the first steps would be seen.
@@ -41,7 +43,7 @@ struct HTMLReport: Sendable {
       <body>
       <main>
       \(sections.joined(separator: "\n"))
-      <footer>Written by <code>bitlinear train</code>. This page needs no network.</footer>
+      <footer>Written by <code>\(SVG.escape(command))</code>. This page needs no network.</footer>
       </main>
       </body>
       </html>

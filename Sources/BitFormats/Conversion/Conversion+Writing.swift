@@ -1,0 +1,44 @@
+extension Conversion {
+  /// Writes the result, whole or not at all; see ``AtomicFile``. Of a folder, the file of the
+  /// tensors is written first.
+  ///
+  /// - Parameter progress: is told how far writing is; what it throws ends it.
+  /// - Throws: ``InputError`` that names the tensor that the target cannot hold or that cannot be
+  ///   read, and `.inputOutput` for trouble with the files.
+  public func write(progress: ConversionProgress.Handler? = nil) throws(InputError) {
+    switch target {
+    case .gguf(let path):
+      let entries = try ggufEntries(ConversionMonitor(step: .writing, total: 0, handler: nil))
+      var total = 0
+      for entry in entries {
+        total += try entry.type.byteCount(of: entry.shape, source: path) ?? 0
+      }
+      let monitor = ConversionMonitor(step: .writing, total: total, handler: progress)
+      try GGUFWriter.write(try ggufEntries(monitor), metadata: ggufMetadata(), to: path)
+    case .safetensors, .folder:
+      let plan = try safetensors(ConversionMonitor(step: .writing, total: 0, handler: nil))
+      var total = 0
+      for entry in plan.entries {
+        total += try entry.dtype.byteCount(of: entry.shape, source: target.file)
+      }
+      let monitor = ConversionMonitor(step: .writing, total: total, handler: progress)
+      if case .folder(let folder) = target { try ConversionFolder.make(folder) }
+      try SafetensorsWriter.write(
+        try safetensors(monitor).entries, metadata: plan.metadata, to: target.file)
+      if case .folder(let folder) = target { try writeOtherFiles(to: folder) }
+    }
+  }
+
+  private func writeOtherFiles(to folder: String) throws(InputError) {
+    if var config = source.config ?? BitNetMetadata.config(of: source) {
+      if type == .hf, items.contains(where: { $0.codes != nil }) {
+        config = try quantization.written(into: config, source: "\(source.path), config.json")
+      } else if type == .bitlinear {
+        config[HuggingFaceQuantization.key] = nil
+      }
+      try AtomicFile.write(
+        JSONValue.object(config).encoded + "\n", to: "\(folder)/config.json")
+    }
+    if let other = source.folder { try ConversionFolder.copyFiles(from: other, to: folder) }
+  }
+}

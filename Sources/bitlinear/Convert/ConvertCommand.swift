@@ -1,0 +1,85 @@
+import ArgumentParser
+import BitNN
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert", abstract: "Convert ternary and sign checkpoints between formats.",
+    discussion: """
+      Reads safetensors (a file, an index or a folder; packed as Hugging Face does or as this \
+      program does) and GGUF. -o names a .safetensors or .gguf file, or a folder, which receives \
+      model.safetensors, config.json and the small other files. Weights are never quantized again: \
+      codes and scales are the same afterwards, or an error names the tensor that the target \
+      cannot hold.
+
+      Without --outtype, safetensors is hf if that holds all layers (ternary, one scale, rows \
+      divisible by 4) and bitlinear otherwise, or if the layers are packed so already; GGUF is the \
+      first of tq2_0, i2_s, q2_0 that holds all, or q1_0 for signs. A single file of type hf has \
+      its quantization_config in its metadata; programs other than this one want it in config.json, \
+      so give them a folder.
+      """)
+
+  @Argument(help: "The checkpoint: a file or a folder.")
+  var input: String
+
+  @Option(name: .shortAndLong, help: "The file or folder to write.")
+  var output: String
+
+  @Option(help: "How weights are stored: hf, bitlinear, tq1_0, tq2_0, q1_0, q2_0 or i2_s.")
+  var outtype: String?
+
+  @Flag(help: "Allow scales to be rounded, and to be merged by least squares where they differ.")
+  var lossy = false
+
+  @Flag(help: "Keep the names of tensors also between Hugging Face and GGUF.")
+  var keepNames = false
+
+  @Flag(help: "Read the result back and compare every weight.")
+  var verify = false
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    try CPU.checkEnvironment()
+    let options = ConversionOptions(
+      type: try ConversionRun.type(outtype), isLossy: lossy, keepsNames: keepNames)
+    let run = ConversionRun()
+    let (conversion, compared) = try run { progress in
+      let source = try CheckpointSource(path: input)
+      let conversion = try Conversion(source, to: output, options: options, progress: progress)
+      try conversion.write(progress: progress)
+      return (conversion, verify ? try conversion.verify(progress: progress) : nil)
+    }
+    let source = conversion.source
+    let written = try CheckpointSource(path: output)
+    let layers = source.tensors.filter { if case .codes = $0.content { true } else { false } }
+    if json {
+      let object: JSONValue = [
+        "input": .string(input), "output": .string(output),
+        "outtype": .string(conversion.type.rawValue),
+        "tensors": .integer(Int64(source.tensors.count)),
+        "packed_tensors": .integer(Int64(layers.count)),
+        "bytes_before": .integer(Int64(source.byteCount)),
+        "bytes_after": .integer(Int64(written.byteCount)),
+        "verified_elements": compared.map { JSONValue.integer(Int64($0)) } ?? .null,
+      ]
+      print(object.encoded)
+      return
+    }
+    print(
+      TextTable(
+        header: ["File", "Tensors", "Packed", "Bytes"],
+        rows: [
+          [
+            input, "\(source.tensors.count)", "\(layers.count)",
+            NumberText.grouped(source.byteCount),
+          ],
+          [
+            output, "\(written.tensors.count)",
+            "\(layers.count) as \(conversion.type.rawValue)",
+            NumberText.grouped(written.byteCount),
+          ],
+        ]), terminator: "")
+    if let compared { print("Verified: \(NumberText.grouped(compared)) elements are the same.") }
+  }
+}

@@ -1,0 +1,124 @@
+import ArgumentParser
+import BitNN
+
+struct QuantizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "quantize", abstract: "Pack the linear layers of a float checkpoint.",
+    discussion: """
+      Turns the float matrices of linear layers into sign (bitnet) or ternary (b158) codes by the \
+      rule of their recipe, and copies all other tensors as they are. Unless --include says \
+      otherwise these are the two-dimensional tensors in .weight, but not embeddings, norms and the \
+      head. Types of GGUF other than i2_s round the scales to half precision; the errors are those \
+      of what is stored.
+      """)
+
+  @Argument(help: "The float checkpoint: a file or a folder.")
+  var input: String
+
+  @Option(name: .shortAndLong, help: "The .safetensors or .gguf file, or the folder, to write.")
+  var output: String
+
+  @Option(help: "bitnet (signs) or b158 (ternary).")
+  var recipe: QuantizeRecipe
+
+  @Option(parsing: .unconditional, help: "Equal groups of output rows with a scale each.")
+  var groups = 1
+
+  @Option(help: "Quantize the matrices whose name this regular expression is found in.")
+  var include: String?
+
+  @Option(help: "But not those whose name this one is found in.")
+  var exclude: String?
+
+  @Option(
+    help: """
+      hf, bitlinear, tq1_0, tq2_0, q1_0, q2_0 or i2_s. The default for safetensors is hf for b158 \
+      with one group and bitlinear otherwise; for GGUF it is tq2_0 for b158 and q1_0 for bitnet.
+      """)
+  var outtype: String?
+
+  @Option(help: ArgumentHelp("Also write the results to this page.", valueName: "file.html"))
+  var report: String?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    try CPU.checkEnvironment()
+    let selects = try selection()
+    let type = try type()
+    let quantizer = recipe.recipe.weights
+    guard groups >= 1 else {
+      throw InputError(
+        .malformed, source: "--groups", found: "\(groups)", expected: "a positive number")
+    }
+    var layerRecipe = recipe.recipe
+    // The layers of a float model have no norm of their own inside.
+    layerRecipe.normalization = nil
+    let run = ConversionRun()
+    let (source, layers, written) = try run { progress in
+      let source = try CheckpointSource(path: input)
+      let (quantized, layers) = try source.quantized(
+        quantizer, groups: groups, selects: selects, progress: progress)
+      let conversion = try Conversion(
+        quantized, to: output,
+        options: ConversionOptions(type: type, isLossy: true, recipe: layerRecipe),
+        progress: progress)
+      try conversion.write(progress: progress)
+      let written = try CheckpointSource(path: output)
+      return (source, layers, (written, conversion))
+    }
+    let results = QuantizeResults(
+      input: input, output: output, type: type, layers: layers, source: source,
+      written: written.0, conversion: written.1)
+    if let report { try AtomicFile.write(results.report, to: report) }
+    print(json ? results.json.encoded + "\n" : results.text, terminator: "")
+  }
+
+  private func selection() throws(InputError) -> (String) -> Bool {
+    func expression(
+      _ option: String, _ text: String?
+    ) throws(InputError) -> ((String) -> Bool)? {
+      guard let text else { return nil }
+      do {
+        let regex = try Regex(text)
+        return { name in name.contains(regex) }
+      } catch {
+        throw InputError(
+          .malformed, source: "\(option) \(text)", found: "\(error)",
+          expected: "a regular expression")
+      }
+    }
+    let included = try expression("--include", include) ?? CheckpointSource.isLinearWeight
+    let excluded = try expression("--exclude", exclude) ?? { _ in false }
+    return { included($0) && !excluded($0) }
+  }
+
+  private func type() throws(InputError) -> ConversionType {
+    let isGGUF = output.hasSuffix(".gguf")
+    let isSign = recipe == .bitnet
+    guard let type = try ConversionRun.type(outtype) else {
+      if isGGUF { return isSign ? .q1_0 : .tq2_0 }
+      return isSign || groups > 1 ? .bitlinear : .hf
+    }
+    if isSign, type == .hf {
+      throw InputError(
+        .mismatch, source: "--outtype", found: "hf for the recipe bitnet",
+        expected: "bitlinear, for sign codes")
+    }
+    if groups > 1, type == .hf || type == .i2_s {
+      throw InputError(
+        .mismatch, source: "--outtype", found: "\(type.rawValue) for \(groups) groups",
+        expected: "a type with more than one scale for a tensor")
+    }
+    return type
+  }
+}
+
+/// The recipes that have codes.
+enum QuantizeRecipe: String, ExpressibleByArgument, CaseIterable {
+  case bitnet
+  case b158
+
+  var recipe: BitQuantization { self == .bitnet ? .bitnet : .b158 }
+}
