@@ -8,13 +8,17 @@ let package = Package(
   name: "Fuzz",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "FuzzSafetensors", type: .static, targets: ["FuzzSafetensors"])
+    .library(name: "FuzzSafetensors", type: .static, targets: ["FuzzSafetensors"]),
+    .library(name: "FuzzGGUF", type: .static, targets: ["FuzzGGUF"]),
   ],
   dependencies: [.package(name: "swift-bitlinear", path: "..")],
   targets: [
     .target(
       name: "FuzzSafetensors",
-      dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")])
+      dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")]),
+    .target(
+      name: "FuzzGGUF",
+      dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")]),
   ],
   swiftLanguageModes: [.v6]
 )
