@@ -65,7 +65,10 @@ struct ConversionItem: Sendable {
       }
     default:
       guard let gguf = type.gguf else { return }
-      if isLossy { self.codes = try codes.withScales(of: gguf) }
+      let fitted = isLossy ? try codes.withScales(of: gguf) : codes
+      // Refuses rows that are no whole blocks.
+      _ = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86)
+      self.codes = fitted
     }
   }
 

@@ -97,7 +97,7 @@ import Testing
         plan.entries + [halves, doubles, integers],
         metadata: [PackedLayerCoding.metadataKey: plan.metadata, "format": "pt"], to: a)
       try convert(a, b)
-      try convert(b, c)
+      try convert(b, c, ConversionOptions(type: .bitlinear))
       // All but the kind of scales is what it was, byte for byte.
       let (first, last) = try (SafetensorsFile(path: a), SafetensorsFile(path: c))
       for name in ["h", "d", "i", "x.weight"] {

@@ -7,7 +7,7 @@ import Testing
   private static let shape: Shape = [1040, 1280]
 
   /// More than one piece of rows, with a row of zeros.
-  private static func weight(seed: UInt64 = 3) -> Tensor {
+  private static func sample(seed: UInt64 = 3) -> Tensor {
     var generator = SeededGenerator(seed: seed)
     return Tensor(
       (0..<1040 * 1280).map {
@@ -32,7 +32,7 @@ import Testing
   @Test(arguments: WeightQuantizer.allCases, [1, 4])
   func equalsTheQuantizer(quantizer: WeightQuantizer, groups: Int) throws {
     try withTemporaryFolder { folder in
-      let weight = Self.weight()
+      let weight = Self.sample()
       let path = try write(folder, weight)
       let (source, layers) = try CheckpointSource(path: path).quantized(quantizer, groups: groups)
       #expect(layers.map(\.name) == ["a.weight"])
@@ -76,7 +76,7 @@ import Testing
 
   @Test func halfScalesKeepTheCodes() throws {
     try withTemporaryFolder { folder in
-      let weight = Self.weight()
+      let weight = Self.sample()
       let path = try write(folder, weight)
       // Not the integers, which GGUF does not have in this type.
       let bare = "\(folder)/bare.safetensors"
@@ -106,7 +106,7 @@ import Testing
 
   @Test func refusals() throws {
     try withTemporaryFolder { folder in
-      var weight = Self.weight().scalars
+      var weight = Self.sample().scalars
       weight[1280 * 1039 + 7] = .nan
       let path = try write(folder, Tensor(weight).reshaped(Self.shape))
       let source = try CheckpointSource(path: path)
