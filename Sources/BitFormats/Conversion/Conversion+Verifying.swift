@@ -92,6 +92,8 @@ extension Conversion {
           try written.place.withBytes(range) { b in a.elementsEqual(b) }
         }
         guard same else { throw difference("other bytes after byte \(start)", "the same bytes") }
+        tensor.place.forget(range)
+        written.place.forget(range)
       }
     }
   }
