@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A matrix of ternary or sign codes and its scales, as a file stores them: nothing is rounded,
 /// re-scaled or turned into other codes on the way.
 ///
@@ -139,17 +141,24 @@ public struct CodedTensor: Sendable {
 
   /// Whether some code is outside the alphabet, found without a branch for each.
   private static func hasOtherCodes(_ codes: [Int8], isSign: Bool) -> Bool {
+    let isFound = Atomic(false)
     codes.withUnsafeBufferPointer { codes in
-      // Codes plus 1 are 0 or 2, or else 0...2.
-      var (bits, largest): (UInt8, UInt8) = (0, 0)
-      for code in codes {
-        let field = UInt8(bitPattern: code &+ 1)
-        bits |= field
-        largest = max(largest, field)
+      ThreadPool.shared.parallelFor(codes.count, grain: grain) { range in
+        // Codes plus 1 are 0 or 2, or else 0...2.
+        var (bits, largest): (UInt8, UInt8) = (0, 0)
+        for index in range {
+          let field = UInt8(bitPattern: codes[index] &+ 1)
+          bits |= field
+          largest = max(largest, field)
+        }
+        if isSign ? bits & ~2 != 0 : largest > 2 { isFound.store(true, ordering: .relaxed) }
       }
-      return isSign ? bits & ~2 != 0 : largest > 2
     }
+    return isFound.load(ordering: .relaxed)
   }
+
+  /// Codes that are worth a thread of their own.
+  static let grain = 1 << 15
 
   /// The values `scale * code` of some rows; see ``rows(_:)`` for what it throws.
   public func values(_ range: Range<Int>) throws(InputError) -> [Float] {

@@ -1,5 +1,3 @@
-import BitCore
-
 /// How packed layers are written to safetensors files.
 ///
 /// A layer named `layers.0` takes these tensors:

@@ -59,12 +59,15 @@ struct GGUFCodeWriter {
     read.codes.withUnsafeBufferPointer { source in
       bytes.withUnsafeMutableBufferPointer { bytes in
         guard let source = source.baseAddress, let target = bytes.baseAddress else { return }
-        if format.scalePlace == .tensor {
-          return format.encode(source, blocks: rows.count * blocks, to: target)
-        }
-        for number in 0..<rows.count * blocks {
-          format.encode(
-            source + number * format.blockLength, to: target + number * blockBytes + codePlace)
+        let (format, length) = (format, format.blockLength)
+        ThreadPool.shared.parallelFor(rows.count * blocks, grain: CodedTensor.grain / length) {
+          if format.scalePlace == .tensor {
+            return format.encode(
+              source + $0.lowerBound * length, blocks: $0.count, to: target + $0.lowerBound * codes)
+          }
+          for number in $0 {
+            format.encode(source + number * length, to: target + number * blockBytes + codePlace)
+          }
         }
       }
     }

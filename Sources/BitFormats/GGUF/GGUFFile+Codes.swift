@@ -71,8 +71,11 @@ extension GGUFFile {
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
     var codes = [Int8](unsafeUninitializedCapacity: blocks.count * length) { codes, count in
       if let source, let target = codes.baseAddress {
-        format.decode(
-          source + blocks.lowerBound * format.codeBytes, blocks: blocks.count, to: target)
+        ThreadPool.shared.parallelFor(blocks.count, grain: CodedTensor.grain / length) { part in
+          format.decode(
+            source + (blocks.lowerBound + part.lowerBound) * format.codeBytes, blocks: part.count,
+            to: target + part.lowerBound * length)
+        }
       }
       count = blocks.count * length
     }
@@ -90,32 +93,37 @@ extension GGUFFile {
     let rowHead = entry.type.layout?.rowBytes ?? 0
     let blockBytes = entry.type.blockBytes ?? 0
     let rowBytes = rowHead + blocks * blockBytes
-    var scales: [Float] = []
-    scales.reserveCapacity(rows.count * (rowHead > 0 ? 1 : blocks))
+    let perRow = rowHead > 0 ? 1 : blocks
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
-    let codes = [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
-      guard let source, var target = codes.baseAddress else { return }
-      for row in rows {
-        let start = row * rowBytes
-        switch format.scalePlace {
-        case .rowHalf: scales.append(half(bytes, at: start))
-        case .rowFloat: scales.append(float(bytes, at: start))
-        default: break
-        }
-        for block in 0..<blocks {
-          var place = start + rowHead + block * blockBytes
-          switch format.scalePlace {
-          case .blockStart:
-            scales.append(half(bytes, at: place))
-            place += 2
-          case .blockEnd: scales.append(half(bytes, at: place + format.codeBytes))
-          default: break
+    var scales = [Float](repeating: 0, count: rows.count * perRow)
+    let codes = scales.withUnsafeMutableBufferPointer { scales in
+      [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
+        guard let source, let target = codes.baseAddress else { return }
+        ThreadPool.shared.parallelFor(rows.count, grain: 1 + CodedTensor.grain / entry.columns) {
+          for row in $0 {
+            let start = (rows.lowerBound + row) * rowBytes
+            switch format.scalePlace {
+            case .rowHalf: scales[row] = half(bytes, at: start)
+            case .rowFloat: scales[row] = float(bytes, at: start)
+            default: break
+            }
+            for block in 0..<blocks {
+              var place = start + rowHead + block * blockBytes
+              switch format.scalePlace {
+              case .blockStart:
+                scales[row * perRow + block] = half(bytes, at: place)
+                place += 2
+              case .blockEnd:
+                scales[row * perRow + block] = half(bytes, at: place + format.codeBytes)
+              default: break
+              }
+              format.decode(
+                source + place, to: target + (row * blocks + block) * format.blockLength)
+            }
           }
-          format.decode(source + place, to: target)
-          target += format.blockLength
         }
+        count = rows.count * entry.columns
       }
-      count = rows.count * entry.columns
     }
     return (codes, scales)
   }
