@@ -48,7 +48,11 @@ struct ConversionItem: Sendable {
           .unsupported, source: codes.source, found: "sign codes",
           expected: "ternary codes, for layers as Hugging Face has them")
       }
-      _ = try HuggingFacePacking(rows: codes.rows, columns: codes.columns, source: codes.source)
+      guard codes.rows.isMultiple(of: 4) else {
+        throw InputError(
+          .unsupported, source: codes.source, found: "\(codes.rows) rows of ternary weights",
+          expected: "a multiple of 4 for the type hf; the type bitlinear holds any")
+      }
       let (multiplier, tensor) = try codes.withOneScale(merging: isLossy)
       self.codes = tensor
       if let stored = self.tensor.scale?.value {
