@@ -145,6 +145,28 @@ import Testing
     }
   }
 
+  /// The recipe stands in GGUF too, whatever was quantized.
+  @Test(arguments: ["safetensors", "gguf"])
+  func recipeIsKept(suffix: String) async throws {
+    let weight = Tensor((0..<8 * 256).map { Float($0 % 7) - 3 }).reshaped([8, 256])
+    let input = folder.path("float.\(suffix)")
+    if suffix == "gguf" {
+      try GGUFWriter.write(
+        [GGUFEntry("a.weight", weight)], metadata: ["general.architecture": .string("other")],
+        to: input)
+    } else {
+      try SafetensorsWriter.write([SafetensorsEntry("a.weight", weight)], to: input)
+    }
+    let (out, back) = (folder.path("out.gguf"), folder.path("back.safetensors"))
+    let run = try await Program.run(["quantize", input, "-o", out, "--recipe", "bitnet"])
+    #expect(run.code == 0, "\(run.error)")
+    let convert = try await Program.run(["convert", out, "-o", back, "--verify"])
+    #expect(convert.code == 0, "\(convert.error)")
+    let layer = try PackedLayerCoding.decode("a", from: SafetensorsFile(path: back))
+    #expect(layer.recipe == .bitnet)
+    #expect(layer.matrix.codes == WeightQuantizer.sign.quantize(weight).codes)
+  }
+
   @Test func rowsThatAreNoMultipleOfFour() async throws {
     let input = folder.path("float.safetensors")
     try SafetensorsWriter.write(

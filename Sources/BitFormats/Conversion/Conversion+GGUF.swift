@@ -87,12 +87,14 @@ extension Conversion {
     if items.contains(where: { $0.codes != nil }) {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
     }
+    if !source.isGGUF || options.recipe != nil {
+      metadata[PackedLayerCoding.metadataKey] = layerText.map(GGUFValue.string)
+    }
     if !source.isGGUF {
       for (key, value) in source.strings.sorted(by: { ByteKey($0.key) < ByteKey($1.key) })
-      where key.hasPrefix("bitlinear.") {
+      where key.hasPrefix("bitlinear.") && key != PackedLayerCoding.metadataKey {
         metadata[key] = .string(value)
       }
-      metadata[PackedLayerCoding.metadataKey] = layerText.map(GGUFValue.string)
       if source.quantization != nil {
         metadata[CheckpointSource.quantizationKey] = .string(try quantizationText(source: path))
       }

@@ -149,11 +149,12 @@ import Testing
   }
 
   /// One conversion after the other: nothing is lost on the way that a later one would need.
-  @Test(arguments: [
-    (hub, [.bitlinear, .i2_s, .hf, .q2_0, .tq2_0, .bitlinear, .tq1_0, .hf]),
-    ("gguf/tiny256-i2_s-arm.gguf", [.hf, .tq1_0, .bitlinear, .q2_0, .hf, .i2_s]),
-    ("gguf/tiny256-tq1_0.gguf", [.q2_0, .bitlinear, .hf, .tq2_0, .i2_s, .hf, .tq1_0]),
-  ] as [(String, [ConversionType])])
+  @Test(
+    arguments: [
+      (hub, [.bitlinear, .i2_s, .hf, .q2_0, .tq2_0, .bitlinear, .tq1_0, .hf]),
+      ("gguf/tiny256-i2_s-arm.gguf", [.hf, .tq1_0, .bitlinear, .q2_0, .hf, .i2_s]),
+      ("gguf/tiny256-tq1_0.gguf", [.q2_0, .bitlinear, .hf, .tq2_0, .i2_s, .hf, .tq1_0]),
+    ] as [(String, [ConversionType])])
   func chains(source: String, types: [ConversionType]) throws {
     try withTemporaryFolder { folder in
       var path = try Self.path(source)
@@ -172,7 +173,9 @@ import Testing
     try withTemporaryFolder { folder in
       let path = try Self.path(name)
       try BitFormatsTests.convert(path, "\(folder)/model")
-      let (first, copy) = try (ModelCheckpoint(path: path), ModelCheckpoint(path: "\(folder)/model"))
+      let (first, copy) = try (
+        ModelCheckpoint(path: path), ModelCheckpoint(path: "\(folder)/model")
+      )
       #expect(first.tensors.count == copy.tensors.count)
       for tensor in first.tensors {
         let (a, b) = try (first.file(of: tensor.name), copy.file(of: tensor.name))
