@@ -53,9 +53,11 @@ struct ConversionItem: Sendable {
           .unsupported, source: codes.source, found: "\(codes.rows) rows of ternary weights",
           expected: "a multiple of 4 for the type hf; the type bitlinear holds any")
       }
-      let (multiplier, tensor) = try codes.withOneScale(merging: isLossy)
-      self.codes = tensor
-      if let stored = self.tensor.scale?.value {
+      _ = try HuggingFacePacking(rows: codes.rows, columns: codes.columns, source: codes.source)
+      let (multiplier, coded) = try codes.withOneScale(merging: isLossy)
+      self.codes = coded
+      tensor.forget()
+      if let stored = tensor.scale?.value {
         scale = stored
       } else {
         scale = try HuggingFaceScale(
@@ -70,6 +72,7 @@ struct ConversionItem: Sendable {
     default:
       guard let gguf = type.gguf else { return }
       let fitted = isLossy ? try codes.withScales(of: gguf) : codes
+      tensor.forget()
       // Refuses rows that are no whole blocks.
       _ = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86)
       self.codes = fitted
