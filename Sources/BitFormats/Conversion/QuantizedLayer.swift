@@ -85,8 +85,9 @@ public final class QuantizedLayer: Sendable {
   }
 
   /// The sums of w * w, w * code, code * code and code.
-  private static func sums(_ weights: [Float], _ codes: [Int8], _ range: Range<Int>) -> SIMD4<Double>
-  {
+  private static func sums(
+    _ weights: [Float], _ codes: [Int8], _ range: Range<Int>
+  ) -> SIMD4<Double> {
     var (squares, products) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
     var (ones, difference) = (0, 0)
     weights.withUnsafeBufferPointer { weights in
