@@ -79,4 +79,131 @@ import Testing
         expected: "groups that divide")
     #expect(try await Program.run(["quantize", input, "-o", out]).code == 64)
   }
+
+  /// A checkpoint with latent weights, whose layer has a norm inside and a bias.
+  @Test(arguments: ["hf", "bitlinear", "tq2_0"])
+  func quantizesLayersWithNormAndBias(type: String) async throws {
+    let weight = Tensor((0..<8 * 256).map { Float($0 % 7) - 3 }).reshaped([8, 256])
+    let norm = Tensor((0..<256).map { 1 + Float($0) / 256 })
+    let bias = Tensor((0..<8).map { Float($0) / 3 })
+    let online = folder.path("online")
+    try FileManager.default.createDirectory(atPath: online, withIntermediateDirectories: false)
+    try SafetensorsWriter.write(
+      [
+        SafetensorsEntry("a.weight", weight), SafetensorsEntry("a.bias", bias),
+        SafetensorsEntry("a.rms_norm.weight", norm),
+      ], to: "\(online)/model.safetensors")
+    let config: JSONValue = [
+      "quantization_config": [
+        "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online",
+        "use_rms_norm": true, "rms_norm_eps": 0.001,
+      ]
+    ]
+    try AtomicFile.write(config.encoded, to: "\(online)/config.json")
+    var recipe = BitQuantization.b158
+    recipe.normalization = .rms(epsilon: 0.001)
+    var matrix = WeightQuantizer.ternary.quantize(weight)
+    if type == "tq2_0" {
+      // Whose scales are half precision numbers.
+      matrix = try PackedMatrix(
+        codes: matrix.codes, rows: 8, columns: 256, alphabet: .ternary,
+        scales: .groups([Float(Float16(matrix.scales.values[0]))]))
+    }
+    let expected = try PackedBitLinear(
+      matrix: matrix, bias: bias, recipe: recipe, normWeight: norm)
+
+    let out = folder.path(type == "tq2_0" ? "out.gguf" : "out")
+    let run = try await Program.run([
+      "quantize", online, "-o", out, "--recipe", "b158", "--outtype", type,
+    ])
+    #expect(run.code == 0, "\(run.error)")
+    let layer: PackedBitLinear
+    if type == "hf" {
+      let checkpoint = try ModelCheckpoint(path: out)
+      let quantization = try #require(try checkpoint.quantization())
+      #expect(quantization.mode == .offline)
+      layer = try HuggingFaceLayer("a", from: checkpoint, quantization: quantization).layer
+    } else {
+      var path = "\(out)/model.safetensors"
+      if type == "tq2_0" {
+        path = folder.path("back.safetensors")
+        let back = try await Program.run([
+          "convert", out, "-o", path, "--outtype", "bitlinear", "--verify",
+        ])
+        #expect(back.code == 0, "\(back.error)")
+      }
+      layer = try PackedLayerCoding.decode("a", from: SafetensorsFile(path: path))
+    }
+    #expect(layer.recipe == recipe)
+    #expect(layer.normWeight == norm)
+    #expect(layer.matrix.codes == matrix.codes)
+    #expect(layer.matrix.scales.values[0] == matrix.scales.values[0])
+    let input = Tensor((0..<256).map { Float($0 % 11) - 4 }).reshaped([1, 256])
+    for (a, b) in zip(layer(input).scalars, expected(input).scalars) {
+      // Hugging Face's bias is stored divided by the scale.
+      #expect(type == "hf" ? abs(a - b) <= 2 * b.ulp : a == b)
+    }
+  }
+
+  /// The recipe stands in GGUF too, whatever was quantized.
+  @Test(arguments: ["safetensors", "gguf"])
+  func recipeIsKept(suffix: String) async throws {
+    let weight = Tensor((0..<8 * 256).map { Float($0 % 7) - 3 }).reshaped([8, 256])
+    let input = folder.path("float.\(suffix)")
+    if suffix == "gguf" {
+      try GGUFWriter.write(
+        [GGUFEntry("a.weight", weight)], metadata: ["general.architecture": .string("other")],
+        to: input)
+    } else {
+      try SafetensorsWriter.write([SafetensorsEntry("a.weight", weight)], to: input)
+    }
+    let (out, back) = (folder.path("out.gguf"), folder.path("back.safetensors"))
+    let run = try await Program.run(["quantize", input, "-o", out, "--recipe", "bitnet"])
+    #expect(run.code == 0, "\(run.error)")
+    let convert = try await Program.run(["convert", out, "-o", back, "--verify"])
+    #expect(convert.code == 0, "\(convert.error)")
+    let layer = try PackedLayerCoding.decode("a", from: SafetensorsFile(path: back))
+    #expect(layer.recipe == .bitnet)
+    #expect(layer.matrix.codes == WeightQuantizer.sign.quantize(weight).codes)
+  }
+
+  @Test func rowsThatAreNoMultipleOfFour() async throws {
+    let input = folder.path("float.safetensors")
+    try SafetensorsWriter.write(
+      [
+        SafetensorsEntry("a.weight", Tensor(repeating: 1, shape: [8, 64])),
+        SafetensorsEntry("odd.weight", Tensor(repeating: 1, shape: [6, 64])),
+      ], to: input)
+    let out = folder.path("out.safetensors")
+    let options = ["quantize", input, "-o", out, "--recipe", "b158"]
+    try await Program.run(options).expectRefusal(
+      source: "\(input), tensor \"odd.weight\"", found: "6 rows of ternary weights",
+      expected: "a multiple of 4 for --outtype hf; --outtype bitlinear holds any number, and "
+        + "--exclude leaves")
+    #expect(folder.names("") == ["float.safetensors"])
+    for hint in [["--outtype", "bitlinear"], ["--exclude", "odd"]] {
+      let run = try await Program.run(options + hint)
+      #expect(run.code == 0, "\(run.error)")
+    }
+  }
+
+  /// An I2_S file does not tell its layout.
+  @Test func layoutOfI2S() async throws {
+    let codes = (0..<8 * 128).map { (index: Int) -> Int8 in Int8(index * 5 % 7 % 3) - 1 }
+    let tensor = try CodedTensor(
+      codes: codes, rows: 8, columns: 128, scaleKind: .tensor, scales: [0.1], source: "test")
+    let (input, out) = (folder.path("arm.gguf"), folder.path("out.safetensors"))
+    try GGUFWriter.write(
+      [GGUFEntry("a.weight", tensor, type: .i2_s, i2sLayout: .arm)],
+      metadata: ["general.architecture": .string("other")], to: input)
+    for (layout, isRight) in [("arm", true), ("x86", false)] {
+      let run = try await Program.run(["convert", input, "-o", out, "--i2s-layout", layout])
+      #expect(run.code == 0, "\(run.error)")
+      let read = try #require(try CheckpointSource(path: out).tensors.first)
+      guard case .codes(let found) = read.content else { throw CocoaError(.featureUnsupported) }
+      #expect(try (found.rows(0..<8).codes == codes) == isRight)
+    }
+    try await Program.run(["convert", out, "-o", input, "--i2s-layout", "arm"]).expectRefusal(
+      source: "--i2s-layout", found: "\(out), which is no GGUF file", expected: "a GGUF file")
+  }
 }

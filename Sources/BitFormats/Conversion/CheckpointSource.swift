@@ -29,6 +29,8 @@ public struct CheckpointSource: Sendable {
   let storage: Storage
   /// The strings of `__metadata__` or the key-value pairs that are this project's.
   let strings: [String: String]
+  /// What a GGUF file says about layers that this project packed before, by their names in it.
+  private let layers: JSONObject
 
   /// Opens a checkpoint: GGUF if the file begins so, otherwise safetensors.
   ///
@@ -45,6 +47,7 @@ public struct CheckpointSource: Sendable {
         strings[entry.key] = entry.value.stringValue
       }
       self.strings = strings
+      layers = try Self.layers(strings, source: path)
       quantization = try Self.quantization(strings, source: path)
       tensors = try Self.tensors(of: file)
     } else {
@@ -54,6 +57,7 @@ public struct CheckpointSource: Sendable {
       var strings: [String: String] = [:]
       for file in checkpoint.files { strings.merge(file.metadata) { first, _ in first } }
       self.strings = strings
+      layers = [:]
       let own = try Self.quantization(strings, source: path)
       if let own { quantization = own } else { quantization = try checkpoint.quantization() }
       tensors = try Self.tensors(of: checkpoint, quantization)
@@ -74,6 +78,24 @@ public struct CheckpointSource: Sendable {
     let source = "\(source), metadata \(quantizationKey)"
     let value = try JSONValue(parsing: text, source: source)
     return try HuggingFaceQuantization(config: [HuggingFaceQuantization.key: value], source: source)
+  }
+
+  private static func layers(
+    _ strings: [String: String], source: String
+  ) throws(InputError) -> JSONObject {
+    guard let text = strings[PackedLayerCoding.metadataKey] else { return [:] }
+    let source = "\(source), metadata \(PackedLayerCoding.metadataKey)"
+    guard let layers = try JSONValue(parsing: text, source: source).objectValue else {
+      throw InputError(.malformed, source: source, found: "no object", expected: "a JSON object")
+    }
+    return layers
+  }
+
+  /// What this project wrote about the layer of a weight, beside it or in the metadata of GGUF;
+  /// nil if the layer never was one of this project's.
+  func members(of tensor: SourceTensor) -> JSONObject? {
+    guard tensor.codes != nil, let name = tensor.layerName else { return nil }
+    return tensor.layer?.members ?? layers[name]?.objectValue
   }
 
   private static func tensors(of file: GGUFFile) throws(InputError) -> [SourceTensor] {

@@ -69,6 +69,17 @@ extension Conversion {
     }
   }
 
+  /// What there is to say about layers with a recipe of this project, by their names in the target;
+  /// Hugging Face's are described by their `quantization_config`.
+  private var layerText: String? {
+    var layers = JSONObject()
+    for item in items where item.codes != nil && item.tensor.layerName != nil {
+      guard source.members(of: item.tensor) != nil || options.recipe != nil else { continue }
+      layers[item.layerName] = .object(description(of: item))
+    }
+    return layers.isEmpty ? nil : JSONValue.object(layers).encoded
+  }
+
   /// The key-value pairs of a GGUF file: those of a GGUF source, or what a configuration tells.
   func ggufMetadata() throws(InputError) -> GGUFMetadata {
     var metadata = source.ggufMetadata ?? BitNetMetadata.metadata(of: source)
@@ -76,9 +87,12 @@ extension Conversion {
     if items.contains(where: { $0.codes != nil }) {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
     }
+    if !source.isGGUF || options.recipe != nil {
+      metadata[PackedLayerCoding.metadataKey] = layerText.map(GGUFValue.string)
+    }
     if !source.isGGUF {
       for (key, value) in source.strings.sorted(by: { ByteKey($0.key) < ByteKey($1.key) })
-      where key.hasPrefix("bitlinear.") {
+      where key.hasPrefix("bitlinear.") && key != PackedLayerCoding.metadataKey {
         metadata[key] = .string(value)
       }
       if source.quantization != nil {

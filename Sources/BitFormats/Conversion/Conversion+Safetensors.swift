@@ -12,7 +12,7 @@ extension Conversion {
         entries += huggingFaceEntries(item, monitor)
       } else {
         entries += packedEntries(item, monitor)
-        layers[item.layerName] = .object(try description(of: item))
+        layers[item.layerName] = .object(description(of: item))
       }
     }
     var metadata = source.strings
@@ -102,7 +102,7 @@ extension Conversion {
     var entries = [weight, scaleEntry]
     // transformers gives every such norm a weight.
     let hasNorm = items.contains { $0.name == "\(item.layerName).rms_norm.weight" }
-    if quantization.usesRMSNorm, tensor.layer != nil, !hasNorm {
+    if quantization.usesRMSNorm, source.members(of: tensor) != nil, !hasNorm {
       entries.append(
         SafetensorsEntry(
           "\(item.layerName).rms_norm.weight", Tensor(repeating: 1, shape: [codes.columns])))
@@ -162,13 +162,11 @@ extension Conversion {
   }
 
   /// What the metadata says of a packed layer.
-  private func description(of item: ConversionItem) throws(InputError) -> JSONObject {
+  func description(of item: ConversionItem) -> JSONObject {
     guard let codes = item.codes else { return [:] }
     if let layer = item.tensor.layer { return layer.members }
     var members: JSONObject
-    if let text = source.strings[PackedLayerCoding.metadataKey], let layer = item.tensor.layerName,
-      let kept = try JSONValue(parsing: text, source: source.path)[layer]?.objectValue
-    {
+    if let kept = source.members(of: item.tensor) {
       members = kept
       members["block_features"] = nil
       members["weights"] = .string(codes.alphabet.rawValue)

@@ -30,8 +30,11 @@ extension Conversion {
   }
 
   private func writeOtherFiles(to folder: String) throws(InputError) {
-    if var config = source.config ?? BitNetMetadata.config(of: source) {
-      if type == .hf, items.contains(where: { $0.codes != nil }) {
+    let hasCodes = items.contains { $0.codes != nil }
+    // Packed layers without a configuration could not be read.
+    let start = type == .hf && hasCodes ? JSONObject() : nil
+    if var config = source.config ?? BitNetMetadata.config(of: source) ?? start {
+      if type == .hf, hasCodes {
         config = try quantization.written(into: config, source: "\(source.path), config.json")
       } else if type == .bitlinear {
         config[HuggingFaceQuantization.key] = nil

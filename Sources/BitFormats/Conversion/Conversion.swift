@@ -143,7 +143,8 @@ public struct Conversion: Sendable {
     guard type == .hf, source.quantization == nil else { return quantization }
     var first: BitQuantization?
     for tensor in source.tensors {
-      guard let recipe = try tensor.recipe() else { continue }
+      guard let members = source.members(of: tensor) else { continue }
+      let recipe = try BitQuantization(json: .object(members), source: tensor.source)
       if case .rms(let epsilon)? = recipe.normalization.map(RMSKind.init) {
         quantization.usesRMSNorm = true
         quantization.rmsNormEpsilon = Double(epsilon)
@@ -168,13 +169,5 @@ private enum RMSKind {
     self =
       normalization == .rms(epsilon: normalization.epsilon)
       ? .rms(epsilon: normalization.epsilon) : .other
-  }
-}
-
-extension SourceTensor {
-  /// The recipe of a layer that this project packed.
-  func recipe() throws(InputError) -> BitQuantization? {
-    guard let layer else { return nil }
-    return try BitQuantization(json: .object(layer.members), source: source)
   }
 }

@@ -48,6 +48,11 @@ struct ConversionItem: Sendable {
           .unsupported, source: codes.source, found: "sign codes",
           expected: "ternary codes, for layers as Hugging Face has them")
       }
+      guard codes.rows.isMultiple(of: 4) else {
+        throw InputError(
+          .unsupported, source: codes.source, found: "\(codes.rows) rows of ternary weights",
+          expected: "a multiple of 4 for the type hf; the type bitlinear holds any")
+      }
       _ = try HuggingFacePacking(rows: codes.rows, columns: codes.columns, source: codes.source)
       let (multiplier, coded) = try codes.withOneScale(merging: isLossy)
       self.codes = coded

@@ -15,16 +15,19 @@ struct TargetNames {
     }
     for tensor in source.tensors where tensor.codes != nil {
       guard let layer = tensor.layerName else { continue }
-      if type == .hf, tensor.layer != nil {
+      if type == .hf, source.members(of: tensor) != nil {
         norms["\(layer).norm.weight"] = "\(layer).rms_norm.weight"
-      } else if type == .bitlinear, tensor.scale != nil {
+      } else if type == .bitlinear, source.quantization?.usesRMSNorm == true {
         norms["\(layer).rms_norm.weight"] = "\(layer).norm.weight"
       }
     }
   }
 
   /// The name in the target of a tensor of the source.
-  func name(of name: String) -> String { norms[name] ?? translates?(name) ?? name }
+  func name(of name: String) -> String {
+    let name = norms[name] ?? name
+    return translates?(name) ?? name
+  }
 }
 
 /// The names of the tensors of a BitNet language model: those of Hugging Face and those of GGUF.
@@ -49,7 +52,7 @@ enum BitNetNames {
   static func gguf(huggingFace name: String) -> String {
     if let pair = single.first(where: { $0.0 == name }) { return pair.1 }
     return translate(name, from: "model.layers.", to: "blk.") { part in
-      parts.first { $0.0 == part }?.1
+      new(part) { part in parts.first { $0.0 == part }?.1 }
     }
   }
 
@@ -57,8 +60,16 @@ enum BitNetNames {
   static func huggingFace(gguf name: String) -> String {
     if let pair = single.first(where: { $0.1 == name }) { return pair.0 }
     return translate(name, from: "blk.", to: "model.layers.") { part in
-      parts.first { $0.1 == part }?.0
+      new(part) { part in parts.first { $0.1 == part }?.0 }
     }
+  }
+
+  /// The new name of a part, or of the norm inside it.
+  private static func new(_ part: String, _ translate: (String) -> String?) -> String? {
+    for norm in [".rms_norm", ".norm"] where part.hasSuffix(norm) {
+      return translate(String(part.dropLast(norm.utf8.count))).map { $0 + norm }
+    }
+    return translate(part)
   }
 
   private static func translate(

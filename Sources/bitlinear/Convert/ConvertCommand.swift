@@ -27,6 +27,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "How weights are stored: hf, bitlinear, tq1_0, tq2_0, q1_0, q2_0 or i2_s.")
   var outtype: String?
 
+  @Option(help: "The layout of a GGUF file's I2_S tensors, if the file does not tell.")
+  var i2sLayout: I2SLayoutOption?
+
   @Flag(help: "Allow scales to be rounded, and to be merged by least squares where they differ.")
   var lossy = false
 
@@ -45,7 +48,13 @@ struct ConvertCommand: ParsableCommand {
       type: try ConversionRun.type(outtype), isLossy: lossy, keepsNames: keepNames)
     let run = ConversionRun()
     let (conversion, compared) = try run { progress in
-      let source = try CheckpointSource(path: input)
+      let source = try CheckpointSource(
+        path: input, options: GGUFOptions(i2sLayout: i2sLayout?.layout))
+      guard i2sLayout == nil || source.isGGUF else {
+        throw InputError(
+          .mismatch, source: "--i2s-layout", found: "\(input), which is no GGUF file",
+          expected: "a GGUF file")
+      }
       let conversion = try Conversion(source, to: output, options: options, progress: progress)
       try conversion.write(progress: progress)
       return (conversion, verify ? try conversion.verify(progress: progress) : nil)

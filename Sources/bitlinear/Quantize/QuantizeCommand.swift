@@ -52,14 +52,15 @@ struct QuantizeCommand: ParsableCommand {
       throw InputError(
         .malformed, source: "--groups", found: "\(groups)", expected: "a positive number")
     }
-    var layerRecipe = recipe.recipe
-    // The layers of a float model have no norm of their own inside.
-    layerRecipe.normalization = nil
     let run = ConversionRun()
     let (source, layers, written) = try run { progress in
       let source = try CheckpointSource(path: input)
       let (quantized, layers) = try source.quantized(
         quantizer, groups: groups, selects: selects, progress: progress)
+      var layerRecipe = recipe.recipe
+      // Only what the source says is inside its layers.
+      layerRecipe.normalization = source.quantization?.recipe.normalization
+      try checkRows(layers, type)
       let conversion = try Conversion(
         quantized, to: output,
         options: ConversionOptions(type: type, isLossy: true, recipe: layerRecipe),
@@ -92,6 +93,17 @@ struct QuantizeCommand: ParsableCommand {
     let included = try expression("--include", include) ?? CheckpointSource.isLinearWeight
     let excluded = try expression("--exclude", exclude) ?? { _ in false }
     return { included($0) && !excluded($0) }
+  }
+
+  /// Tells what to do about rows that the type hf, the default, cannot hold.
+  private func checkRows(_ layers: [QuantizedLayer], _ type: ConversionType) throws(InputError) {
+    guard type == .hf, let layer = layers.first(where: { !$0.shape[0].isMultiple(of: 4) })
+    else { return }
+    throw InputError(
+      .unsupported, source: "\(input), tensor \"\(layer.name)\"",
+      found: "\(layer.shape[0]) rows of ternary weights",
+      expected: "a multiple of 4 for --outtype hf; --outtype bitlinear holds any number, and "
+        + "--exclude leaves a layer as it is")
   }
 
   private func type() throws(InputError) -> ConversionType {
