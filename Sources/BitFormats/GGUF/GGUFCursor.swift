@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 /// Reads the head of a GGUF file from front to back; nothing is read before it is known to be there.
 struct GGUFCursor {
   private let bytes: UnsafeRawBufferPointer
@@ -83,37 +75,22 @@ struct GGUFCursor {
   mutating func string(
     _ what: @autoclosure () -> String, limit: Int
   ) throws(InputError) -> String {
+    String(decoding: try text(what(), limit: limit), as: UTF8.self)
+  }
+
+  /// The bytes of a string, which are UTF-8; nothing is allocated for them.
+  mutating func text(
+    _ what: @autoclosure () -> String, limit: Int
+  ) throws(InputError) -> UnsafeRawBufferPointer {
     let length = try count("bytes of \(what())", limit: limit)
     let start = place
     let text = try bytes(length, what())
-    // Faster than a validating initializer, which matters for the tokens of a vocabulary: what is
-    // not UTF-8 is repaired, and then is not the same.
-    let buffer = text.bindMemory(to: UInt8.self)
-    var string = String(decoding: buffer, as: UTF8.self)
-    let isSame = string.withUTF8 {
-      guard $0.count == length, let a = $0.baseAddress, let b = buffer.baseAddress else {
-        return $0.count == length
-      }
-      return memcmp(a, b, length) == 0
-    }
-    guard isSame else {
+    guard UTF8Check.isValid(text) else {
       throw error("\(what()) at byte \(start) that is not UTF-8", "UTF-8")
     }
-    return string
+    return text
   }
 
-  /// An array of integers, or of what has their size.
-  mutating func integers<Value: FixedWidthInteger & BitwiseCopyable, Element>(
-    _ count: Int, _: Value.Type = Value.self, _ convert: (Value) -> Element
-  ) throws(InputError) -> [Element] {
-    let width = MemoryLayout<Value>.size
-    let raw = try bytes(count * width, "array elements")
-    return [Element](unsafeUninitializedCapacity: count) { values, initialized in
-      for index in 0..<count {
-        let value = raw.loadUnaligned(fromByteOffset: index * width, as: Value.self)
-        values.initializeElement(at: index, to: convert(Value(littleEndian: value)))
-      }
-      initialized = count
-    }
-  }
+  /// The error for a truth value that is none.
+  func truthError(_ byte: UInt8) -> InputError { error("the truth value \(byte)", "0 or 1") }
 }
