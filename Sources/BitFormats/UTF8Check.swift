@@ -5,11 +5,18 @@ enum UTF8Check {
   static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var place = 0
     while place < bytes.count {
-      // Most text is ASCII: eight bytes at a time.
-      if place + 8 <= bytes.count,
+      // Most text is ASCII: eight bytes at a time, or four.
+      let rest = bytes.count - place
+      if rest >= 8,
         bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
       {
         place += 8
+        continue
+      }
+      if rest >= 4,
+        bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self) & 0x8080_8080 == 0
+      {
+        place += 4
         continue
       }
       let first = bytes[place]

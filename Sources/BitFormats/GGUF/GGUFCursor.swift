@@ -29,28 +29,26 @@ struct GGUFCursor {
     return InputError(kind, source: source, found: found, expected: expected)
   }
 
-  // What is read is only put in words for an error: there are as many reads as tokens.
-  private func require(
-    _ count: Int, _ what: @autoclosure () -> String
-  ) throws(InputError) {
-    guard count <= remaining else {
-      if end < bytes.count {
-        throw error(
-          "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
-      }
-      throw error(
-        "\(remaining) bytes from byte \(place) to the end of the file", "\(count) of \(what())")
+  private func lacks(_ count: Int, of what: String) -> InputError {
+    if end < bytes.count {
+      return error(
+        "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
     }
+    return error(
+      "\(remaining) bytes from byte \(place) to the end of the file", "\(count) of \(what)")
   }
 
+  // What is read is only put in words for an error: there are as many reads as tokens.
+  @inline(__always)
   mutating func bytes(
     _ count: Int, _ what: @autoclosure () -> String
   ) throws(InputError) -> UnsafeRawBufferPointer {
-    try require(count, what())
+    guard count <= remaining else { throw lacks(count, of: what()) }
     defer { place += count }
     return UnsafeRawBufferPointer(rebasing: bytes[place..<place + count])
   }
 
+  @inline(__always)
   mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
     _ what: @autoclosure () -> String, _: Value.Type = Value.self
   ) throws(InputError) -> Value {
@@ -59,16 +57,19 @@ struct GGUFCursor {
   }
 
   /// A number that is stored in 8 bytes and may be `limit` at most.
+  @inline(__always)
   mutating func count(
     _ what: @autoclosure () -> String, limit: Int
   ) throws(InputError) -> Int {
     let count = try integer("the number of \(what())", UInt64.self)
-    guard count <= UInt64(limit) else {
-      // A negative number was meant by whoever wrote one: say it so.
-      let shown = count > UInt64(Int64.max) ? "\(Int64(bitPattern: count))" : "\(count)"
-      throw error("\(shown) \(what())", "at most \(limit)")
-    }
+    guard count <= UInt64(limit) else { throw excess(count, of: what(), limit) }
     return Int(count)
+  }
+
+  private func excess(_ count: UInt64, of what: String, _ limit: Int) -> InputError {
+    // A negative number was meant by whoever wrote one: say it so.
+    let shown = count > UInt64(Int64.max) ? "\(Int64(bitPattern: count))" : "\(count)"
+    return error("\(shown) \(what)", "at most \(limit)")
   }
 
   /// A string of 8 bytes of length and UTF-8.
