@@ -7,10 +7,12 @@ public func fuzzGGUF(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   if let file = try? GGUFFile(bytes: bytes) {
     readMetadata(file.metadata)
     for tensor in file.tensors { read(tensor, of: file) }
+    if !file.tensors.contains(where: { [36, 42].contains($0.type.id) }) { return 0 }
   }
-  // What a user may say about a file that does not tell it.
+  // What a user may say about a file that does not tell it, or not enough.
   for options in [
-    GGUFOptions(i2sLayout: .arm, q2BlockLength: 128), GGUFOptions(i2sLayout: .x86, q2BlockLength: 64),
+    GGUFOptions(i2sLayout: .arm, q2BlockLength: 128),
+    GGUFOptions(i2sLayout: .x86, q2BlockLength: 64),
   ] {
     guard let file = try? GGUFFile(bytes: bytes, options: options) else { continue }
     for tensor in file.tensors where [36, 42].contains(tensor.type.id) { read(tensor, of: file) }
