@@ -215,9 +215,17 @@ public struct PackedMatrix: Sendable {
       withPanels { strip, panels in
         for row in strip * Self.stripRows..<min(rows, (strip + 1) * Self.stripRows) {
           let panel = panels + row % Self.stripRows / Self.panelRows * panelBytes
-          for column in 0..<columns {
+          let target = UnsafeMutableRawPointer(
+            codes.baseAddress.unsafelyUnwrapped + row * columns)
+          let source = UnsafeRawPointer(panel) + Self.offset(row: row % Self.panelRows, column: 0)
+          // Four codes lie together, 64 bytes before the next four.
+          for quad in 0..<columns / 4 {
+            let stored = source.loadUnaligned(fromByteOffset: 64 * quad, as: SIMD4<UInt8>.self)
+            target.storeBytes(of: stored &- 1, toByteOffset: 4 * quad, as: SIMD4<UInt8>.self)
+          }
+          for column in columns / 4 * 4..<columns {
             let stored = panel[Self.offset(row: row % Self.panelRows, column: column)]
-            codes[row * columns + column] = Int8(bitPattern: stored) - 1
+            codes[row * columns + column] = Int8(bitPattern: stored &- 1)
           }
         }
       }

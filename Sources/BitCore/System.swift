@@ -1,3 +1,5 @@
+import CBitKernels
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -14,6 +16,11 @@ package enum SystemMath {
   package static func erf(_ x: Float) -> Float { erff(x) }
   package static func log(_ x: Float) -> Float { logf(x) }
   static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
+}
+
+package enum SystemFiles {
+  /// Lets the system begin to bring to the device what was written to a file: only a hint.
+  package static func startWriteback(_ descriptor: Int32) { bk_start_writeback(descriptor) }
 }
 
 enum SystemEnvironment {

@@ -113,8 +113,9 @@ public struct CodedTensor: Sendable {
 
   private func check(_ read: Rows, firstRow: Int) throws(InputError) {
     let isSign = alphabet == .sign
-    let bad = read.codes.firstIndex { $0 < -1 || $0 > 1 || (isSign && $0 == 0) }
-    if let bad {
+    if Self.hasOtherCodes(read.codes, isSign: isSign),
+      let bad = read.codes.firstIndex(where: { $0 < -1 || $0 > 1 || (isSign && $0 == 0) })
+    {
       let code = read.codes[bad]
       throw InputError(
         .malformed, source: source,
@@ -122,19 +123,31 @@ public struct CodedTensor: Sendable {
           + "column \(bad % columns)",
         expected: isSign ? "-1 or +1" : "-1, 0 or +1")
     }
-    for (index, scale) in read.scales.enumerated() {
-      let isBlock = scaleKind != .tensor && scaleKind != .row
-      if scale.isFinite && (isBlock || scale >= 0) { continue }
-      let place =
-        switch scaleKind {
-        case .tensor: ""
-        case .row: " of row \(firstRow + index)"
-        case .block:
-          " of row \(firstRow + index / scalesPerRow), block \(index % scalesPerRow)"
-        }
-      throw InputError(
-        .malformed, source: source, found: "the scale \(scale)\(place)",
-        expected: isBlock ? "a finite number" : "a finite number, not negative")
+    let isBlock = scaleKind != .tensor && scaleKind != .row
+    let bad = read.scales.firstIndex { !$0.isFinite || (!isBlock && $0 < 0) }
+    guard let bad else { return }
+    let place =
+      switch scaleKind {
+      case .tensor: ""
+      case .row: " of row \(firstRow + bad)"
+      case .block: " of row \(firstRow + bad / scalesPerRow), block \(bad % scalesPerRow)"
+      }
+    throw InputError(
+      .malformed, source: source, found: "the scale \(read.scales[bad])\(place)",
+      expected: isBlock ? "a finite number" : "a finite number, not negative")
+  }
+
+  /// Whether some code is outside the alphabet, found without a branch for each.
+  private static func hasOtherCodes(_ codes: [Int8], isSign: Bool) -> Bool {
+    codes.withUnsafeBufferPointer { codes in
+      // Codes plus 1 are 0 or 2, or else 0...2.
+      var (bits, largest): (UInt8, UInt8) = (0, 0)
+      for code in codes {
+        let field = UInt8(bitPattern: code &+ 1)
+        bits |= field
+        largest = max(largest, field)
+      }
+      return isSign ? bits & ~2 != 0 : largest > 2
     }
   }
 
@@ -149,10 +162,15 @@ public struct CodedTensor: Sendable {
     let perRow = scaleKind == .tensor ? 0 : scalesPerRow(scaleKind, columns: columns)
     let (codes, scales) = read
     return [Float](unsafeUninitializedCapacity: codes.count) { values, count in
-      for row in 0..<codes.count / max(1, columns) {
-        for column in 0..<columns {
-          let index = row * columns + column
-          values[index] = Float(codes[index]) * scales[row * perRow + column / length]
+      codes.withUnsafeBufferPointer { codes in
+        for row in 0..<codes.count / max(1, columns) {
+          for first in stride(from: 0, to: columns, by: length) {
+            let scale = scales[row * perRow + first / length]
+            let start = row * columns + first
+            for index in start..<start + min(length, columns - first) {
+              values[index] = Float(codes[index]) * scale
+            }
+          }
         }
       }
       count = codes.count

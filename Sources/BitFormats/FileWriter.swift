@@ -15,6 +15,11 @@ public struct FileWriter: ~Copyable, Sendable {
   let source: String
   private let capacity: Int
   private var buffer: [UInt8] = []
+  /// Bytes that went out since the device was last told to begin.
+  private var sent = 0
+
+  /// A long file goes to the device while it is being made, not all at the end.
+  private static let writebackBytes = 32 << 20
 
   /// The number of bytes given to the writer so far, flushed or not.
   public private(set) var count = 0
@@ -62,14 +67,18 @@ public struct FileWriter: ~Copyable, Sendable {
   /// does.
   public mutating func flush() throws(InputError) {
     if buffer.isEmpty { return }
-    try buffer.withUnsafeBufferPointer { (bytes) throws(InputError) in
+    // Taken out of self, which sending changes.
+    var pending: [UInt8] = []
+    swap(&pending, &buffer)
+    defer { swap(&pending, &buffer) }
+    try pending.withUnsafeBufferPointer { (bytes) throws(InputError) in
       try send(UnsafeRawBufferPointer(bytes))
     }
-    buffer.removeAll(keepingCapacity: true)
+    pending.removeAll(keepingCapacity: true)
   }
 
   /// Writes until all bytes are out: the system may take only some of them at a time.
-  private func send(_ bytes: UnsafeRawBufferPointer) throws(InputError) {
+  private mutating func send(_ bytes: UnsafeRawBufferPointer) throws(InputError) {
     // Darwin refuses more than 2^31 - 1 bytes in one call.
     let most = 1 << 30
     var rest = bytes[...]
@@ -92,6 +101,11 @@ public struct FileWriter: ~Copyable, Sendable {
           code, source: source, expected: "to write \(piece.count) more bytes")
       }
       rest = rest.dropFirst(written)
+      sent += written
+      if sent >= Self.writebackBytes {
+        SystemFiles.startWriteback(descriptor)
+        sent = 0
+      }
     }
   }
 }

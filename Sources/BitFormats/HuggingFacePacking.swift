@@ -88,13 +88,16 @@ public struct HuggingFacePacking: Sendable, Hashable {
     let codes = [Int8](unsafeUninitializedCapacity: range.count * columns) { codes, count in
       for (place, row) in range.enumerated() {
         let shift = UInt8(row / packedRows * 2)
-        let start = row % packedRows * columns
+        let source = UnsafeRawBufferPointer(
+          rebasing: bytes[row % packedRows * columns..<(row % packedRows + 1) * columns])
+        let target = UnsafeMutableBufferPointer(
+          rebasing: codes[place * columns..<(place + 1) * columns])
         // The largest value shows whether there was a 3, without a branch for each code.
         var largest: UInt8 = 0
         for column in 0..<columns {
-          let value = bytes[start + column] >> shift & 3
+          let value = source[column] &>> shift & 3
           largest = max(largest, value)
-          codes[place * columns + column] = Int8(bitPattern: value &- 1)
+          target[column] = Int8(bitPattern: value &- 1)
         }
         if largest == 3 {
           bad = row
@@ -140,11 +143,16 @@ public struct HuggingFacePacking: Sendable, Hashable {
           .mismatch, source: source, found: "\(codes.count) codes",
           expected: "\(range.count) rows of \(columns)")
       }
+      let shift = UInt8(2 * band)
       var largest: UInt8 = 0
-      for place in bytes.indices {
-        let value = UInt8(bitPattern: codes[place] &+ 1)
-        largest = max(largest, value)
-        bytes[place] |= value << UInt8(2 * band)
+      codes.withUnsafeBufferPointer { codes in
+        bytes.withUnsafeMutableBufferPointer { bytes in
+          for place in bytes.indices {
+            let value = UInt8(bitPattern: codes[place] &+ 1)
+            largest = max(largest, value)
+            bytes[place] |= value &<< shift
+          }
+        }
       }
       if largest > 2, let place = codes.firstIndex(where: { !(-1...1).contains($0) }) {
         throw InputError(

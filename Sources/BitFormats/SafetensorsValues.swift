@@ -61,16 +61,12 @@ extension SafetensorsFile {
   private func floatConversion(
     of entry: SafetensorsTensor
   ) throws(InputError) -> (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void {
-    switch entry.dtype {
-    case .f32: { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
-    case .f16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
-    case .bf16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
-    case .f64: { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
-    default:
+    guard let convert = entry.dtype.floatConversion else {
       throw InputError(
         .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
         expected: "F32, F16, BF16 or F64")
     }
+    return convert
   }
 
   /// The elements of an integer tensor in row-major order; any byte but 0 of a BOOL is 1.
@@ -104,6 +100,20 @@ extension SafetensorsFile {
           .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
           expected: "an integer type or BOOL")
       }
+    }
+  }
+}
+
+extension DType {
+  /// What turns elements, little-endian at any alignment, into float32: exactly but for F64, which
+  /// is rounded half to even. Nil for other types than F32, F16, BF16 and F64.
+  var floatConversion: ((UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void)? {
+    switch self {
+    case .f32: { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
+    case .f16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
+    case .bf16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
+    case .f64: { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
+    default: nil
     }
   }
 }

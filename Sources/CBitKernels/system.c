@@ -1,7 +1,8 @@
-// What the operating system knows of processors and pages. sched_getaffinity and madvise need a
-// feature macro, which Swift cannot set.
+// What the operating system knows of processors, pages and files. sched_getaffinity, madvise and
+// sync_file_range need a feature macro, which Swift cannot set.
 #define _GNU_SOURCE
 #include "bitkernels.h"
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -40,5 +41,13 @@ void bk_advise_large(void *memory, size_t bytes) {
   if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else
   (void)memory, (void)bytes;
+#endif
+}
+
+void bk_start_writeback(int descriptor) {
+#if defined(__linux__)
+  sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)descriptor;
 #endif
 }

@@ -122,7 +122,7 @@ public struct CheckpointSource: Sendable {
           tensors.append(tensor)
           continue
         }
-        let isFloat = SourceTensor.floatWidth(entry.dtype) != nil
+        let isFloat = entry.dtype.floatConversion != nil
         var tensor = SourceTensor(
           name: entry.name, shape: entry.shape, content: isFloat ? .floats : .bytes,
           place: .safetensors(file, entry))

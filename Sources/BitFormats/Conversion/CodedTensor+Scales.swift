@@ -1,7 +1,7 @@
 /// Scales in the numbers that a target has for them.
 extension CodedTensor {
-  /// Rows that are read at a time.
-  var pieceRows: Int { max(1, (1 << 20) / max(1, columns)) }
+  /// Rows that are read at a time: few enough for their codes to stay in a cache.
+  var pieceRows: Int { max(1, (1 << 18) / max(1, columns)) }
 
   /// Calls `body` with all rows, some at a time.
   func forEachPiece(
@@ -47,11 +47,12 @@ extension CodedTensor {
       for row in 0..<range.count {
         for column in stride(from: 0, to: columns, by: length) {
           let start = row * columns + column
+          let scale = read.scales[row * perRow + column / length]
+          if scale == common, !merging { continue }
           let codes = read.codes[start..<row * columns + min(columns, column + length)]
           let used = codes.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }
           if used == 0 { continue }
-          let scale = read.scales[row * perRow + column / length]
-          if let common, common != scale, !merging {
+          if let common, !merging {
             throw InputError(
               .mismatch, source: source,
               found: "the scales \(common) and \(scale) by row \(range.lowerBound + row), "
@@ -102,5 +103,39 @@ extension CodedTensor {
       }
       return (read.codes, scales)
     }
+  }
+
+  /// Where the same codes have other values because their scales differ; a 0 is 0 at any scale.
+  static func differentScales(
+    _ a: Rows, _ aKind: ScaleKind, _ b: [Float], _ bKind: ScaleKind, columns: Int
+  ) -> (row: Int, column: Int, found: Float, expected: Float)? {
+    if aKind == .tensor, bKind == .tensor, a.scales == b { return nil }
+    // Columns with one scale, and scales in a row, of which a tensor's is all rows'.
+    func layout(_ kind: ScaleKind) -> (length: Int, perRow: Int) {
+      switch kind {
+      case .tensor: (columns, 0)
+      case .row: (columns, 1)
+      case .block(let length): (length, (columns + length - 1) / length)
+      }
+    }
+    let (first, second) = (layout(aKind), layout(bKind))
+    for row in 0..<a.codes.count / max(1, columns) {
+      var column = 0
+      while column < columns {
+        let end = min(
+          columns, (column / first.length + 1) * first.length,
+          (column / second.length + 1) * second.length)
+        let expected = a.scales[row * first.perRow + column / first.length]
+        let found = b[row * second.perRow + column / second.length]
+        if expected != found,
+          let place = a.codes[row * columns + column..<row * columns + end]
+            .firstIndex(where: { $0 != 0 })
+        {
+          return (row, place - row * columns, found, expected)
+        }
+        column = end
+      }
+    }
+    return nil
   }
 }

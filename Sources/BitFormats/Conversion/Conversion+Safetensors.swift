@@ -196,9 +196,9 @@ extension ConversionItem {
   func writeFloats(
     to writer: inout FileWriter, isLossy: Bool, _ monitor: ConversionMonitor
   ) throws(InputError) {
-    let piece = max(1, (1 << 20) / max(1, tensor.columns))
-    for first in stride(from: 0, to: tensor.rows, by: piece) {
-      let values = try values(first..<min(tensor.rows, first + piece), isLossy: isLossy)
+    for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
+      let range = first..<min(tensor.rows, first + tensor.pieceRows)
+      let values = try values(range, isLossy: isLossy)
       try writer.write(Tensor(values), as: .f32)
       try monitor.report(writer.count)
     }

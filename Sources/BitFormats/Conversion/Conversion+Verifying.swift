@@ -45,11 +45,10 @@ extension Conversion {
     guard written.count == tensor.count, written.columns == tensor.columns else {
       throw difference(ErrorText.list(written.shape), ErrorText.list(tensor.shape))
     }
-    let piece = max(1, (1 << 20) / max(1, tensor.columns))
     if let codes = tensor.codes {
       guard let other = written.codes else { throw difference("no codes", "codes") }
-      for first in stride(from: 0, to: codes.rows, by: piece) {
-        let range = first..<min(codes.rows, first + piece)
+      for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
+        let range = first..<min(codes.rows, first + codes.pieceRows)
         let (a, b) = (try codes.rows(range), try other.rows(range))
         if a.codes != b.codes,
           let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] })
@@ -58,22 +57,21 @@ extension Conversion {
             "the code \(b.codes[bad]) in row \(first + bad / codes.columns), "
               + "column \(bad % codes.columns)", "\(a.codes[bad])")
         }
-        if !options.isLossy {
-          let x = CodedTensor.values(a, columns: codes.columns, scaleKind: codes.scaleKind)
-          let y = CodedTensor.values(b, columns: codes.columns, scaleKind: other.scaleKind)
-          if let bad = x.indices.first(where: { x[$0] != y[$0] }) {
-            throw difference(
-              "\(y[bad]) in row \(first + bad / codes.columns), column \(bad % codes.columns)",
-              "\(x[bad])")
-          }
+        if !options.isLossy,
+          let bad = CodedTensor.differentScales(
+            a, codes.scaleKind, b.scales, other.scaleKind, columns: codes.columns)
+        {
+          throw difference(
+            "the scale \(bad.found) in row \(first + bad.row), column \(bad.column)",
+            "\(bad.expected)")
         }
         try progress(Double(range.upperBound) / Double(codes.rows))
       }
     } else if case .floats = tensor.content,
       item.isRescaled || tensor.type.description != written.type.description
     {
-      for first in stride(from: 0, to: tensor.rows, by: piece) {
-        let range = first..<min(tensor.rows, first + piece)
+      for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
+        let range = first..<min(tensor.rows, first + tensor.pieceRows)
         let (x, y) = (try tensor.values(range), try written.values(range))
         let isSame: (Int) -> Bool =
           item.isRescaled && options.isLossy

@@ -49,9 +49,10 @@ struct ConversionItem: Sendable {
           expected: "ternary codes, for layers as Hugging Face has them")
       }
       _ = try HuggingFacePacking(rows: codes.rows, columns: codes.columns, source: codes.source)
-      let (multiplier, tensor) = try codes.withOneScale(merging: isLossy)
-      self.codes = tensor
-      if let stored = self.tensor.scale?.value {
+      let (multiplier, coded) = try codes.withOneScale(merging: isLossy)
+      self.codes = coded
+      tensor.forget()
+      if let stored = tensor.scale?.value {
         scale = stored
       } else {
         scale = try HuggingFaceScale(
@@ -66,6 +67,7 @@ struct ConversionItem: Sendable {
     default:
       guard let gguf = type.gguf else { return }
       let fitted = isLossy ? try codes.withScales(of: gguf) : codes
+      tensor.forget()
       // Refuses rows that are no whole blocks.
       _ = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86)
       self.codes = fitted

@@ -17,7 +17,7 @@ enum HuggingFaceSource {
     }
     let file = try checkpoint.file(of: weightName)
     let source = file.source(of: weight)
-    let isFloat = SourceTensor.floatWidth(weight.dtype) != nil
+    let isFloat = weight.dtype.floatConversion != nil
     guard weight.dtype == .u8 || (isFloat && quantization.linearClass == .autobitlinear) else {
       throw InputError(
         .mismatch, source: source, found: "\(weight.dtype) weights with a weight_scale",

@@ -96,43 +96,99 @@ enum PackedLayerSource {
     _ bytes: UnsafeRawBufferPointer, _ rows: Range<Int>, columns: Int,
     _ alphabet: WeightQuantizer, source: String
   ) throws(InputError) -> [Int8] {
-    let bits = alphabet == .sign ? 1 : 2
-    let perByte = 8 / bits
-    let rowBytes = (columns + perByte - 1) / perByte
-    let mask = UInt8(1 << bits - 1)
-    var codes: [Int8] = []
-    codes.reserveCapacity(rows.count * columns)
-    for row in 0..<rows.count {
-      for column in 0..<columns {
-        let byte = bytes[row * rowBytes + column / perByte]
-        let value = Int8(bitPattern: byte >> UInt8(column % perByte * bits) & mask)
-        codes.append(alphabet == .sign ? 2 * value - 1 : value - 1)
+    let layout = RowLayout(columns: columns, alphabet)
+    var badRow: Int?
+    let codes = [Int8](unsafeUninitializedCapacity: rows.count * columns) { codes, count in
+      guard let target = codes.baseAddress,
+        let source = bytes.bindMemory(to: UInt8.self).baseAddress
+      else { return }
+      for row in 0..<rows.count {
+        let isClean = layout.decode(source + row * layout.bytes, to: target + row * columns)
+        if !isClean { badRow = badRow ?? row }
       }
-      let used = columns % perByte
-      if used != 0, bytes[(row + 1) * rowBytes - 1] >> UInt8(used * bits) != 0 {
-        throw InputError(
-          .malformed, source: source,
-          found: "bits that are not zero at the end of row \(rows.lowerBound + row)",
-          expected: "zero bits after \(columns) columns")
-      }
+      count = rows.count * columns
+    }
+    if let badRow {
+      throw InputError(
+        .malformed, source: source,
+        found: "bits that are not zero at the end of row \(rows.lowerBound + badRow)",
+        expected: "zero bits after \(columns) columns")
     }
     return codes
   }
 
   /// The bytes of rows of codes, as `PackedMatrix.packedRows` has them.
   static func encode(_ codes: [Int8], columns: Int, _ alphabet: WeightQuantizer) -> [UInt8] {
-    let bits = alphabet == .sign ? 1 : 2
-    let perByte = 8 / bits
-    let rowBytes = (columns + perByte - 1) / perByte
+    let layout = RowLayout(columns: columns, alphabet)
     let rows = codes.count / max(1, columns)
-    var bytes = [UInt8](repeating: 0, count: rows * rowBytes)
-    for row in 0..<rows {
-      for column in 0..<columns {
-        let code = codes[row * columns + column]
-        let value: UInt8 = alphabet == .sign ? (code > 0 ? 1 : 0) : UInt8(bitPattern: code + 1)
-        bytes[row * rowBytes + column / perByte] |= value << UInt8(column % perByte * bits)
+    var bytes = [UInt8](repeating: 0, count: rows * layout.bytes)
+    codes.withUnsafeBufferPointer { codes in
+      bytes.withUnsafeMutableBufferPointer { bytes in
+        guard let source = codes.baseAddress, let target = bytes.baseAddress else { return }
+        for row in 0..<rows {
+          layout.encode(source + row * columns, to: target + row * layout.bytes)
+        }
       }
     }
     return bytes
+  }
+
+  /// How the codes of a row fill bytes: consecutive, the first in the lowest bits, zeros at the end.
+  private struct RowLayout {
+    let isSign: Bool
+    let perByte: Int
+    /// Codes in bytes that are full, and codes in the last byte if it is not.
+    let full: Int
+    let rest: Int
+    let bytes: Int
+
+    init(columns: Int, _ alphabet: WeightQuantizer) {
+      isSign = alphabet == .sign
+      perByte = isSign ? 8 : 4
+      rest = columns % perByte
+      full = columns - rest
+      bytes = PackedMatrix.rowBytes(columns: columns, alphabet: alphabet)
+    }
+
+    /// Reads a row.
+    ///
+    /// - Returns: whether the bits after its end are zeros.
+    func decode(_ source: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<Int8>) -> Bool {
+      decodeFull(source, full, to: target)
+      guard rest > 0 else { return true }
+      let last = source[full / perByte]
+      withUnsafeTemporaryAllocation(of: Int8.self, capacity: perByte) { codes in
+        guard let codes = codes.baseAddress else { return }
+        withUnsafePointer(to: last) { decodeFull($0, perByte, to: codes) }
+        (target + full).update(from: codes, count: rest)
+      }
+      return last >> UInt8(rest * 8 / perByte) == 0
+    }
+
+    private func decodeFull(
+      _ source: UnsafePointer<UInt8>, _ count: Int, to target: UnsafeMutablePointer<Int8>
+    ) {
+      if isSign {
+        SignCodes.decode(source, count, to: target)
+      } else {
+        TwoBitCodes.consecutive.decode(source, count, to: target)
+      }
+    }
+
+    /// Writes a row.
+    func encode(_ source: UnsafePointer<Int8>, to target: UnsafeMutablePointer<UInt8>) {
+      if isSign {
+        SignCodes.encode(source, full, to: target)
+      } else {
+        TwoBitCodes.consecutive.encode(source, full, to: target)
+      }
+      var last: UInt8 = 0
+      for index in 0..<rest {
+        let code = source[full + index]
+        let field: UInt8 = isSign ? (code > 0 ? 1 : 0) : UInt8(bitPattern: code &+ 1)
+        last |= field << UInt8(index * 8 / perByte)
+      }
+      if rest > 0 { target[full / perByte] = last }
+    }
   }
 }

@@ -43,9 +43,8 @@ public final class QuantizedLayer: Sendable {
     }
     var rowSums: [SIMD2<Double>] = []
     rowSums.reserveCapacity(rows)
-    let piece = max(1, (1 << 20) / columns)
-    for first in stride(from: 0, to: rows, by: piece) {
-      let range = first..<min(rows, first + piece)
+    for first in stride(from: 0, to: rows, by: tensor.pieceRows) {
+      let range = first..<min(rows, first + tensor.pieceRows)
       let values = try tensor.values(range)
       if let bad = values.firstIndex(where: { !$0.isFinite }) {
         throw InputError(
@@ -78,16 +77,47 @@ public final class QuantizedLayer: Sendable {
         Tensor(values).reshaped([range.count, columns]), statistics: own
       ).codes
       let new = (0..<range.count).map { row in
-        var sum = SIMD4<Double>.zero
-        for index in row * columns..<(row + 1) * columns {
-          let (w, c) = (Double(values[index]), Double(codes[index]))
-          sum += SIMD4(w * w, w * c, c * c, c)
-        }
-        return sum
+        Self.sums(values, codes, row * columns..<(row + 1) * columns)
       }
       sums.values.withLock { $0.replaceSubrange(range, with: new) }
       return (codes, groups == 1 ? [statistics[0].scale] : own.map(\.scale))
     }
+  }
+
+  /// The sums of w * w, w * code, code * code and code.
+  private static func sums(_ weights: [Float], _ codes: [Int8], _ range: Range<Int>) -> SIMD4<Double>
+  {
+    var (squares, products) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
+    var (ones, difference) = (0, 0)
+    weights.withUnsafeBufferPointer { weights in
+      codes.withUnsafeBufferPointer { codes in
+        var index = range.lowerBound
+        // Four sums at a time, which do not wait for each other.
+        while index + 4 <= range.upperBound {
+          let w = SIMD4(
+            Double(weights[index]), Double(weights[index + 1]), Double(weights[index + 2]),
+            Double(weights[index + 3]))
+          let c = SIMD4(
+            Double(codes[index]), Double(codes[index + 1]), Double(codes[index + 2]),
+            Double(codes[index + 3]))
+          squares += w * w
+          products += w * c
+          index += 4
+        }
+        while index < range.upperBound {
+          let (w, c) = (Double(weights[index]), Double(codes[index]))
+          squares[0] += w * w
+          products[0] += w * c
+          index += 1
+        }
+        for index in range {
+          let code = Int(codes[index])
+          ones &+= code & 1
+          difference &+= code
+        }
+      }
+    }
+    return SIMD4(squares.sum(), products.sum(), Double(ones), Double(difference))
   }
 
   /// How many weights have each code, once all rows were read.

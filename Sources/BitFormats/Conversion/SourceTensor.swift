@@ -75,6 +75,9 @@ public struct SourceTensor: Sendable {
   /// The number of elements.
   public var count: Int { shape.reduce(1, *) }
 
+  /// Rows of floats that are read at a time.
+  var pieceRows: Int { max(1, (1 << 18) / max(1, columns)) }
+
   /// The name without `.weight`; nil if it does not end so.
   var layerName: String? { name.hasSuffix(".weight") ? String(name.dropLast(7)) : nil }
 
@@ -90,43 +93,22 @@ public struct SourceTensor: Sendable {
     switch place {
     case .gguf(let file, let entry): values = try file.values(entry.name, rows: range)
     case .safetensors(_, let entry):
-      guard let width = Self.floatWidth(entry.dtype) else {
+      guard let convert = entry.dtype.floatConversion else {
         throw InputError(
           .unsupported, source: source, found: entry.dtype.rawValue,
           expected: "F32, F16, BF16 or F64")
       }
-      let elements = range.lowerBound * columns..<range.upperBound * columns
-      values = try place.withBytes(elements.lowerBound * width..<elements.upperBound * width) {
-        Self.floats($0, entry.dtype, count: elements.count)
+      let rowBytes = columns * entry.dtype.bitsPerElement / 8
+      values = try place.withBytes(range.lowerBound * rowBytes..<range.upperBound * rowBytes) {
+        bytes in
+        [Float](unsafeUninitializedCapacity: range.count * columns) { values, count in
+          if let target = values.baseAddress { convert(bytes, target) }
+          count = range.count * columns
+        }
       }
     }
     if factor != 1 { for index in values.indices { values[index] *= factor } }
     return values
-  }
-
-  static func floatWidth(_ dtype: DType) -> Int? {
-    [.f32, .f16, .bf16, .f64].contains(dtype) ? dtype.bitsPerElement / 8 : nil
-  }
-
-  private static func floats(
-    _ bytes: UnsafeRawBufferPointer, _ dtype: DType, count: Int
-  ) -> [Float] {
-    func load<Raw: FixedWidthInteger & BitwiseCopyable>(
-      _: Raw.Type, _ convert: (Raw) -> Float
-    ) -> [Float] {
-      (0..<count).map { index in
-        convert(
-          Raw(
-            littleEndian: bytes.loadUnaligned(
-              fromByteOffset: index * MemoryLayout<Raw>.size, as: Raw.self)))
-      }
-    }
-    return switch dtype {
-    case .f16: load(UInt16.self) { HalfPrecision.float(f16: $0) }
-    case .bf16: load(UInt16.self) { HalfPrecision.float(bf16: $0) }
-    case .f64: load(UInt64.self) { Float(Double(bitPattern: $0)) }
-    default: load(UInt32.self) { Float(bitPattern: $0) }
-    }
   }
 
   /// Lets the system take back the memory of what was read.

@@ -33,10 +33,10 @@ struct GGUFCodeFormat {
     case .tq1_0: self.init(.trits(.tq1), .blockEnd, 256, 52)
     case .tq2_0: self.init(.twoBits(TwoBitCodes(strand: 32)), .blockEnd, 256, 64)
     case .q1_0: self.init(.signs, .blockStart, 128, 16)
-    case .q2_0: self.init(.twoBits(TwoBitCodes(strand: 1)), .blockStart, 64, 16)
-    case .pq2_0: self.init(.twoBits(TwoBitCodes(strand: 1)), .blockStart, 128, 32)
+    case .q2_0: self.init(.twoBits(.consecutive), .blockStart, 64, 16)
+    case .pq2_0: self.init(.twoBits(.consecutive), .blockStart, 128, 32)
     case .q2_0Block128:
-      self.init(.twoBits(TwoBitCodes(strand: 1)), .blockStart, 128, 32, isWritten: false)
+      self.init(.twoBits(.consecutive), .blockStart, 128, 32, isWritten: false)
     case .ptq1_0: self.init(.trits(.ptq1), .blockEnd, 128, 26, isWritten: false)
     case .i2_s:
       let length = i2sLayout.blockLength
@@ -70,23 +70,37 @@ struct GGUFCodeFormat {
     }
   }
 
-  /// Reads the codes of a block: -1, 0, +1, or +2 for the 3 of two bits.
-  func decode(_ bytes: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<Int8>) {
+  /// Reads the codes of some blocks that follow one another without scales between them: -1, 0, +1,
+  /// or +2 for the 3 of two bits.
+  func decode(
+    _ bytes: UnsafePointer<UInt8>, blocks: Int = 1, to target: UnsafeMutablePointer<Int8>
+  ) {
     switch codes {
-    case .twoBits(let codes): codes.decode(bytes, blockLength, to: target)
-    case .trits(let codes): codes.decode(bytes, to: target)
-    case .iq1: IQ1Codes.decode(bytes, to: target)
-    case .signs: SignCodes.decode(bytes, blockLength, to: target)
+    case .twoBits(let codes): codes.decode(bytes, blocks * blockLength, to: target)
+    case .signs: SignCodes.decode(bytes, blocks * blockLength, to: target)
+    case .trits(let codes):
+      for block in 0..<blocks {
+        codes.decode(bytes + block * codeBytes, to: target + block * blockLength)
+      }
+    case .iq1:
+      for block in 0..<blocks {
+        IQ1Codes.decode(bytes + block * codeBytes, to: target + block * blockLength)
+      }
     }
   }
 
-  /// Writes the codes of a block.
-  func encode(_ source: UnsafePointer<Int8>, to bytes: UnsafeMutablePointer<UInt8>) {
+  /// Writes the codes of some blocks that follow one another without scales between them.
+  func encode(
+    _ source: UnsafePointer<Int8>, blocks: Int = 1, to bytes: UnsafeMutablePointer<UInt8>
+  ) {
     switch codes {
-    case .twoBits(let codes): codes.encode(source, blockLength, to: bytes)
-    case .trits(let codes): codes.encode(source, to: bytes)
+    case .twoBits(let codes): codes.encode(source, blocks * blockLength, to: bytes)
+    case .signs: SignCodes.encode(source, blocks * blockLength, to: bytes)
+    case .trits(let codes):
+      for block in 0..<blocks {
+        codes.encode(source + block * blockLength, to: bytes + block * codeBytes)
+      }
     case .iq1: preconditionFailure("IQ1_BN is not written")
-    case .signs: SignCodes.encode(source, blockLength, to: bytes)
     }
   }
 }

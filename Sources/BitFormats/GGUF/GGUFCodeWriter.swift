@@ -38,30 +38,33 @@ struct GGUFCodeWriter {
         expected: "-1 or +1, all that \(type) has")
     }
     let blocks = tensor.columns / format.blockLength
-    let blockBytes = format.scalePlace == .tensor ? format.codeBytes : type.blockBytes ?? 0
+    let codes = format.codeBytes
+    let blockBytes = format.scalePlace == .tensor ? codes : type.blockBytes ?? 0
+    // Where in its block the codes of a block are, and its scale.
+    let (codePlace, scalePlace) = format.scalePlace == .blockStart ? (2, 0) : (0, codes)
     var bytes = [UInt8](repeating: 0, count: rows.count * blocks * blockBytes)
-    for row in 0..<rows.count {
-      for block in 0..<blocks {
-        let number = row * blocks + block
-        let first = number * format.blockLength
-        let scale = try scale(
-          read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
-        var place = number * blockBytes
-        switch format.scalePlace {
-        case .blockStart:
-          try store(scale, at: place, in: &bytes, row: rows.lowerBound + row, block: block)
-          place += 2
-        case .blockEnd:
-          try store(
-            scale, at: place + format.codeBytes, in: &bytes, row: rows.lowerBound + row,
-            block: block)
-        default: break
+    for number in 0..<rows.count * blocks {
+      let (row, block) = (number / blocks, number % blocks)
+      let scale = try scale(
+        read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
+      if format.scalePlace == .tensor {
+        // The scale of a tensor goes for all of its blocks.
+        if tensor.scaleKind == .tensor { break }
+      } else {
+        try store(
+          scale, at: number * blockBytes + scalePlace, in: &bytes, row: rows.lowerBound + row,
+          block: block)
+      }
+    }
+    read.codes.withUnsafeBufferPointer { source in
+      bytes.withUnsafeMutableBufferPointer { bytes in
+        guard let source = source.baseAddress, let target = bytes.baseAddress else { return }
+        if format.scalePlace == .tensor {
+          return format.encode(source, blocks: rows.count * blocks, to: target)
         }
-        read.codes.withUnsafeBufferPointer { codes in
-          bytes.withUnsafeMutableBufferPointer { bytes in
-            guard let source = codes.baseAddress, let target = bytes.baseAddress else { return }
-            format.encode(source + first, to: target + place)
-          }
+        for number in 0..<rows.count * blocks {
+          format.encode(
+            source + number * format.blockLength, to: target + number * blockBytes + codePlace)
         }
       }
     }
@@ -79,8 +82,12 @@ struct GGUFCodeWriter {
   private mutating func scale(
     _ read: CodedTensor.Rows, row: Int, column: Int, firstRow: Int
   ) throws(InputError) -> Float {
+    if tensor.scaleKind == .tensor {
+      firstScale = read.scales[0]
+      return read.scales[0]
+    }
     let end = column + format.blockLength
-    let perRow = tensor.scaleKind == .tensor ? 0 : tensor.scalesPerRow
+    let perRow = tensor.scalesPerRow
     let length = if case .block(let columns) = tensor.scaleKind { columns } else { tensor.columns }
     var own: Float?
     var start = column

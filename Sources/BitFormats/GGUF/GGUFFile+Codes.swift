@@ -71,9 +71,8 @@ extension GGUFFile {
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
     var codes = [Int8](unsafeUninitializedCapacity: blocks.count * length) { codes, count in
       if let source, let target = codes.baseAddress {
-        for (index, block) in blocks.enumerated() {
-          format.decode(source + block * format.codeBytes, to: target + index * length)
-        }
+        format.decode(
+          source + blocks.lowerBound * format.codeBytes, blocks: blocks.count, to: target)
       }
       count = blocks.count * length
     }

@@ -241,6 +241,10 @@ size_t bk_processor_count(void);
 // Asks the operating system for large pages behind this memory, where it knows of such.
 void bk_advise_large(void *memory, size_t bytes);
 
+// Asks the operating system to begin to bring what was written to a file to its device, where it
+// can be asked.
+void bk_start_writeback(int descriptor);
+
 // Tells the CPU that the caller waits in a loop.
 static inline void bk_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
