@@ -12,11 +12,6 @@
 ///
 /// The file must not be rewritten in place while it is open; see ``MappedFile``.
 public struct SafetensorsFile: Sendable {
-  private enum Storage: Sendable {
-    case file(MappedFile)
-    case bytes([UInt8])
-  }
-
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String
   /// The strings of `__metadata__`; of keys that occur twice, the last value.
@@ -24,7 +19,7 @@ public struct SafetensorsFile: Sendable {
   /// The tensors in the order of their data in the file.
   public let tensors: [SafetensorsTensor]
 
-  private let storage: Storage
+  private let storage: FileBytes
   private let places: [ByteKey: Int]
 
   /// Opens a file and checks its header; the data is read when it is used.
@@ -32,22 +27,18 @@ public struct SafetensorsFile: Sendable {
   /// - Throws: ``InputError`` of kind `.missing` or `.inputOutput` if the file cannot be read,
   ///   `.malformed` if it is not a safetensors file. The message names the tensor at fault.
   public init(path: String) throws(InputError) {
-    let file = try MappedFile(path: path)
-    let header = try file.withUnsafeBytes { (bytes) throws(InputError) in
-      try SafetensorsHeader(bytes, source: path)
-    }
-    self.init(header, storage: .file(file), source: path)
+    try self.init(.file(MappedFile(path: path)), source: path)
   }
 
   /// Reads a whole file in memory; throws as ``init(path:)`` does, with `source` as the name.
   public init(bytes: [UInt8], source: String = "safetensors") throws(InputError) {
-    let header = try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
-      try SafetensorsHeader(UnsafeRawBufferPointer(bytes), source: source)
-    }
-    self.init(header, storage: .bytes(bytes), source: source)
+    try self.init(.bytes(bytes), source: source)
   }
 
-  private init(_ header: SafetensorsHeader, storage: Storage, source: String) {
+  private init(_ storage: FileBytes, source: String) throws(InputError) {
+    let header = try storage.withUnsafeBytes { (bytes) throws(InputError) in
+      try SafetensorsHeader(bytes, source: source)
+    }
     self.source = source
     self.storage = storage
     metadata = header.metadata
@@ -69,24 +60,13 @@ public struct SafetensorsFile: Sendable {
   public func withUnsafeBytes<R>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
-    let range = try entry(name).byteRange
-    switch storage {
-    case .file(let file):
-      return try file.withUnsafeBytes { (bytes) throws(InputError) in
-        try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
-      }
-    case .bytes(let bytes):
-      return try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
-        try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[range]))
-      }
-    }
+    try storage.withUnsafeBytes(in: entry(name).byteRange, body)
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
   package func forget(_ range: Range<Int>, of tensor: SafetensorsTensor) {
-    guard case .file(let file) = storage else { return }
     let start = tensor.byteRange.lowerBound
-    file.forget(start + range.lowerBound..<start + range.upperBound)
+    storage.forget(start + range.lowerBound..<start + range.upperBound)
   }
 
   func entry(_ name: String) throws(InputError) -> SafetensorsTensor {

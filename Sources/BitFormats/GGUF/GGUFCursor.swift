@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 /// Reads the head of a GGUF file from front to back; nothing is read before it is known to be there.
 struct GGUFCursor {
   private let bytes: UnsafeRawBufferPointer
@@ -37,28 +29,26 @@ struct GGUFCursor {
     return InputError(kind, source: source, found: found, expected: expected)
   }
 
-  // What is read is only put in words for an error: there are as many reads as tokens.
-  private func require(
-    _ count: Int, _ what: @autoclosure () -> String
-  ) throws(InputError) {
-    guard count <= remaining else {
-      if end < bytes.count {
-        throw error(
-          "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
-      }
-      throw error(
-        "\(remaining) bytes from byte \(place) to the end of the file", "\(count) of \(what())")
+  private func lacks(_ count: Int, of what: String) -> InputError {
+    if end < bytes.count {
+      return error(
+        "a header of more than \(end) bytes", "at most \(GGUFLimits.headerBytes) before the data")
     }
+    return error(
+      "\(remaining) bytes from byte \(place) to the end of the file", "\(count) of \(what)")
   }
 
+  // What is read is only put in words for an error: there are as many reads as tokens.
+  @inline(__always)
   mutating func bytes(
     _ count: Int, _ what: @autoclosure () -> String
   ) throws(InputError) -> UnsafeRawBufferPointer {
-    try require(count, what())
+    guard count <= remaining else { throw lacks(count, of: what()) }
     defer { place += count }
     return UnsafeRawBufferPointer(rebasing: bytes[place..<place + count])
   }
 
+  @inline(__always)
   mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
     _ what: @autoclosure () -> String, _: Value.Type = Value.self
   ) throws(InputError) -> Value {
@@ -67,53 +57,41 @@ struct GGUFCursor {
   }
 
   /// A number that is stored in 8 bytes and may be `limit` at most.
+  @inline(__always)
   mutating func count(
     _ what: @autoclosure () -> String, limit: Int
   ) throws(InputError) -> Int {
     let count = try integer("the number of \(what())", UInt64.self)
-    guard count <= UInt64(limit) else {
-      // A negative number was meant by whoever wrote one: say it so.
-      let shown = count > UInt64(Int64.max) ? "\(Int64(bitPattern: count))" : "\(count)"
-      throw error("\(shown) \(what())", "at most \(limit)")
-    }
+    guard count <= UInt64(limit) else { throw excess(count, of: what(), limit) }
     return Int(count)
+  }
+
+  private func excess(_ count: UInt64, of what: String, _ limit: Int) -> InputError {
+    // A negative number was meant by whoever wrote one: say it so.
+    let shown = count > UInt64(Int64.max) ? "\(Int64(bitPattern: count))" : "\(count)"
+    return error("\(shown) \(what)", "at most \(limit)")
   }
 
   /// A string of 8 bytes of length and UTF-8.
   mutating func string(
     _ what: @autoclosure () -> String, limit: Int
   ) throws(InputError) -> String {
+    String(decoding: try text(what(), limit: limit), as: UTF8.self)
+  }
+
+  /// The bytes of a string, which are UTF-8; nothing is allocated for them.
+  mutating func text(
+    _ what: @autoclosure () -> String, limit: Int
+  ) throws(InputError) -> UnsafeRawBufferPointer {
     let length = try count("bytes of \(what())", limit: limit)
     let start = place
     let text = try bytes(length, what())
-    // Faster than a validating initializer, which matters for the tokens of a vocabulary: what is
-    // not UTF-8 is repaired, and then is not the same.
-    let buffer = text.bindMemory(to: UInt8.self)
-    var string = String(decoding: buffer, as: UTF8.self)
-    let isSame = string.withUTF8 {
-      guard $0.count == length, let a = $0.baseAddress, let b = buffer.baseAddress else {
-        return $0.count == length
-      }
-      return memcmp(a, b, length) == 0
-    }
-    guard isSame else {
+    guard UTF8Check.isValid(text) else {
       throw error("\(what()) at byte \(start) that is not UTF-8", "UTF-8")
     }
-    return string
+    return text
   }
 
-  /// An array of integers, or of what has their size.
-  mutating func integers<Value: FixedWidthInteger & BitwiseCopyable, Element>(
-    _ count: Int, _: Value.Type = Value.self, _ convert: (Value) -> Element
-  ) throws(InputError) -> [Element] {
-    let width = MemoryLayout<Value>.size
-    let raw = try bytes(count * width, "array elements")
-    return [Element](unsafeUninitializedCapacity: count) { values, initialized in
-      for index in 0..<count {
-        let value = raw.loadUnaligned(fromByteOffset: index * width, as: Value.self)
-        values.initializeElement(at: index, to: convert(Value(littleEndian: value)))
-      }
-      initialized = count
-    }
-  }
+  /// The error for a truth value that is none.
+  func truthError(_ byte: UInt8) -> InputError { error("the truth value \(byte)", "0 or 1") }
 }

@@ -14,11 +14,6 @@
 ///
 /// The file must not be rewritten in place while it is open; see ``MappedFile``.
 public struct GGUFFile: Sendable {
-  private enum Storage: Sendable {
-    case file(MappedFile)
-    case bytes([UInt8])
-  }
-
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String
   /// The version of the container, 2 or 3, which have the same layout.
@@ -32,7 +27,7 @@ public struct GGUFFile: Sendable {
   /// How the I2_S tensors of the file are read; see ``I2SLayout``.
   public let i2sLayout: I2SLayout
 
-  private let storage: Storage
+  private let storage: FileBytes
   private let places: [ByteKey: Int]
 
   /// Opens a file and checks its head; the data is read when it is used.
@@ -42,10 +37,7 @@ public struct GGUFFile: Sendable {
   ///   file, another version, or type 42 (Q2_0) whose blocks may be of 64 or 128 elements. The
   ///   message names the key or the tensor.
   public init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
-    let file = try MappedFile(path: path)
-    self = try file.withUnsafeBytes { (bytes) throws(InputError) in
-      try GGUFFile(bytes, storage: .file(file), source: path, options: options)
-    }
+    try self.init(.file(MappedFile(path: path)), source: path, options: options)
   }
 
   /// Reads a whole file in memory; throws as ``init(path:options:)`` does, with `source` as the
@@ -53,22 +45,22 @@ public struct GGUFFile: Sendable {
   public init(
     bytes: [UInt8], source: String = "gguf", options: GGUFOptions = GGUFOptions()
   ) throws(InputError) {
-    self = try bytes.withUnsafeBufferPointer { (raw) throws(InputError) in
-      try GGUFFile(
-        UnsafeRawBufferPointer(raw), storage: .bytes(bytes), source: source, options: options)
-    }
+    try self.init(.bytes(bytes), source: source, options: options)
   }
 
   private init(
-    _ bytes: UnsafeRawBufferPointer, storage: Storage, source: String, options: GGUFOptions
+    _ storage: FileBytes, source: String, options: GGUFOptions
   ) throws(InputError) {
-    let header = try GGUFHeader(bytes, source: source)
+    let (header, tensors) = try storage.withUnsafeBytes { (bytes) throws(InputError) in
+      let header = try GGUFHeader(bytes, of: storage, source: source)
+      return (header, try GGUFPlacement(header, bytes, source: source).tensors(options))
+    }
     self.source = source
     self.storage = storage
     version = Int(header.version)
     metadata = header.metadata
     alignment = header.alignment
-    tensors = try GGUFPlacement(header, bytes, source: source).tensors(options)
+    self.tensors = tensors
     places = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { (ByteKey($1.name), $0) })
     i2sLayout = try Self.layout(options, metadata, tensors, source: source)
   }
@@ -112,16 +104,7 @@ public struct GGUFFile: Sendable {
   func withUnsafeBytes<R>(
     in range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
-    switch storage {
-    case .file(let file):
-      return try file.withUnsafeBytes { (bytes) throws(InputError) in
-        try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
-      }
-    case .bytes(let bytes):
-      return try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
-        try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[range]))
-      }
-    }
+    try storage.withUnsafeBytes(in: range, body)
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
@@ -131,9 +114,7 @@ public struct GGUFFile: Sendable {
   }
 
   /// Lets the system take back the memory of a range of the file's bytes until it is used again.
-  func forget(_ range: Range<Int>) {
-    if case .file(let file) = storage { file.forget(range) }
-  }
+  func forget(_ range: Range<Int>) { storage.forget(range) }
 
   func entry(_ name: String) throws(InputError) -> GGUFTensor {
     guard let entry = self[name] else {

@@ -21,7 +21,13 @@ struct GGUFHeader {
   let dataStart: Int
 
   /// Reads and checks the head of a whole file.
-  init(_ bytes: UnsafeRawBufferPointer, source: String) throws(InputError) {
+  ///
+  /// - Parameters:
+  ///   - bytes: All bytes of the storage.
+  ///   - storage: What the arrays of the metadata keep, to read their elements from.
+  init(
+    _ bytes: UnsafeRawBufferPointer, of storage: FileBytes, source: String
+  ) throws(InputError) {
     var cursor = GGUFCursor(bytes, file: source)
     version = try Self.version(&cursor)
     let tensors = try cursor.count("tensors", limit: GGUFLimits.tensorCount)
@@ -32,7 +38,7 @@ struct GGUFHeader {
       cursor.enter("key", key)
       guard !key.isEmpty else { throw cursor.error("an empty key", "a key") }
       guard metadata[key] == nil else { throw cursor.error("the key twice", "every key once") }
-      metadata[key] = try cursor.value(strings: &strings)
+      metadata[key] = try cursor.value(strings: &strings, storage)
       cursor.leave()
     }
     alignment = try Self.alignment(metadata, source: source)
@@ -120,21 +126,17 @@ struct GGUFHeader {
 
 extension GGUFCursor {
   /// A type and a value.
-  fileprivate mutating func value(strings: inout Int) throws(InputError) -> GGUFValue {
-    switch try kind("value") {
-    case .uint8: .uint8(try integer("value"))
-    case .int8: .int8(try integer("value"))
-    case .uint16: .uint16(try integer("value"))
-    case .int16: .int16(try integer("value"))
-    case .uint32: .uint32(try integer("value"))
-    case .int32: .int32(try integer("value"))
-    case .uint64: .uint64(try integer("value"))
-    case .int64: .int64(try integer("value"))
-    case .float32: .float32(Float(bitPattern: try integer("value")))
-    case .float64: .float64(Double(bitPattern: try integer("value")))
-    case .bool: .bool(try bool(try integer("value")))
-    case .string: .string(try string("a string", limit: GGUFLimits.stringBytes))
-    case .array: .array(try array(strings: &strings))
+  fileprivate mutating func value(
+    strings: inout Int, _ storage: FileBytes
+  ) throws(InputError) -> GGUFValue {
+    let kind = try kind("value")
+    switch kind {
+    case .string: return .string(try string("a string", limit: GGUFLimits.stringBytes))
+    case .array: return .array(try array(strings: &strings, storage))
+    default:
+      let raw = try bytes(kind.minimumBytes, "value")
+      if kind == .bool, raw[0] > 1 { throw truthError(raw[0]) }
+      return GGUFValue(kind, raw, at: 0)
     }
   }
 
@@ -146,44 +148,21 @@ extension GGUFCursor {
     return kind
   }
 
-  private func bool(_ byte: UInt8) throws(InputError) -> Bool {
-    guard byte <= 1 else { throw error("the truth value \(byte)", "0 or 1") }
-    return byte == 1
-  }
-
-  private mutating func array(strings: inout Int) throws(InputError) -> GGUFArray {
+  private mutating func array(
+    strings: inout Int, _ storage: FileBytes
+  ) throws(InputError) -> GGUFArray {
     let kind = try kind("element")
     guard kind != .array else {
       throw error("an array of arrays", "an array of values", kind: .unsupported)
     }
     let count = try count(
       "elements of type \(kind)", limit: GGUFLimits.headerBytes / kind.minimumBytes)
-    switch kind {
-    case .uint8: return .uint8(try integers(count) { $0 })
-    case .int8: return .int8(try integers(count) { $0 })
-    case .uint16: return .uint16(try integers(count) { $0 })
-    case .int16: return .int16(try integers(count) { $0 })
-    case .uint32: return .uint32(try integers(count) { $0 })
-    case .int32: return .int32(try integers(count) { $0 })
-    case .uint64: return .uint64(try integers(count) { $0 })
-    case .int64: return .int64(try integers(count) { $0 })
-    case .float32: return .float32(try integers(count) { Float(bitPattern: $0) })
-    case .float64: return .float64(try integers(count) { Double(bitPattern: $0) })
-    case .bool:
-      let values = try integers(count, UInt8.self) { $0 }
-      if let bad = values.first(where: { $0 > 1 }) { _ = try bool(bad) }
-      return .bool(values.map { $0 == 1 })
-    case .string, .array:
+    if kind == .string {
       strings += count
       guard strings <= GGUFLimits.arrayStrings else {
         throw error("\(strings) strings in arrays", "at most \(GGUFLimits.arrayStrings)")
       }
-      var values: [String] = []
-      values.reserveCapacity(min(count, remaining / kind.minimumBytes))
-      for _ in 0..<count {
-        values.append(try string("a string", limit: GGUFLimits.stringBytes))
-      }
-      return .string(values)
     }
+    return try GGUFArray(kind, count: count, &self, storage: storage)
   }
 }

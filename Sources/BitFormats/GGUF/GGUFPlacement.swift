@@ -32,6 +32,8 @@ struct GGUFPlacement {
   private struct Reading {
     var q2 = GGUFTensorType.q2_0
     var type36 = GGUFTensorType.i2_s
+    /// Whether 37 to 39 are types of bitnet.cpp, whose sizes are not known.
+    var hasBitNetTypes = false
   }
 
   init(_ header: GGUFHeader, _ bytes: UnsafeRawBufferPointer, source: String) {
@@ -49,10 +51,21 @@ struct GGUFPlacement {
       default: readings.append(Reading(q2: .q2_0Block128))
       }
     }
-    if !isBitNet, header.metadata.fileType != 40,
-      header.infos.contains(where: { $0.typeID == GGUFTensorType.i2_s.id })
-    {
-      readings += readings.map { Reading(q2: $0.q2, type36: .iq4_nl_4_4) }
+    if isBitNet {
+      for index in readings.indices { readings[index].hasBitNetTypes = true }
+    } else {
+      if header.infos.contains(where: { $0.typeID == GGUFTensorType.i2_s.id }) {
+        readings += readings.map { Reading(q2: $0.q2, type36: .iq4_nl_4_4) }
+      }
+      // To bitnet.cpp, file types 38 to 40 are TL1, TL2 and I2_S; to llama.cpp they are MXFP4, NVFP4
+      // and Q1_0. So they decide nothing, but without them a size that does not fit is an error.
+      if (38...40).contains(header.metadata.fileType ?? 0),
+        header.infos.contains(where: { GGUFTensorType.bitNet[$0.typeID] != nil })
+      {
+        readings += readings.map {
+          Reading(q2: $0.q2, type36: $0.type36, hasBitNetTypes: true)
+        }
+      }
     }
     var fits: [(reading: Reading, tensors: [GGUFTensor])] = []
     var failure: InputError?
@@ -68,9 +81,13 @@ struct GGUFPlacement {
       let tight = fits.filter { isTight($0.tensors) }
       if !tight.isEmpty { fits = tight }
     }
-    // Nobody wrote the old type 36 for years, so it never wins over I2_S.
+    // Nobody wrote the old type 36 for years, so it never wins over I2_S; and what has a size that
+    // fits is not what has none.
     if let first = fits.first {
-      fits = fits.filter { $0.reading.type36 == first.reading.type36 }
+      fits = fits.filter {
+        $0.reading.type36 == first.reading.type36
+          && $0.reading.hasBitNetTypes == first.reading.hasBitNetTypes
+      }
       guard fits.count == 1 else {
         throw InputError(
           .unsupported, source: source, found: "Q2_0 that fits blocks of 64 and of 128",
@@ -82,14 +99,9 @@ struct GGUFPlacement {
   }
 
   private func type(_ id: UInt32, _ reading: Reading) -> GGUFTensorType {
-    let fileType = header.metadata.fileType
+    if reading.hasBitNetTypes, let type = GGUFTensorType.bitNet[id] { return type }
     switch id {
     case 36: return reading.type36
-    case 37 where isBitNet || fileType == 40: return .i8_s
-    // File type 38 is TL1 to bitnet.cpp; to llama.cpp it is MXFP4, whose tensors have number 39.
-    case 38 where isBitNet || fileType == 38: return .tl1
-    // File type 39 is TL2 to bitnet.cpp; to llama.cpp it is NVFP4, whose tensors have number 40.
-    case 39 where isBitNet || fileType == 39: return .tl2
     case 42: return reading.q2
     default: return GGUFTensorType.common[id] ?? .unknown(id)
     }

@@ -77,9 +77,10 @@ public struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
     335, "IQ2_BN_R4", Layout(blockLength: 64, blockBytes: 16, rowBytes: 4))
   /// What number 36 was in llama.cpp before bitnet.cpp took it.
   static let iq4_nl_4_4 = GGUFTensorType(36, "IQ4_NL_4_4", 32, 18)
-  static let i8_s = GGUFTensorType(37, "I8_S")
-  static let tl1 = GGUFTensorType(38, "TL1")
-  static let tl2 = GGUFTensorType(39, "TL2")
+  /// Types of bitnet.cpp whose numbers are those of others elsewhere.
+  static let bitNet: [UInt32: GGUFTensorType] = [
+    37: GGUFTensorType(37, "I8_S"), 38: GGUFTensorType(38, "TL1"), 39: GGUFTensorType(39, "TL2"),
+  ]
 
   /// The types that are the same in every file, those that nothing here decodes included.
   static let common: [UInt32: GGUFTensorType] = {

@@ -54,9 +54,10 @@ public enum GGUFValue: Sendable, Hashable {
     if case .array(let value) = self { value } else { nil }
   }
 
-  /// The strings of an array of strings.
+  /// The strings of an array of strings, all of which are copied.
   public var stringsValue: [String]? {
-    if case .array(.string(let value)) = self { value } else { nil }
+    guard case .array(let array) = self, array.elementKind == .string else { return nil }
+    return array.compactMap(\.stringValue)
   }
 
   /// The type's name as in the specification, such as "uint32" or "array of string".
@@ -84,75 +85,6 @@ public enum GGUFValue: Sendable, Hashable {
   }
 }
 
-/// An array in a GGUF file's metadata. Arrays of arrays are not read, as in ggml.
-public enum GGUFArray: Sendable, Hashable {
-  case uint8([UInt8])
-  case int8([Int8])
-  case uint16([UInt16])
-  case int16([Int16])
-  case uint32([UInt32])
-  case int32([Int32])
-  case uint64([UInt64])
-  case int64([Int64])
-  case float32([Float])
-  case float64([Double])
-  case bool([Bool])
-  case string([String])
-
-  /// The number of elements.
-  public var count: Int {
-    switch self {
-    case .uint8(let values): values.count
-    case .int8(let values): values.count
-    case .uint16(let values): values.count
-    case .int16(let values): values.count
-    case .uint32(let values): values.count
-    case .int32(let values): values.count
-    case .uint64(let values): values.count
-    case .int64(let values): values.count
-    case .float32(let values): values.count
-    case .float64(let values): values.count
-    case .bool(let values): values.count
-    case .string(let values): values.count
-    }
-  }
-
-  /// The element at `index`, which must be in `0..<count`.
-  public subscript(index: Int) -> GGUFValue {
-    switch self {
-    case .uint8(let values): .uint8(values[index])
-    case .int8(let values): .int8(values[index])
-    case .uint16(let values): .uint16(values[index])
-    case .int16(let values): .int16(values[index])
-    case .uint32(let values): .uint32(values[index])
-    case .int32(let values): .int32(values[index])
-    case .uint64(let values): .uint64(values[index])
-    case .int64(let values): .int64(values[index])
-    case .float32(let values): .float32(values[index])
-    case .float64(let values): .float64(values[index])
-    case .bool(let values): .bool(values[index])
-    case .string(let values): .string(values[index])
-    }
-  }
-
-  var elementKind: GGUFValueKind {
-    switch self {
-    case .uint8: .uint8
-    case .int8: .int8
-    case .uint16: .uint16
-    case .int16: .int16
-    case .uint32: .uint32
-    case .int32: .int32
-    case .uint64: .uint64
-    case .int64: .int64
-    case .float32: .float32
-    case .float64: .float64
-    case .bool: .bool
-    case .string: .string
-    }
-  }
-}
-
 /// The types of metadata by their numbers in the file.
 enum GGUFValueKind: UInt32, CaseIterable {
   case uint8 = 0
@@ -169,7 +101,7 @@ enum GGUFValueKind: UInt32, CaseIterable {
   case int64 = 11
   case float64 = 12
 
-  /// The fewest bytes that a value takes in the file.
+  /// The bytes that a value takes in the file: the fewest of a string or an array, else all.
   var minimumBytes: Int {
     switch self {
     case .uint8, .int8, .bool: 1

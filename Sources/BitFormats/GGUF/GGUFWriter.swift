@@ -48,16 +48,19 @@ public enum GGUFWriter {
     _ entries: [GGUFEntry], metadata: GGUFMetadata, path: String
   ) throws(InputError) -> (header: [UInt8], sizes: [Int], alignment: Int) {
     var bytes = GGUFHeader.magic
-    append(UInt32(3), to: &bytes)
-    append(UInt64(entries.count), to: &bytes)
-    append(UInt64(metadata.count), to: &bytes)
+    GGUFValue.append(UInt32(3), to: &bytes)
+    GGUFValue.append(UInt64(entries.count), to: &bytes)
+    GGUFValue.append(UInt64(metadata.count), to: &bytes)
     for entry in metadata.entries {
-      append(entry.key, to: &bytes)
-      append(entry.value.kind.rawValue, to: &bytes)
-      append(entry.value, to: &bytes)
+      GGUFValue.append(entry.key, to: &bytes)
+      GGUFValue.append(entry.value.kind.rawValue, to: &bytes)
+      entry.value.append(to: &bytes)
     }
     // Only a header that can be read is written, so what is read here needs no other check.
-    let head = try checked(bytes + tensorList(entries, offsets: nil), path)
+    let metadataEnd = bytes.count
+    bytes += tensorList(entries, offsets: nil)
+    let alignment = try alignment(checking: &bytes, path)
+    bytes.removeLast(bytes.count - metadataEnd)
     var offsets: [UInt64] = []
     var sizes: [Int] = []
     var end = 0
@@ -77,7 +80,7 @@ public enum GGUFWriter {
       sizes.append(size)
       let next = size.addingReportingOverflow(end)
       let padded = next.partialValue.addingReportingOverflow(
-        padding(next.partialValue, head.alignment))
+        padding(next.partialValue, alignment))
       guard !next.overflow, !padded.overflow else {
         throw InputError(
           .malformed, source: source(entry, path), found: "data beyond \(Int.max) bytes",
@@ -87,59 +90,32 @@ public enum GGUFWriter {
     }
     bytes += tensorList(entries, offsets: offsets)
     if !entries.isEmpty {
-      bytes += [UInt8](repeating: 0, count: padding(bytes.count, head.alignment))
+      bytes += [UInt8](repeating: 0, count: padding(bytes.count, alignment))
     }
-    return (bytes, sizes, head.alignment)
+    return (bytes, sizes, alignment)
   }
 
-  /// The head as the reader sees it.
-  private static func checked(_ bytes: [UInt8], _ path: String) throws(InputError) -> GGUFHeader {
-    // The reader wants the data to start inside the file.
-    let padded = bytes + [UInt8](repeating: 0, count: GGUFLimits.alignment.upperBound)
-    return try padded.withUnsafeBufferPointer { (bytes) throws(InputError) in
-      try GGUFHeader(UnsafeRawBufferPointer(bytes), source: path)
+  /// The alignment that the reader finds in a head, to which it appends zeros: the reader wants the
+  /// data to start inside the file.
+  private static func alignment(
+    checking bytes: inout [UInt8], _ path: String
+  ) throws(InputError) -> Int {
+    bytes += [UInt8](repeating: 0, count: GGUFLimits.alignment.upperBound)
+    let storage = FileBytes.bytes(bytes)
+    return try storage.withUnsafeBytes { (bytes) throws(InputError) in
+      try GGUFHeader(bytes, of: storage, source: path).alignment
     }
   }
 
   private static func tensorList(_ entries: [GGUFEntry], offsets: [UInt64]?) -> [UInt8] {
     var bytes: [UInt8] = []
     for (index, entry) in entries.enumerated() {
-      append(entry.name, to: &bytes)
-      append(UInt32(entry.shape.count), to: &bytes)
-      for extent in entry.shape.reversed() { append(Int64(extent), to: &bytes) }
-      append(entry.type.id, to: &bytes)
-      append(offsets?[index] ?? 0, to: &bytes)
+      GGUFValue.append(entry.name, to: &bytes)
+      GGUFValue.append(UInt32(entry.shape.count), to: &bytes)
+      for extent in entry.shape.reversed() { GGUFValue.append(Int64(extent), to: &bytes) }
+      GGUFValue.append(entry.type.id, to: &bytes)
+      GGUFValue.append(offsets?[index] ?? 0, to: &bytes)
     }
     return bytes
-  }
-
-  private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
-    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-  }
-
-  private static func append(_ string: String, to bytes: inout [UInt8]) {
-    append(UInt64(string.utf8.count), to: &bytes)
-    bytes.append(contentsOf: string.utf8)
-  }
-
-  private static func append(_ value: GGUFValue, to bytes: inout [UInt8]) {
-    switch value {
-    case .uint8(let value): append(value, to: &bytes)
-    case .int8(let value): append(value, to: &bytes)
-    case .uint16(let value): append(value, to: &bytes)
-    case .int16(let value): append(value, to: &bytes)
-    case .uint32(let value): append(value, to: &bytes)
-    case .int32(let value): append(value, to: &bytes)
-    case .uint64(let value): append(value, to: &bytes)
-    case .int64(let value): append(value, to: &bytes)
-    case .float32(let value): append(value.bitPattern, to: &bytes)
-    case .float64(let value): append(value.bitPattern, to: &bytes)
-    case .bool(let value): append(UInt8(value ? 1 : 0), to: &bytes)
-    case .string(let value): append(value, to: &bytes)
-    case .array(let array):
-      append(array.elementKind.rawValue, to: &bytes)
-      append(UInt64(array.count), to: &bytes)
-      for index in 0..<array.count { append(array[index], to: &bytes) }
-    }
   }
 }

@@ -27,12 +27,14 @@ import Testing
 
   /// bitnet.cpp's numbers are those of other types elsewhere.
   @Test func tellsTheForksApart() throws {
-    func names(_ pairs: [(String, UInt32, [UInt8])], _ types: [UInt32]) throws -> [String] {
+    func names(
+      _ pairs: [(String, UInt32, [UInt8])], _ types: [UInt32], bytes: Int = 18
+    ) throws -> [String] {
       var made = HandMadeGGUF()
       made.pairs = pairs.map { (key: $0.0, type: $0.1, value: $0.2) }
-      // 32 elements: 17 bytes of MXFP4, 18 of the removed types, all padded to 32.
+      // 32 elements: 17 bytes of MXFP4, 18 of the removed types, all padded to 32; 40 of TL1.
       for type in types {
-        made.add("t\(type)", [32], type: type, [UInt8](repeating: 0, count: 18))
+        made.add("t\(type)", [32], type: type, [UInt8](repeating: 0, count: bytes))
       }
       return try GGUFFile(bytes: made.bytes).tensors.map(\.type.name)
     }
@@ -44,9 +46,15 @@ import Testing
     #expect(try names([bitnet], [37, 38, 39]) == ["I8_S", "TL1", "TL2"])
     #expect(try names([llama], [37, 38, 39]) == ["IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"])
     #expect(try names([llama, fileType(38)], [39]) == ["MXFP4"])
-    #expect(try names([llama, fileType(38)], [38]) == ["TL1"])
-    #expect(try names([llama, fileType(39)], [39]) == ["TL2"])
-    #expect(try names([llama, fileType(40)], [37]) == ["I8_S"])
+    // File types 38 to 40 have two meanings as well, so sizes decide.
+    for value in [38, 39, 40] as [UInt32] {
+      let pairs = [llama, fileType(value)]
+      #expect(try names(pairs, [39, 38]) == ["MXFP4", "IQ4_NL_8_8"])
+      #expect(try names(pairs, [38, 37], bytes: 40) == ["TL1", "I8_S"])
+      #expect(try names(pairs, [39, 38], bytes: 40) == ["TL2", "TL1"])
+    }
+    let error = #expect(throws: InputError.self) { try names([llama], [39, 38], bytes: 40) }
+    #expect(error?.found == "offset 64")
   }
 
   /// Number 36 is I2_S unless only the type that had the number before fits.
@@ -59,6 +67,9 @@ import Testing
     new.add("a", [256], type: 36, [UInt8](repeating: 0x55, count: 96))
     new.add("b", [8], type: 0, [UInt8](repeating: 0, count: 32))
     #expect(try GGUFFile(bytes: new.bytes).tensors[0].type == .i2_s)
+    // 40 is I2_S to bitnet.cpp and Q1_0 to llama.cpp.
+    old.pairs = [("general.file_type", 4, HandMadeGGUF.little(UInt32(40)))]
+    #expect(try GGUFFile(bytes: old.bytes).tensors[0].type.name == "IQ4_NL_4_4")
     old.pairs = [("general.architecture", 8, HandMadeGGUF.string("bitnet"))]
     let error = #expect(throws: InputError.self) { try GGUFFile(bytes: old.bytes) }
     #expect(error?.found == "offset 160")

@@ -1,0 +1,137 @@
+"""Writes the small files from which scripts/fuzz starts, one or more for each thing that the
+readers know: `python3 Fuzz/make_seeds.py`, from the root of the repository."""
+
+import json
+import struct
+from pathlib import Path
+
+SEEDS = Path(__file__).resolve().parent / "Seeds"
+
+
+# safetensors
+
+
+def safetensors(name: str, tensors: dict, metadata: dict | None = None) -> None:
+    """Tensors are a type, a shape and bytes."""
+    header, data = {}, b""
+    if metadata is not None:
+        header["__metadata__"] = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in metadata.items()}
+    for key, (dtype, shape, content) in tensors.items():
+        end = len(data) + len(content)
+        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), end]}
+        data += content
+    text = json.dumps(header, separators=(",", ":")).encode()
+    write(name, "safetensors", struct.pack("<Q", len(text)) + text + data)
+
+
+def floats(*values: float) -> bytes:
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def all_safetensors() -> None:
+    safetensors("empty", {})
+    safetensors("numbers", {
+        "f32": ("F32", [2, 1], floats(1, -2)), "f16": ("F16", [1], b"\0\x3c"),
+        "bf16": ("BF16", [1], b"\x80\x3f"), "f64": ("F64", [], struct.pack("<d", 0.5)),
+        "i64": ("I64", [1], b"\1" + bytes(7)), "u8": ("U8", [0, 3], b""),
+        "bool": ("BOOL", [1], b"\1"), "f4": ("F4", [2], b"\x12"),
+    }, {"format": "pt", "\u00e9\"\\": "\u0001\ud83e\udd99"})
+    recipe = {
+        "weights": "ternary", "activation_bits": 8, "activation_scale": "token",
+        "activation_range": "full", "activation_epsilon": 1e-5, "in_features": 5}
+    safetensors("packed", {
+        "a.weight": ("U8", [2, 2], b"\x25\x01\x98\x02"), "a.weight_scale": ("F32", [1], floats(1)),
+        "a.bias": ("F32", [2], floats(1, 2)), "a.norm.weight": ("F32", [5], floats(1, 1, 1, 1, 1)),
+        "b.weight": ("U8", [2, 1], b"\x03\x1f"), "b.weight_scale": ("F32", [2], floats(1, 2)),
+        "c.weight": ("U8", [1, 2], b"\x25\x01"), "c.weight_scale": ("F32", [1, 2], floats(1, 2)),
+    }, {"bitlinear.layers": {
+        "a": recipe | {"norm": "rms", "norm_groups": 1, "norm_epsilon": 1e-6},
+        "b": recipe | {"weights": "sign", "activation_scale": "tensor",
+                       "activation_range": "symmetric", "activation_epsilon": 0},
+        "c": recipe | {"block_features": 4}}})
+    for name, config, factor in [
+        ("bitlinear", {}, b"\0\x40"),
+        ("autobitlinear", {"linear_class": "autobitlinear", "quantization_mode": "offline",
+                           "use_rms_norm": True, "rms_norm_eps": 1e-5,
+                           "modules_to_not_convert": ["lm_head"]}, b"\0\x3f"),
+    ]:
+        safetensors(f"hf-{name}", {
+            "l.weight": ("U8", [1, 3], b"\x25\x92\x11"), "l.weight_scale": ("BF16", [1], factor),
+            "l.bias": ("F32", [4], floats(1, 2, 3, 4)),
+            "l.rms_norm.weight": ("F32", [3], floats(1, 2, 3)),
+            "m.weight": ("F32", [1, 2], floats(-1, 0)), "m.weight_scale": ("F32", [], floats(2)),
+        }, {"bitlinear.quantization_config": {"quant_method": "bitnet"} | config})
+
+
+# GGUF
+
+
+def string(text: str) -> bytes:
+    raw = text.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def text(key: str, value: str) -> bytes:
+    return string(key) + struct.pack("<I", 8) + string(value)
+
+
+def array(key: str, kind: int, count: int, content: bytes) -> bytes:
+    return string(key) + struct.pack("<IIQ", 9, kind, count) + content
+
+
+def gguf(name: str, pairs: list, tensors: list, alignment: int = 32, version: int = 3) -> None:
+    """Tensors are a type, the number of columns and of rows, and the size in bytes."""
+    infos, data = b"", b""
+    for index, (kind, columns, rows, size) in enumerate(tensors):
+        infos += string(f"t{index}") + struct.pack("<IQQIQ", 2, columns, rows, kind, len(data))
+        data += bytes(37 * place % 64 for place in range(size))
+        data += bytes(-len(data) % alignment)
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(pairs))
+    head += b"".join(pairs) + infos
+    if tensors:
+        head += bytes(-len(head) % alignment)
+    write(name, "gguf", head + data)
+
+
+def all_gguf() -> None:
+    gguf("empty", [], [])
+    values = [
+        (0, "<B", 1), (1, "<b", -1), (2, "<H", 2), (3, "<h", -2), (4, "<I", 3), (5, "<i", -3),
+        (6, "<f", 0.5), (7, "<?", True), (10, "<Q", 4), (11, "<q", -4), (12, "<d", 0.25)]
+    gguf("values", [
+        string(f"v{kind}") + struct.pack("<I", kind) + struct.pack(form, value)
+        for kind, form, value in values
+    ] + [text("s", "\u00e9")], [])
+    gguf("arrays", [
+        array(f"a{kind}", kind, 2, 2 * struct.pack(form, value)) for kind, form, value in values
+    ] + [array("tokens", 8, 18, b"".join(string("\u0120ab"[:i % 4]) for i in range(18)))],
+        [], version=2)
+    gguf("numbers", [text("general.architecture", "llama"),
+                     string("general.alignment") + struct.pack("<II", 4, 8)],
+         [(0, 3, 2, 24), (1, 4, 1, 8), (30, 4, 1, 8), (8, 32, 1, 34), (14, 256, 1, 210),
+          (26, 2, 1, 8), (777, 3, 1, 5), (0, 1, 1, 4)], alignment=8)
+    gguf("codes", [], [
+        (34, 256, 1, 54), (35, 256, 1, 66), (41, 128, 2, 36), (142, 128, 1, 34), (143, 128, 1, 28),
+        (134, 64, 1, 15), (135, 64, 1, 20)])
+    for layout in ("x86-128", "arm-64"):
+        gguf(f"i2_s-{layout}", [text("general.architecture", "bitnet-b1.58"),
+                                text("bitlinear.i2_s_layout", layout)],
+             [(36, 128, 1, 64), (38, 128, 1, 64), (0, 1, 1, 4)])
+    gguf("i2_s-small", [string("general.file_type") + struct.pack("<II", 4, 40)],
+         [(36, 64, 1, 48), (39, 32, 1, 40), (0, 1, 1, 4)])
+    gguf("old-36", [], [(36, 256, 1, 144), (0, 1, 1, 4)])
+    gguf("q2_0-64", [], [(42, 128, 2, 72), (0, 1, 1, 4)])
+    gguf("q2_0-128", [], [(42, 128, 2, 68), (0, 1, 1, 4)])
+    gguf("rotated", [text("prism.hadamard.block", "x")], [(142, 128, 1, 34)])
+
+
+def write(name: str, extension: str, content: bytes) -> None:
+    SEEDS.mkdir(exist_ok=True)
+    (SEEDS / f"{name}.{extension}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    all_safetensors()
+    all_gguf()
