@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A matrix of ternary or sign codes and its scales, as a file stores them: nothing is rounded,
 /// re-scaled or turned into other codes on the way.
 ///
@@ -32,12 +30,16 @@ public struct CodedTensor: Sendable {
   public let scaleKind: ScaleKind
 
   private let read: @Sendable (Range<Int>) throws(InputError) -> Rows
+  /// Gives the scales of rows alone, if that is less work; not checked.
+  let readScales: (@Sendable (Range<Int>) throws(InputError) -> [Float])?
 
   /// A tensor whose rows `read` gives; what it gives is checked by ``rows(_:)``.
   package init(
     source: String, rows: Int, columns: Int, alphabet: WeightQuantizer, scaleKind: ScaleKind,
+    readScales: (@Sendable (Range<Int>) throws(InputError) -> [Float])? = nil,
     read: @escaping @Sendable (Range<Int>) throws(InputError) -> Rows
   ) {
+    self.readScales = readScales
     (self.source, self.rows, self.columns) = (source, rows, columns)
     (self.alphabet, self.scaleKind, self.read) = (alphabet, scaleKind, read)
   }
@@ -92,6 +94,9 @@ public struct CodedTensor: Sendable {
     }
   }
 
+  /// Rows that are read at a time: few enough for their codes to stay in a cache.
+  var pieceRows: Int { max(1, (1 << 19) / max(1, columns)) }
+
   /// The scales that belong to one row: 1 unless they go by blocks.
   public var scalesPerRow: Int { Self.scalesPerRow(scaleKind, columns: columns) }
 
@@ -141,24 +146,17 @@ public struct CodedTensor: Sendable {
 
   /// Whether some code is outside the alphabet, found without a branch for each.
   private static func hasOtherCodes(_ codes: [Int8], isSign: Bool) -> Bool {
-    let isFound = Atomic(false)
     codes.withUnsafeBufferPointer { codes in
-      ThreadPool.shared.parallelFor(codes.count, grain: grain) { range in
-        // Codes plus 1 are 0 or 2, or else 0...2.
-        var (bits, largest): (UInt8, UInt8) = (0, 0)
-        for index in range {
-          let field = UInt8(bitPattern: codes[index] &+ 1)
-          bits |= field
-          largest = max(largest, field)
-        }
-        if isSign ? bits & ~2 != 0 : largest > 2 { isFound.store(true, ordering: .relaxed) }
+      // Codes plus 1 are 0 or 2, or else 0...2.
+      var (bits, largest): (UInt8, UInt8) = (0, 0)
+      for code in codes {
+        let field = UInt8(bitPattern: code &+ 1)
+        bits |= field
+        largest = max(largest, field)
       }
+      return isSign ? bits & ~2 != 0 : largest > 2
     }
-    return isFound.load(ordering: .relaxed)
   }
-
-  /// Codes that are worth a thread of their own.
-  static let grain = 1 << 15
 
   /// The values `scale * code` of some rows; see ``rows(_:)`` for what it throws.
   public func values(_ range: Range<Int>) throws(InputError) -> [Float] {

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The 2-bit packing of ternary weights in Hugging Face checkpoints of BitNet models.
 ///
 /// A matrix `[rows, columns]` is cut into four bands of R = rows / 4 rows, which share R rows of
@@ -86,31 +84,29 @@ public struct HuggingFacePacking: Sendable, Hashable {
         found: "rows \(range.lowerBound)..<\(range.upperBound) of \(bytes.count) bytes",
         expected: "rows in 0..<\(rows) of \(packedRows * columns) bytes")
     }
-    // The first row with a 3, or the end.
-    let badRow = Atomic(range.upperBound)
+    var bad: Int?
     let codes = [Int8](unsafeUninitializedCapacity: range.count * columns) { codes, count in
-      ThreadPool.shared.parallelFor(range.count, grain: 1 + CodedTensor.grain / max(1, columns)) {
-        for place in $0 {
-          let row = range.lowerBound + place
-          let shift = UInt8(row / packedRows * 2)
-          let source = UnsafeRawBufferPointer(
-            rebasing: bytes[row % packedRows * columns..<(row % packedRows + 1) * columns])
-          let target = UnsafeMutableBufferPointer(
-            rebasing: codes[place * columns..<(place + 1) * columns])
-          // The largest value shows whether there was a 3, without a branch for each code.
-          var largest: UInt8 = 0
-          for column in 0..<columns {
-            let value = source[column] &>> shift & 3
-            largest = max(largest, value)
-            target[column] = Int8(bitPattern: value &- 1)
-          }
-          if largest == 3 { badRow.min(row, ordering: .relaxed) }
+      for (place, row) in range.enumerated() {
+        let shift = UInt8(row / packedRows * 2)
+        let source = UnsafeRawBufferPointer(
+          rebasing: bytes[row % packedRows * columns..<(row % packedRows + 1) * columns])
+        let target = UnsafeMutableBufferPointer(
+          rebasing: codes[place * columns..<(place + 1) * columns])
+        // The largest value shows whether there was a 3, without a branch for each code.
+        var largest: UInt8 = 0
+        for column in 0..<columns {
+          let value = source[column] &>> shift & 3
+          largest = max(largest, value)
+          target[column] = Int8(bitPattern: value &- 1)
+        }
+        if largest == 3 {
+          bad = row
+          break
         }
       }
-      count = range.count * columns
+      count = bad == nil ? range.count * columns : 0
     }
-    let row = badRow.load(ordering: .relaxed)
-    if row == range.upperBound { return codes }
+    guard let row = bad else { return codes }
     let shift = UInt8(row / packedRows * 2)
     let start = row % packedRows * columns
     let column: Int = (0..<columns).first { bytes[start + $0] >> shift & 3 == 3 } ?? 0
@@ -148,23 +144,18 @@ public struct HuggingFacePacking: Sendable, Hashable {
           expected: "\(range.count) rows of \(columns)")
       }
       let shift = UInt8(2 * band)
-      let isFound = Atomic(false)
+      var largest: UInt8 = 0
       codes.withUnsafeBufferPointer { codes in
         bytes.withUnsafeMutableBufferPointer { bytes in
-          ThreadPool.shared.parallelFor(bytes.count, grain: CodedTensor.grain) { range in
-            var largest: UInt8 = 0
-            for place in range {
-              let value = UInt8(bitPattern: codes[place] &+ 1)
-              largest = max(largest, value)
-              bytes[place] |= value &<< shift
-            }
-            if largest > 2 { isFound.store(true, ordering: .relaxed) }
+          let bytes = bytes
+          for place in bytes.indices {
+            let value = UInt8(bitPattern: codes[place] &+ 1)
+            largest = max(largest, value)
+            bytes[place] |= value &<< shift
           }
         }
       }
-      if isFound.load(ordering: .relaxed),
-        let place = codes.firstIndex(where: { !(-1...1).contains($0) })
-      {
+      if largest > 2, let place = codes.firstIndex(where: { !(-1...1).contains($0) }) {
         throw InputError(
           .malformed, source: source,
           found: "code \(codes[place]) in row \(first + place / columns), "

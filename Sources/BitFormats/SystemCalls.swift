@@ -61,6 +61,13 @@ package enum SystemCalls {
     return nil
   }
 
+  /// Whether two pieces of memory hold the same bytes.
+  static func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard a.count == b.count else { return false }
+    guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+    return memcmp(first, second, a.count) == 0
+  }
+
   /// Opens a file; the caller closes the descriptor.
   static func open(
     _ path: String, _ flags: Int32, mode: mode_t = 0, expected: String

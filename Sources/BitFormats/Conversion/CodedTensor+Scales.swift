@@ -1,8 +1,5 @@
 /// Scales in the numbers that a target has for them.
 extension CodedTensor {
-  /// Rows that are read at a time: few enough for their codes to stay in a cache.
-  var pieceRows: Int { max(1, (1 << 18) / max(1, columns)) }
-
   /// Calls `body` with all rows, some at a time.
   func forEachPiece(
     _ body: (_ rows: Range<Int>, _ read: Rows) throws(InputError) -> Void
@@ -22,23 +19,28 @@ extension CodedTensor {
   ///
   /// The scale of a block of zeros has no meaning and so fits any.
   ///
-  /// - Parameter merging: whether scales that differ are merged by least squares: to the mean by
+  /// - Parameters:
+  ///   - merging: whether scales that differ are merged by least squares: to the mean by
   ///   codes that are not 0.
+  ///   - expected: what to say of scales that differ.
   /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor if they differ.
-  func withOneScale(merging: Bool) throws(InputError) -> (scale: Float, tensor: CodedTensor) {
-    let scale = try oneScale(merging: merging)
+  func withOneScale(
+    merging: Bool, expected: String = "one scale for the tensor"
+  ) throws(InputError) -> (scale: Float, tensor: CodedTensor) {
+    let scale = try oneScale(merging: merging, expected)
     let tensor = CodedTensor(
       source: source, rows: rows, columns: columns, alphabet: alphabet, scaleKind: .tensor
     ) { (range) throws(InputError) in (try rows(range).codes, [scale]) }
     return (scale, tensor)
   }
 
-  private func oneScale(merging: Bool) throws(InputError) -> Float {
+  private func oneScale(merging: Bool, _ expected: String) throws(InputError) -> Float {
     guard rows > 0, columns > 0 else { return 1 }
     if scaleKind == .tensor {
       let scale = try rows(0..<1).scales[0]
       if scale != 0 { return scale }
     }
+    if !merging, let scale = try equalScale() { return scale }
     let length = scaleColumns
     let perRow = scaleKind == .tensor ? 0 : scalesPerRow
     var common: Float?
@@ -57,7 +59,7 @@ extension CodedTensor {
               .mismatch, source: source,
               found: "the scales \(common) and \(scale) by row \(range.lowerBound + row), "
                 + "column \(column)",
-              expected: "one scale for the tensor")
+              expected: expected)
           }
           common = common ?? scale
           sum += Double(scale) * Double(used)
@@ -68,6 +70,18 @@ extension CodedTensor {
     // All zeros are the same at any scale, and 1 can be stored anywhere.
     guard let common else { return 1 }
     return merging ? Float(sum / Double(count)) : common
+  }
+
+  /// The scale of all blocks, if a look at the scales alone can tell.
+  private func equalScale() throws(InputError) -> Float? {
+    guard let readScales, let scale = try readScales(0..<1).first, scale > 0, scale.isFinite else {
+      return nil
+    }
+    for first in stride(from: 0, to: rows, by: pieceRows) {
+      let scales = try readScales(first..<min(rows, first + pieceRows))
+      guard scales.allSatisfy({ $0 == scale }) else { return nil }
+    }
+    return scale
   }
 
   /// The tensor with scales as a type of GGUF has them: merged by least squares within its blocks

@@ -27,14 +27,11 @@ extension Conversion {
   ) -> GGUFEntry {
     // Not its own extents, which may be more than two in a GGUF source.
     let shape = item.tensor.shape.count > 2 ? item.tensor.shape : [codes.rows, codes.columns]
+    let entry = GGUFEntry(item.name, codes, type: gguf, shape: shape) {
+      (count) throws(InputError) in try monitor.report(count)
+    }
     return GGUFEntry(item.name, type: gguf, shape: shape) { (writer) throws(InputError) in
-      var encoder = try GGUFCodeWriter(codes, gguf, i2sLayout: .x86)
-      for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
-        let range = first..<min(codes.rows, first + codes.pieceRows)
-        try writer.write(encoder.bytes(rows: range))
-        try monitor.report(writer.count)
-      }
-      try writer.write(encoder.trailer())
+      try entry.stream(&writer)
       item.tensor.forget()
     }
   }

@@ -88,14 +88,11 @@ extension Conversion {
       (writer) throws(InputError) in
       let packing = try HuggingFacePacking(
         rows: codes.rows, columns: codes.columns, source: codes.source)
-      let piece = max(1, codes.pieceRows / 4)
-      for first in stride(from: 0, to: packing.packedRows, by: piece) {
-        let range = first..<min(first + piece, packing.packedRows)
-        let bytes = try packing.pack(packedRows: range, source: codes.source) {
+      try writer.write(packing.packedRows, by: max(1, codes.pieceRows / 4), monitor.report) {
+        (packedRows) throws(InputError) in
+        try packing.pack(packedRows: packedRows, source: codes.source) {
           (rows) throws(InputError) in try codes.rows(rows).codes
         }
-        try writer.write(bytes)
-        try monitor.report(writer.count)
       }
       tensor.forget()
     }
@@ -131,11 +128,10 @@ extension Conversion {
     }
     let weight = SafetensorsEntry(item.name, dtype: .u8, shape: [codes.rows, rowBytes]) {
       (writer) throws(InputError) in
-      for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
-        let read = try codes.rows(first..<min(codes.rows, first + codes.pieceRows))
-        try writer.write(
-          PackedLayerSource.encode(read.codes, columns: codes.columns, codes.alphabet))
-        try monitor.report(writer.count)
+      try writer.write(codes.rows, by: codes.pieceRows, monitor.report) {
+        (rows) throws(InputError) in
+        PackedLayerSource.encode(
+          try codes.rows(rows).codes, columns: codes.columns, codes.alphabet)
       }
       tensor.forget()
     }

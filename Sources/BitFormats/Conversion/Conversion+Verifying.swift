@@ -47,26 +47,14 @@ extension Conversion {
     }
     if let codes = tensor.codes {
       guard let other = written.codes else { throw difference("no codes", "codes") }
-      for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
-        let range = first..<min(codes.rows, first + codes.pieceRows)
-        let (a, b) = (try codes.rows(range), try other.rows(range))
-        if a.codes != b.codes,
-          let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] })
-        {
-          throw difference(
-            "the code \(b.codes[bad]) in row \(first + bad / codes.columns), "
-              + "column \(bad % codes.columns)", "\(a.codes[bad])")
-        }
-        if !options.isLossy,
-          let bad = CodedTensor.differentScales(
-            a, codes.scaleKind, b.scales, other.scaleKind, columns: codes.columns)
-        {
-          throw difference(
-            "the scale \(bad.found) in row \(first + bad.row), column \(bad.column)",
-            "\(bad.expected)")
-        }
-        try progress(Double(range.upperBound) / Double(codes.rows))
-      }
+      try RowPieces.forEach(
+        codes.rows, by: codes.pieceRows,
+        make: { (range) throws(InputError) in
+          try compare(codes, other, rows: range, difference)
+        },
+        use: { (range, _) throws(InputError) in
+          try progress(Double(range.upperBound) / Double(codes.rows))
+        })
     } else if case .floats = tensor.content,
       item.isRescaled || tensor.type.description != written.type.description
     {
@@ -89,12 +77,34 @@ extension Conversion {
       for start in stride(from: 0, to: size, by: 1 << 20) {
         let range = start..<min(size, start + 1 << 20)
         let same = try tensor.place.withBytes(range) { (a) throws(InputError) in
-          try written.place.withBytes(range) { b in a.elementsEqual(b) }
+          try written.place.withBytes(range) { SystemCalls.areEqual(a, $0) }
         }
         guard same else { throw difference("other bytes after byte \(start)", "the same bytes") }
         tensor.place.forget(range)
         written.place.forget(range)
       }
     }
+  }
+
+  private func compare(
+    _ codes: CodedTensor, _ other: CodedTensor, rows range: Range<Int>,
+    _ difference: (_ found: String, _ expected: String) -> InputError
+  ) throws(InputError) {
+    let (a, b) = (try codes.rows(range), try other.rows(range))
+    let isSame = a.codes.withUnsafeBytes { a in
+      b.codes.withUnsafeBytes { SystemCalls.areEqual(a, $0) }
+    }
+    if !isSame, let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] }) {
+      throw difference(
+        "the code \(b.codes[bad]) in row \(range.lowerBound + bad / codes.columns), "
+          + "column \(bad % codes.columns)", "\(a.codes[bad])")
+    }
+    guard !options.isLossy,
+      let bad = CodedTensor.differentScales(
+        a, codes.scaleKind, b.scales, other.scaleKind, columns: codes.columns)
+    else { return }
+    throw difference(
+      "the scale \(bad.found) in row \(range.lowerBound + bad.row), column \(bad.column)",
+      "\(bad.expected)")
   }
 }

@@ -72,25 +72,25 @@ struct ConversionItem: Sendable {
     default:
       guard let gguf = type.gguf else { return }
       let fitted = isLossy ? try codes.withScales(of: gguf) : codes
+      // Refuses rows that are no whole blocks, and finds the scale of a type that has one.
+      self.codes = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86).tensor
       tensor.forget()
-      // Refuses rows that are no whole blocks.
-      _ = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86)
-      self.codes = fitted
     }
   }
 
   /// Tries to bring the codes into a type of GGUF, without writing.
   func check(_ type: GGUFTensorType) throws(InputError) {
     guard let codes, codes.rows > 0 else { return }
-    var writer = try GGUFCodeWriter(codes, type, i2sLayout: .x86)
+    let writer = try GGUFCodeWriter(codes, type, i2sLayout: .x86)
     // One scale for all is the same in every row.
     if codes.scaleKind == .tensor, codes.alphabet == .sign || type != .q1_0 {
       _ = try writer.bytes(rows: 0..<1)
       return
     }
-    for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
-      _ = try writer.bytes(rows: first..<min(codes.rows, first + codes.pieceRows))
-    }
+    try RowPieces.forEach(
+      codes.rows, by: codes.pieceRows,
+      make: { (rows) throws(InputError) in _ = try writer.bytes(rows: rows) },
+      use: { (_, _) in })
     tensor.forget()
   }
 

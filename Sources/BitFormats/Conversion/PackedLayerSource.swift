@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Reads and writes the weights of packed layers as ``PackedLayerCoding`` describes them, row by
 /// row.
 enum PackedLayerSource {
@@ -99,25 +97,21 @@ enum PackedLayerSource {
     _ alphabet: WeightQuantizer, source: String
   ) throws(InputError) -> [Int8] {
     let layout = RowLayout(columns: columns, alphabet)
-    // The first row, or as many as there are.
-    let badRow = Atomic(rows.count)
+    var badRow: Int?
     let codes = [Int8](unsafeUninitializedCapacity: rows.count * columns) { codes, count in
       guard let target = codes.baseAddress,
         let source = bytes.bindMemory(to: UInt8.self).baseAddress
       else { return }
-      ThreadPool.shared.parallelFor(rows.count, grain: 1 + CodedTensor.grain / columns) {
-        for row in $0 {
-          let isClean = layout.decode(source + row * layout.bytes, to: target + row * columns)
-          if !isClean { badRow.min(row, ordering: .relaxed) }
-        }
+      for row in 0..<rows.count {
+        let isClean = layout.decode(source + row * layout.bytes, to: target + row * columns)
+        if !isClean { badRow = badRow ?? row }
       }
       count = rows.count * columns
     }
-    let bad = badRow.load(ordering: .relaxed)
-    if bad < rows.count {
+    if let badRow {
       throw InputError(
         .malformed, source: source,
-        found: "bits that are not zero at the end of row \(rows.lowerBound + bad)",
+        found: "bits that are not zero at the end of row \(rows.lowerBound + badRow)",
         expected: "zero bits after \(columns) columns")
     }
     return codes
@@ -131,10 +125,8 @@ enum PackedLayerSource {
     codes.withUnsafeBufferPointer { codes in
       bytes.withUnsafeMutableBufferPointer { bytes in
         guard let source = codes.baseAddress, let target = bytes.baseAddress else { return }
-        ThreadPool.shared.parallelFor(rows, grain: 1 + CodedTensor.grain / columns) {
-          for row in $0 {
-            layout.encode(source + row * columns, to: target + row * layout.bytes)
-          }
+        for row in 0..<rows {
+          layout.encode(source + row * columns, to: target + row * layout.bytes)
         }
       }
     }

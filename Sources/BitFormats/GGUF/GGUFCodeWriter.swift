@@ -1,17 +1,17 @@
-/// Writes codes and scales as a type of GGUF without changing one of either, rows after rows.
+/// Turns codes and scales into the bytes of a type of GGUF without changing one of either.
 ///
 /// The scale of a block of zeros has no meaning: where a type has fewer scales than the tensor, it
 /// fits any. Everything else that the type cannot hold is an error.
 struct GGUFCodeWriter {
-  private let tensor: CodedTensor
+  /// The codes, with one scale if the type has one.
+  let tensor: CodedTensor
   private let type: GGUFTensorType
   private let format: GGUFCodeFormat
-  /// The scale of a tensor that has one, once a code other than 0 was seen.
-  private var tensorScale: Float?
-  private var firstScale: Float?
 
-  /// - Throws: ``InputError`` of kind `.mismatch` for a type that is not written from codes, or rows
-  ///   that are no whole blocks.
+  /// Reads the whole tensor if the type has one scale and the tensor more.
+  ///
+  /// - Throws: ``InputError`` of kind `.mismatch` for a type that is not written from codes, rows
+  ///   that are no whole blocks, or scales that differ where the type has one.
   init(_ tensor: CodedTensor, _ type: GGUFTensorType, i2sLayout: I2SLayout) throws(InputError) {
     guard let format = GGUFCodeFormat(type, i2sLayout: i2sLayout), format.isWritten else {
       throw InputError(
@@ -24,11 +24,18 @@ struct GGUFCodeWriter {
         found: "rows of \(tensor.columns) codes to be written as \(type)",
         expected: "a multiple of \(format.blockLength)")
     }
-    (self.tensor, self.type, self.format) = (tensor, type, format)
+    (self.type, self.format) = (type, format)
+    let hasOneScale = format.scalePlace != .tensor || tensor.scaleKind == .tensor
+    self.tensor =
+      hasOneScale
+      ? tensor
+      : try tensor.withOneScale(
+        merging: false, expected: "one for the tensor, all that \(type) has"
+      ).tensor
   }
 
-  /// The bytes of rows, which are asked for one after the other.
-  mutating func bytes(rows: Range<Int>) throws(InputError) -> [UInt8] {
+  /// The bytes of some rows.
+  func bytes(rows: Range<Int>) throws(InputError) -> [UInt8] {
     let read = try tensor.rows(rows)
     if format.alphabet == .sign, let zero = read.codes.firstIndex(of: 0) {
       throw InputError(
@@ -43,14 +50,11 @@ struct GGUFCodeWriter {
     // Where in its block the codes of a block are, and its scale.
     let (codePlace, scalePlace) = format.scalePlace == .blockStart ? (2, 0) : (0, codes)
     var bytes = [UInt8](repeating: 0, count: rows.count * blocks * blockBytes)
-    for number in 0..<rows.count * blocks {
-      let (row, block) = (number / blocks, number % blocks)
-      let scale = try scale(
-        read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
-      if format.scalePlace == .tensor {
-        // The scale of a tensor goes for all of its blocks.
-        if tensor.scaleKind == .tensor { break }
-      } else {
+    if format.scalePlace != .tensor {
+      for number in 0..<rows.count * blocks {
+        let (row, block) = (number / blocks, number % blocks)
+        let scale = try scale(
+          read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
         try store(
           scale, at: number * blockBytes + scalePlace, in: &bytes, row: rows.lowerBound + row,
           block: block)
@@ -59,15 +63,12 @@ struct GGUFCodeWriter {
     read.codes.withUnsafeBufferPointer { source in
       bytes.withUnsafeMutableBufferPointer { bytes in
         guard let source = source.baseAddress, let target = bytes.baseAddress else { return }
-        let (format, length) = (format, format.blockLength)
-        ThreadPool.shared.parallelFor(rows.count * blocks, grain: CodedTensor.grain / length) {
-          if format.scalePlace == .tensor {
-            return format.encode(
-              source + $0.lowerBound * length, blocks: $0.count, to: target + $0.lowerBound * codes)
-          }
-          for number in $0 {
-            format.encode(source + number * length, to: target + number * blockBytes + codePlace)
-          }
+        if format.scalePlace == .tensor {
+          return format.encode(source, blocks: rows.count * blocks, to: target)
+        }
+        for number in 0..<rows.count * blocks {
+          format.encode(
+            source + number * format.blockLength, to: target + number * blockBytes + codePlace)
         }
       }
     }
@@ -75,20 +76,18 @@ struct GGUFCodeWriter {
   }
 
   /// What follows the last row: the scale of a tensor that has one, and zeros.
-  func trailer() -> [UInt8] {
+  func trailer() throws(InputError) -> [UInt8] {
     guard format.scalePlace == .tensor else { return [] }
-    let bits = (tensorScale ?? firstScale ?? 0).bitPattern.littleEndian
-    return withUnsafeBytes(of: bits) { Array($0) } + [UInt8](repeating: 0, count: 28)
+    let scale = tensor.rows > 0 ? try tensor.rows(0..<1).scales[0] : 0
+    return withUnsafeBytes(of: scale.bitPattern.littleEndian) { Array($0) }
+      + [UInt8](repeating: 0, count: 28)
   }
 
   /// The scale that all codes of a block have which are not 0.
-  private mutating func scale(
+  private func scale(
     _ read: CodedTensor.Rows, row: Int, column: Int, firstRow: Int
   ) throws(InputError) -> Float {
-    if tensor.scaleKind == .tensor {
-      firstScale = read.scales[0]
-      return read.scales[0]
-    }
+    if tensor.scaleKind == .tensor { return read.scales[0] }
     let end = column + format.blockLength
     let perRow = tensor.scalesPerRow
     let length = if case .block(let columns) = tensor.scaleKind { columns } else { tensor.columns }
@@ -97,20 +96,15 @@ struct GGUFCodeWriter {
     while start < end {
       let stop = min(end, (start / length + 1) * length)
       let scale = read.scales[row * perRow + start / length]
-      firstScale = firstScale ?? scale
       let codes = read.codes[row * tensor.columns + start..<row * tensor.columns + stop]
       if codes.contains(where: { $0 != 0 }) {
-        let other = own ?? (format.scalePlace == .tensor ? tensorScale : nil)
-        if let other, other.bitPattern != scale.bitPattern {
+        if let own, own.bitPattern != scale.bitPattern {
           throw InputError(
             .mismatch, source: tensor.source,
-            found: "the scales \(other) and \(scale) by row \(firstRow + row), column \(start)",
-            expected: format.scalePlace == .tensor
-              ? "one for the tensor, all that \(type) has"
-              : "one for each \(format.blockLength) columns, as \(type) has")
+            found: "the scales \(own) and \(scale) by row \(firstRow + row), column \(start)",
+            expected: "one for each \(format.blockLength) columns, as \(type) has")
         }
         own = scale
-        if format.scalePlace == .tensor { tensorScale = scale }
       }
       start = stop
     }
@@ -148,7 +142,7 @@ extension CodedTensor {
   public func ggufBytes(
     _ type: GGUFTensorType, i2sLayout: I2SLayout = .x86
   ) throws(InputError) -> [UInt8] {
-    var writer = try GGUFCodeWriter(self, type, i2sLayout: i2sLayout)
+    let writer = try GGUFCodeWriter(self, type, i2sLayout: i2sLayout)
     return try writer.bytes(rows: 0..<rows) + writer.trailer()
   }
 }

@@ -69,21 +69,27 @@ public struct GGUFEntry: Sendable {
   public init(
     _ name: String, _ tensor: CodedTensor, type: GGUFTensorType, i2sLayout: I2SLayout = .x86
   ) {
-    self.init(
-      name, type: type, shape: [tensor.rows, tensor.columns]
-    ) { (writer) throws(InputError) in
-      try Self.write(tensor, type, i2sLayout, to: &writer)
+    self.init(name, tensor, type: type, shape: [tensor.rows, tensor.columns], i2sLayout: i2sLayout)
+  }
+
+  /// As the other initializer does; `progress` is told how many bytes the writer has got.
+  init(
+    _ name: String, _ tensor: CodedTensor, type: GGUFTensorType, shape: [Int],
+    i2sLayout: I2SLayout = .x86,
+    progress: @escaping @Sendable (Int) throws(InputError) -> Void = { _ in }
+  ) {
+    self.init(name, type: type, shape: shape) { (writer) throws(InputError) in
+      try Self.write(tensor, type, i2sLayout, to: &writer, progress)
     }
   }
 
   private static func write(
     _ tensor: CodedTensor, _ type: GGUFTensorType, _ layout: I2SLayout,
-    to writer: inout FileWriter
+    to writer: inout FileWriter, _ progress: (Int) throws(InputError) -> Void = { _ in }
   ) throws(InputError) {
-    var codes = try GGUFCodeWriter(tensor, type, i2sLayout: layout)
-    let piece = max(1, pieceElements / max(1, tensor.columns))
-    for first in stride(from: 0, to: tensor.rows, by: piece) {
-      try writer.write(codes.bytes(rows: first..<min(tensor.rows, first + piece)))
+    let codes = try GGUFCodeWriter(tensor, type, i2sLayout: layout)
+    try writer.write(tensor.rows, by: tensor.pieceRows, progress) { (rows) throws(InputError) in
+      try codes.bytes(rows: rows)
     }
     try writer.write(codes.trailer())
   }

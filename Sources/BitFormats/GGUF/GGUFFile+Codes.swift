@@ -19,7 +19,8 @@ extension GGUFFile {
     }
     return CodedTensor(
       source: source(of: entry), rows: entry.rows, columns: entry.columns,
-      alphabet: format.alphabet, scaleKind: format.scaleKind
+      alphabet: format.alphabet, scaleKind: format.scaleKind,
+      readScales: { (range) throws(InputError) in try scales(of: entry, format, rows: range) }
     ) { (range) throws(InputError) in try codes(of: entry, format, rows: range) }
   }
 
@@ -71,11 +72,8 @@ extension GGUFFile {
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
     var codes = [Int8](unsafeUninitializedCapacity: blocks.count * length) { codes, count in
       if let source, let target = codes.baseAddress {
-        ThreadPool.shared.parallelFor(blocks.count, grain: CodedTensor.grain / length) { part in
-          format.decode(
-            source + (blocks.lowerBound + part.lowerBound) * format.codeBytes, blocks: part.count,
-            to: target + part.lowerBound * length)
-        }
+        format.decode(
+          source + blocks.lowerBound * format.codeBytes, blocks: blocks.count, to: target)
       }
       count = blocks.count * length
     }
@@ -84,48 +82,72 @@ extension GGUFFile {
     return (codes, [float(bytes, at: entry.count / 4)])
   }
 
+  /// The scales of rows, not checked.
+  private func scales(
+    of entry: GGUFTensor, _ format: GGUFCodeFormat, rows: Range<Int>
+  ) throws(InputError) -> [Float] {
+    try withUnsafeBytes(in: entry.byteRange) { bytes in
+      format.scalePlace == .tensor
+        ? [Self.float(bytes, at: entry.count / 4)]
+        : Self.scales(bytes, RowLayout(entry, format), format, rows: rows)
+    }
+  }
+
   /// Rows of blocks, with a scale in each block or at the start of each row.
+  private struct RowLayout {
+    let blocks: Int
+    let headBytes: Int
+    let blockBytes: Int
+    var bytes: Int { headBytes + blocks * blockBytes }
+
+    init(_ entry: GGUFTensor, _ format: GGUFCodeFormat) {
+      blocks = entry.columns / format.blockLength
+      headBytes = entry.type.layout?.rowBytes ?? 0
+      blockBytes = entry.type.blockBytes ?? 0
+    }
+
+    /// Where a block begins.
+    func place(row: Int, block: Int) -> Int { row * bytes + headBytes + block * blockBytes }
+  }
+
+  private static func scales(
+    _ bytes: UnsafeRawBufferPointer, _ layout: RowLayout, _ format: GGUFCodeFormat,
+    rows: Range<Int>
+  ) -> [Float] {
+    switch format.scalePlace {
+    case .rowHalf: return rows.map { half(bytes, at: $0 * layout.bytes) }
+    case .rowFloat: return rows.map { float(bytes, at: $0 * layout.bytes) }
+    case .blockStart, .blockEnd, .tensor:
+      let offset = format.scalePlace == .blockStart ? 0 : format.codeBytes
+      var scales: [Float] = []
+      scales.reserveCapacity(rows.count * layout.blocks)
+      for row in rows {
+        for block in 0..<layout.blocks {
+          scales.append(half(bytes, at: layout.place(row: row, block: block) + offset))
+        }
+      }
+      return scales
+    }
+  }
+
   private static func rowCodes(
     _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensor, _ format: GGUFCodeFormat,
     rows: Range<Int>
   ) -> CodedTensor.Rows {
-    let blocks = entry.columns / format.blockLength
-    let rowHead = entry.type.layout?.rowBytes ?? 0
-    let blockBytes = entry.type.blockBytes ?? 0
-    let rowBytes = rowHead + blocks * blockBytes
-    let perRow = rowHead > 0 ? 1 : blocks
+    let layout = RowLayout(entry, format)
+    let offset = format.scalePlace == .blockStart ? 2 : 0
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
-    var scales = [Float](repeating: 0, count: rows.count * perRow)
-    let codes = scales.withUnsafeMutableBufferPointer { scales in
-      [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
-        guard let source, let target = codes.baseAddress else { return }
-        ThreadPool.shared.parallelFor(rows.count, grain: 1 + CodedTensor.grain / entry.columns) {
-          for row in $0 {
-            let start = (rows.lowerBound + row) * rowBytes
-            switch format.scalePlace {
-            case .rowHalf: scales[row] = half(bytes, at: start)
-            case .rowFloat: scales[row] = float(bytes, at: start)
-            default: break
-            }
-            for block in 0..<blocks {
-              var place = start + rowHead + block * blockBytes
-              switch format.scalePlace {
-              case .blockStart:
-                scales[row * perRow + block] = half(bytes, at: place)
-                place += 2
-              case .blockEnd:
-                scales[row * perRow + block] = half(bytes, at: place + format.codeBytes)
-              default: break
-              }
-              format.decode(
-                source + place, to: target + (row * blocks + block) * format.blockLength)
-            }
-          }
+    let codes = [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
+      guard let source, var target = codes.baseAddress else { return }
+      for row in rows {
+        for block in 0..<layout.blocks {
+          format.decode(source + layout.place(row: row, block: block) + offset, to: target)
+          target += format.blockLength
         }
-        count = rows.count * entry.columns
       }
+      count = rows.count * entry.columns
     }
-    return (codes, scales)
+    return (codes, scales(bytes, layout, format, rows: rows))
   }
 
   static func half(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Float {
