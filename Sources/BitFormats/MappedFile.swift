@@ -77,8 +77,10 @@ public final class MappedFile: @unchecked Sendable {
   package func forget(_ range: Range<Int>) {
     guard let start = bytes.baseAddress else { return }
     let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
-    let first = (range.lowerBound + page - 1) / page * page
-    let end = min(range.upperBound, bytes.count) / page * page
+    // The system reads around what is used; pages that it takes back too many are read again.
+    let around = 1 << 20
+    let first = max(0, range.lowerBound - around) / page * page
+    let end = (min(range.upperBound + around, bytes.count) + page - 1) / page * page
     guard first < end else { return }
     _ = madvise(UnsafeMutableRawPointer(mutating: start + first), end - first, MADV_DONTNEED)
   }

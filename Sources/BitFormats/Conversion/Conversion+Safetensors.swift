@@ -145,6 +145,7 @@ extension Conversion {
       (writer) throws(InputError) in
       if codes.scaleKind == .tensor {
         let scale = codes.rows > 0 ? try codes.rows(0..<1).scales : [1]
+        tensor.forget()
         return try writer.write(Tensor(scale), as: .f32)
       }
       for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
