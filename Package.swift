@@ -8,6 +8,8 @@ let package = Package(
     .library(name: "BitCore", targets: ["BitCore"]),
     .library(name: "BitFormats", targets: ["BitFormats"]),
     .library(name: "BitNN", targets: ["BitNN"]),
+    // The C interface, for other languages: bitlinear.h.
+    .library(name: "BitLinearABI", type: .dynamic, targets: ["BitLinearABI"]),
     .executable(name: "bitlinear", targets: ["bitlinear"]),
   ],
   dependencies: [
@@ -20,6 +22,9 @@ let package = Package(
     .target(name: "BitCore", dependencies: ["CBitKernels"]),
     // safetensors, JSON, atomic files.
     .target(name: "BitFormats", dependencies: ["BitCore"]),
+    // The C interface: its header and the text of the last error; its functions in Swift.
+    .target(name: "CBitLinear"),
+    .target(name: "BitLinearABI", dependencies: ["BitFormats", "CBitLinear"]),
     // float32 matrix products by the system's BLAS, for training.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),

@@ -1,0 +1,2 @@
+#include "bitlinear.h"
+const char *bitlinear_last_error(void) { return ""; }
