@@ -11,8 +11,11 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
 
-  /// What the memory is a part of; nil for memory of the buffer's own.
+  /// What the memory is a part of; nil for memory of the buffer's own, or somebody else's.
   private let owner: WeightMemory?
+
+  /// Whether the memory is somebody else's, and only for reading.
+  let isBorrowed: Bool
 
   /// What the memory is for: weights that are read over and over again lie on large pages.
   package enum Purpose {
@@ -23,6 +26,7 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   /// Memory for `count` elements, not yet initialized.
   package init(uninitialized count: Int, for purpose: Purpose = .values) {
     self.count = count
+    isBorrowed = false
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
     let memory: UnsafeMutableRawPointer
     if purpose == .weights, bytes >= WeightMemory.leastBytes {
@@ -33,6 +37,12 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
       owner = nil
     }
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
+  }
+
+  /// Somebody else's memory, which outlives the buffer and is not written to.
+  init(borrowing memory: UnsafePointer<Element>, count: Int) {
+    (pointer, self.count) = (UnsafeMutablePointer(mutating: memory), count)
+    (owner, isBorrowed) = (nil, true)
   }
 
   package convenience init(repeating value: Element, count: Int, for purpose: Purpose = .values) {
@@ -56,6 +66,6 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   }
 
   deinit {
-    if owner == nil { UnsafeMutableRawPointer(pointer).deallocate() }
+    if owner == nil, !isBorrowed { UnsafeMutableRawPointer(pointer).deallocate() }
   }
 }

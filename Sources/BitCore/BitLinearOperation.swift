@@ -87,6 +87,28 @@ public struct BitLinearOperation: Sendable {
     )
   }
 
+  /// The gradients at full strength for a caller that kept the input instead of the operation.
+  ///
+  /// - Parameters:
+  ///   - x: the input after normalization, `[tokens, in]`.
+  ///   - upstream: `[tokens, out]`.
+  ///   - input: memory for `[tokens, in]`, or nil if not wanted.
+  ///   - weightGradient: memory for `[out, in]`, or nil if not wanted.
+  package static func reverse(
+    _ x: Tensor, weight: Tensor, recipe: BitQuantization, groups: Int, upstream: Tensor,
+    matmul: FloatMatmul, input: UnsafeMutablePointer<Float>?,
+    weightGradient: UnsafeMutablePointer<Float>?
+  ) {
+    if let input {
+      matmul.multiply(upstream, recipe.weights.values(weight, groups: groups), into: input)
+    }
+    if let weightGradient {
+      matmul.multiply(
+        upstream, recipe.activations.quantize(x).dequantized(), transposeA: true,
+        into: weightGradient)
+    }
+  }
+
   private static func blend(
     _ latent: Tensor, _ strength: Float, _ quantized: () -> Tensor
   ) -> Tensor {

@@ -36,15 +36,26 @@ public struct FloatMatmul: Sendable {
     let (inner, n) =
       transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
     precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
-    guard m > 0, n > 0, k > 0 else { return .zeros([m, n]) }
-    return Tensor.build([m, n]) { c in
-      a.withUnsafePointer { aValues in
-        b.withUnsafePointer { bValues in
-          body(
-            m, n, k,
-            Operand(values: aValues, stride: a.shape.features, isTransposed: transposeA),
-            Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), c)
-        }
+    return Tensor.build([m, n]) {
+      multiply(a, b, transposeA: transposeA, transposeB: transposeB, into: $0)
+    }
+  }
+
+  /// Writes the product to `c`, contiguous `[m, n]`.
+  package func multiply(
+    _ a: Tensor, _ b: Tensor, transposeA: Bool = false, transposeB: Bool = false,
+    into c: UnsafeMutablePointer<Float>
+  ) {
+    let (m, k) =
+      transposeA ? (a.shape.features, a.shape.rows) : (a.shape.rows, a.shape.features)
+    let n = transposeB ? b.shape.rows : b.shape.features
+    guard m > 0, n > 0, k > 0 else { return c.update(repeating: 0, count: m * n) }
+    a.withUnsafePointer { aValues in
+      b.withUnsafePointer { bValues in
+        body(
+          m, n, k,
+          Operand(values: aValues, stride: a.shape.features, isTransposed: transposeA),
+          Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), c)
       }
     }
   }

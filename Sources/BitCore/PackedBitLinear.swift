@@ -56,12 +56,20 @@ public struct PackedBitLinear: Sendable {
 
   /// The output `[..., out]` for an input `[..., in]`.
   public func callAsFunction(_ input: Tensor) -> Tensor {
+    matrix.multiply(quantized(input), bias: bias)
+  }
+
+  /// Writes the output to `output`, contiguous `[..., out]`.
+  package func multiply(_ input: Tensor, into output: UnsafeMutablePointer<Float>) {
+    matrix.multiply(quantized(input), bias: bias, into: output)
+  }
+
+  private func quantized(_ input: Tensor) -> QuantizedTensor {
     precondition(
       input.shape.rank > 0 && input.shape.features == inFeatures,
       "an input of shape \(input.shape) does not fit a layer of \(inFeatures) input features")
-    let normalized =
-      recipe.normalization?(input, weight: normWeight, bias: normBias) ?? input
-    return matrix.multiply(recipe.activations.quantize(normalized), bias: bias)
+    return recipe.activations.quantize(
+      recipe.normalization?(input, weight: normWeight, bias: normBias) ?? input)
   }
 
   /// Bytes in memory of codes, scales, bias and norm.

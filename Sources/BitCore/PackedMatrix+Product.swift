@@ -21,30 +21,43 @@ extension PackedMatrix {
   package func multiply(
     _ x: QuantizedTensor, bias: Tensor?, kernels: Kernels, pool: ThreadPool
   ) -> Tensor {
+    check(x)
+    return Tensor.build(x.shape.replacingFeatures(rows)) {
+      multiply(x, bias: bias, into: $0, kernels: kernels, pool: pool)
+    }
+  }
+
+  private func check(_ x: QuantizedTensor) {
     precondition(
       x.shape.rank > 0 && x.shape.features == columns,
       "an input of shape \(x.shape) does not fit a layer of \(columns) input features")
+  }
+
+  /// Writes the product to `y`, contiguous `[..., rows]`; see ``multiply(_:bias:)``.
+  package func multiply(
+    _ x: QuantizedTensor, bias: Tensor?, into y: UnsafeMutablePointer<Float>,
+    kernels: Kernels = .active, pool: ThreadPool = .shared
+  ) {
+    check(x)
     precondition(
       bias == nil || bias?.shape == [rows],
       "a bias of shape \(bias?.shape ?? []) does not fit \(rows) output features")
     let tokens = x.shape.rows
-    return Tensor.build(x.shape.replacingFeatures(rows)) { y in
-      withCViews(x) { matrix, activations in
-        let (group, scratchBytes) = withUnsafePointer(to: matrix) { matrix in
-          let group = max(1, bk_tokens_at_once(kernels.table, matrix, tokens))
-          return (group, bk_scratch_bytes(kernels.table, matrix, min(group, tokens)))
-        }
-        let scratch = AlignedBuffer<UInt8>(uninitialized: scratchBytes)
-        for first in stride(from: 0, to: tokens, by: group) {
-          multiply(
-            matrix, activations.from(token: first), tokens: min(group, tokens - first),
-            scratch: scratch.pointer, bias: bias?.pointer, y: y + first * rows, kernels: kernels,
-            pool: pool)
-        }
-        withExtendedLifetime(scratch) {}
+    withCViews(x) { matrix, activations in
+      let (group, scratchBytes) = withUnsafePointer(to: matrix) { matrix in
+        let group = max(1, bk_tokens_at_once(kernels.table, matrix, tokens))
+        return (group, bk_scratch_bytes(kernels.table, matrix, min(group, tokens)))
       }
-      withExtendedLifetime(bias) {}
+      let scratch = AlignedBuffer<UInt8>(uninitialized: scratchBytes)
+      for first in stride(from: 0, to: tokens, by: group) {
+        multiply(
+          matrix, activations.from(token: first), tokens: min(group, tokens - first),
+          scratch: scratch.pointer, bias: bias?.pointer, y: y + first * rows, kernels: kernels,
+          pool: pool)
+      }
+      withExtendedLifetime(scratch) {}
     }
+    withExtendedLifetime(bias) {}
   }
 
   /// The product of some tokens, their strips or the tokens themselves shared out among threads.

@@ -39,19 +39,33 @@ public struct QuantizedTensor: Sendable {
   }
 
   /// The values that the codes stand for, `code / scale`; NaN for rows that were not finite.
-  public func dequantized() -> Tensor {
-    Tensor.build(shape) { values in
-      let features = shape.features
-      ThreadPool.shared.parallelFor(shape.rows, grain: 1 + 16_384 / (features + 1)) { rows in
-        for row in rows {
-          let out = values + row * features
-          if let narrow {
-            bk_dequantize8(narrow.pointer + row * stride, features, scales[row], out)
-          } else if let wide {
-            bk_dequantize16(wide.pointer + row * stride, features, scales[row], out)
-          }
+  public func dequantized() -> Tensor { Tensor.build(shape) { dequantize(to: $0) } }
+
+  /// Writes the values that the codes stand for, contiguous.
+  package func dequantize(to values: UnsafeMutablePointer<Float>) {
+    let features = shape.features
+    ThreadPool.shared.parallelFor(shape.rows, grain: 1 + 16_384 / (features + 1)) { rows in
+      for row in rows {
+        let out = values + row * features
+        if let narrow {
+          bk_dequantize8(narrow.pointer + row * stride, features, scales[row], out)
+        } else if let wide {
+          bk_dequantize16(wide.pointer + row * stride, features, scales[row], out)
         }
       }
+    }
+  }
+
+  /// Writes the codes, contiguous: Int8 up to 8 bits, Int16 above.
+  package func copyCodes(to target: UnsafeMutableRawPointer) {
+    let width = narrow == nil ? 2 : 1
+    for row in 0..<shape.rows {
+      let source =
+        narrow.map { UnsafeRawPointer($0.pointer + row * stride) }
+        ?? wide.map { UnsafeRawPointer($0.pointer + row * stride) }
+      guard let source else { return }
+      (target + row * shape.features * width).copyMemory(
+        from: source, byteCount: shape.features * width)
     }
   }
 }

@@ -19,6 +19,13 @@ public struct Tensor: Sendable {
     buffer = AlignedBuffer(uninitialized: shape.count)
   }
 
+  /// A tensor of values in somebody else's memory, which is not written to and has to outlive all
+  /// copies of the tensor. It need not be aligned.
+  package init(borrowing values: UnsafePointer<Float>, shape: Shape) {
+    self.shape = shape
+    buffer = AlignedBuffer(borrowing: values, count: shape.count)
+  }
+
   /// A tensor of `shape` made by `body`, which must write all `shape.count` values.
   package static func build(
     _ shape: Shape, _ body: (UnsafeMutablePointer<Float>) throws -> Void
@@ -95,7 +102,7 @@ public struct Tensor: Sendable {
   public mutating func withUnsafeMutablePointer<R, E: Error>(
     _ body: (UnsafeMutablePointer<Float>) throws(E) -> R
   ) throws(E) -> R {
-    if !isKnownUniquelyReferenced(&buffer) { buffer = buffer.copy() }
+    if buffer.isBorrowed || !isKnownUniquelyReferenced(&buffer) { buffer = buffer.copy() }
     defer { withExtendedLifetime(buffer) {} }
     return try body(buffer.pointer)
   }

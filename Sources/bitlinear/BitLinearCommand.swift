@@ -10,7 +10,7 @@ struct BitLinearCommand: ParsableCommand {
       Results go to standard output, progress to standard error. The exit code is 0 for success, \
       1 for bad input, 64 for wrong usage and 130 after Ctrl-C.
       """,
-    version: "0.1.0",
+    version: "\(packageVersion)",
     subcommands: [
       TrainCommand.self, EvalCommand.self, InspectCommand.self, CPUCommand.self,
       BenchCommand.self, ConvertCommand.self, QuantizeCommand.self,

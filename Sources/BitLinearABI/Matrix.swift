@@ -1,0 +1,76 @@
+import BitFormats
+
+/// A caller's matrix, its extents checked.
+struct Matrix {
+  let rows: Int
+  let columns: Int
+  private let values: UnsafePointer<Float>?
+  private let stride: Int
+
+  /// - Parameters:
+  ///   - name: what errors call it.
+  ///   - values: may be null if there are no values.
+  init(
+    _ name: String, _ values: UnsafePointer<Float>?, rows: Int64, columns: Int, stride: Int64
+  ) throws(Failure) {
+    guard let rowCount = Int(exactly: rows), rowCount >= 0 else {
+      throw .argument("rows of \(name)", rows, "0 or more")
+    }
+    guard let stride = Int(exactly: stride), rowCount <= 1 || stride >= columns else {
+      throw .mismatch("stride of \(name)", "\(stride)", "at least \(columns), the length of a row")
+    }
+    let (bytes, overflows) = rowCount.multipliedReportingOverflow(by: 4 * max(stride, columns))
+    guard !overflows, bytes >= 0 else {
+      throw .argument("rows of \(name)", rows, "a matrix that fits into memory")
+    }
+    (self.rows, self.columns, self.stride) = (rowCount, columns, stride)
+    self.values = rowCount == 0 || columns == 0 ? nil : try required(values, name)
+  }
+
+  /// The values as a tensor `[rows, columns]`: the caller's memory if its rows follow one another,
+  /// else a copy. It must not outlive the call.
+  var tensor: Tensor {
+    guard let values else { return .zeros([rows, columns]) }
+    if stride == columns || rows == 1 { return Tensor(borrowing: values, shape: [rows, columns]) }
+    return Tensor.build([rows, columns]) { target in
+      for row in 0..<rows {
+        (target + row * columns).initialize(from: values + row * stride, count: columns)
+      }
+    }
+  }
+}
+
+/// A caller's memory for a matrix of results.
+struct MutableMatrix {
+  private let matrix: Matrix
+  private let values: UnsafeMutablePointer<Float>?
+  private let stride: Int
+
+  init(
+    _ name: String, _ values: UnsafeMutablePointer<Float>?, rows: Int64, columns: Int,
+    stride: Int64
+  ) throws(Failure) {
+    matrix = try Matrix(
+      name, UnsafePointer(values), rows: rows, columns: columns, stride: stride)
+    self.values = values
+    self.stride = Int(stride)
+  }
+
+  /// Lets `body` write all values, contiguous and in row-major order: into the caller's memory if
+  /// its rows follow one another.
+  func fill(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+    guard let values, matrix.rows > 0, matrix.columns > 0 else { return }
+    if stride == matrix.columns || matrix.rows == 1 { return body(values) }
+    let result = Tensor.build([matrix.rows, matrix.columns]) { body($0) }
+    result.withUnsafePointer { source in
+      for row in 0..<matrix.rows {
+        (values + row * stride).update(from: source + row * matrix.columns, count: matrix.columns)
+      }
+    }
+  }
+}
+
+/// A caller's vector as a tensor of its own memory, or nil.
+func vector(_ values: UnsafePointer<Float>?, _ count: Int) -> Tensor? {
+  values.map { Tensor(UnsafeBufferPointer(start: $0, count: count), shape: [count]) }
+}

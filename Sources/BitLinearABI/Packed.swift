@@ -1,0 +1,158 @@
+import BitFormats
+import CBitLinear
+
+/// What a handle of a packed layer stands for.
+final class PackedHandle: Sendable {
+  let layer: PackedBitLinear
+
+  init(_ layer: PackedBitLinear) { self.layer = layer }
+
+  /// A handle, which the caller has to free.
+  static func make(_ layer: PackedBitLinear) -> OpaquePointer {
+    OpaquePointer(Unmanaged.passRetained(PackedHandle(layer)).toOpaque())
+  }
+
+  /// The layer of a handle.
+  static func layer(_ handle: OpaquePointer?) throws(Failure) -> PackedBitLinear {
+    let handle = try required(handle, "packed")
+    return Unmanaged<PackedHandle>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue().layer
+  }
+}
+
+@c @implementation
+public func bitlinear_pack(
+  _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?,
+  _ packed: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let target = try required(packed, "packed")
+    let latent = try LatentLayer(recipe, layer)
+    let quantizer = latent.recipe.weights
+    let matrix = quantizer.quantize(
+      latent.weight, groups: latent.groups, format: quantizer.defaultFormat)
+    if let bad = matrix.groupScales.firstIndex(where: { !$0.isFinite }) {
+      throw .input(
+        InputError(
+          .notFinite, source: "weight",
+          found: "the scale \(matrix.groupScales[bad]) of group \(bad)",
+          expected: "finite weights"))
+    }
+    target.pointee = PackedHandle.make(
+      try input { () throws(InputError) in
+        try PackedBitLinear(
+          matrix: matrix, bias: latent.bias, recipe: latent.recipe, normWeight: latent.normWeight,
+          normBias: latent.normBias)
+      })
+  }
+}
+
+@c @implementation
+public func bitlinear_packed_from_codes(
+  _ info: UnsafePointer<bitlinear_packed_info>?, _ codes: UnsafePointer<UInt8>?,
+  _ scales: UnsafePointer<Float>?, _ bias: UnsafePointer<Float>?,
+  _ norm_weight: UnsafePointer<Float>?, _ norm_bias: UnsafePointer<Float>?,
+  _ packed: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let target = try required(packed, "packed")
+    let info = try required(info, "info").pointee
+    let recipe = try withUnsafePointer(to: info.recipe) { (recipe) throws(Failure) in
+      try BitQuantization(recipe)
+    }
+    let (inputs, outputs) = try features(info.in_features, info.out_features)
+    let rowBytes = PackedMatrix.rowBytes(columns: inputs, alphabet: recipe.weights)
+    guard info.row_bytes == rowBytes else {
+      throw .mismatch(
+        "row_bytes", "\(info.row_bytes)",
+        "\(rowBytes) for \(inputs) \(recipe.weights.rawValue) codes")
+    }
+    guard info.scale_count >= 1, info.scale_count <= Int64(outputs * inputs) else {
+      throw .mismatch(
+        "scale_count", "\(info.scale_count)", "1 to \(outputs * inputs)")
+    }
+    let values = Array(
+      UnsafeBufferPointer(start: try required(scales, "scales"), count: Int(info.scale_count)))
+    let isBlocks = info.block_features != 0
+    if let bad = values.firstIndex(where: { !$0.isFinite || (!isBlocks && $0 < 0) }) {
+      throw .input(
+        InputError(
+          .notFinite, source: "scales", found: "the scale \(values[bad]) at \(bad)",
+          expected: "finite numbers, not negative"))
+    }
+    let bytes = Array(
+      UnsafeBufferPointer(start: try required(codes, "codes"), count: outputs * rowBytes))
+    target.pointee = PackedHandle.make(
+      try input { () throws(InputError) in
+        let length = Int(clamping: info.block_features)
+        let matrix = try PackedMatrix(
+          packedRows: bytes, rows: outputs, columns: inputs, alphabet: recipe.weights,
+          scales: isBlocks ? .blocks(columns: length, values) : .groups(values), source: "codes")
+        return try PackedBitLinear(
+          matrix: matrix, bias: vector(bias, outputs), recipe: recipe,
+          normWeight: vector(norm_weight, inputs), normBias: vector(norm_bias, inputs))
+      })
+  }
+}
+
+@c @implementation
+public func bitlinear_packed_forward(
+  _ packed: OpaquePointer?, _ x: UnsafePointer<Float>?, _ tokens: Int64, _ x_stride: Int64,
+  _ y: UnsafeMutablePointer<Float>?, _ y_stride: Int64
+) -> Int32 {
+  status { () throws(Failure) in
+    let layer = try PackedHandle.layer(packed)
+    let input = try Matrix("x", x, rows: tokens, columns: layer.inFeatures, stride: x_stride)
+    let output = try MutableMatrix(
+      "y", y, rows: tokens, columns: layer.outFeatures, stride: y_stride)
+    guard input.rows > 0 else { return }
+    output.fill { layer.multiply(input.tensor, into: $0) }
+  }
+}
+
+@c @implementation
+public func bitlinear_packed_describe(
+  _ packed: OpaquePointer?, _ info: UnsafeMutablePointer<bitlinear_packed_info>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let layer = try PackedHandle.layer(packed)
+    let scales = layer.matrix.scales
+    try required(info, "info").pointee = bitlinear_packed_info(
+      recipe: bitlinear_recipe(layer.recipe), in_features: Int64(layer.inFeatures),
+      out_features: Int64(layer.outFeatures), scale_count: Int64(scales.values.count),
+      block_features: Int64(scales.blockColumns ?? 0),
+      row_bytes: Int64(
+        PackedMatrix.rowBytes(columns: layer.inFeatures, alphabet: layer.matrix.alphabet)),
+      byte_count: Int64(layer.byteCount), has_bias: layer.bias == nil ? 0 : 1,
+      has_norm_weight: layer.normWeight == nil ? 0 : 1,
+      has_norm_bias: layer.normBias == nil ? 0 : 1)
+  }
+}
+
+@c @implementation
+public func bitlinear_packed_read(
+  _ packed: OpaquePointer?, _ codes: UnsafeMutablePointer<UInt8>?,
+  _ scales: UnsafeMutablePointer<Float>?, _ bias: UnsafeMutablePointer<Float>?,
+  _ norm_weight: UnsafeMutablePointer<Float>?, _ norm_bias: UnsafeMutablePointer<Float>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let layer = try PackedHandle.layer(packed)
+    if let codes {
+      let bytes = layer.matrix.packedRows
+      codes.update(from: bytes, count: bytes.count)
+    }
+    let values = layer.matrix.scales.values
+    scales?.update(from: values, count: values.count)
+    for (target, source) in [
+      (bias, layer.bias), (norm_weight, layer.normWeight), (norm_bias, layer.normBias),
+    ] {
+      guard let target, let source else { continue }
+      source.withUnsafePointer { target.update(from: $0, count: source.count) }
+    }
+  }
+}
+
+@c @implementation
+public func bitlinear_packed_free(_ packed: OpaquePointer?) {
+  guard let packed else { return }
+  Unmanaged<PackedHandle>.fromOpaque(UnsafeRawPointer(packed)).release()
+}

@@ -1,0 +1,25 @@
+import BitFormats
+import CBitLinear
+
+@c @implementation
+public func bitlinear_absmax_quantize(
+  _ x: UnsafePointer<Float>?, _ rows: Int64, _ features: Int64, _ stride: Int64, _ bits: Int32,
+  _ per_token: Int32, _ codes: UnsafeMutableRawPointer?, _ scales: UnsafeMutablePointer<Float>?,
+  _ dequantized: UnsafeMutablePointer<Float>?
+) -> Int32 {
+  status { () throws(Failure) in
+    guard 2...16 ~= bits else { throw .argument("bits", bits, "2 to 16") }
+    guard let columns = Int(exactly: features), columns >= 0, columns <= Int.max / 8 else {
+      throw .argument("features", features, "0 or more")
+    }
+    let matrix = try Matrix("x", x, rows: rows, columns: columns, stride: stride)
+    let quantizer = ActivationQuantizer(
+      bits: Int(bits), granularity: try isOn(per_token, "per_token") ? .token : .tensor)
+    let quantized = quantizer.quantize(matrix.tensor)
+    if let codes { quantized.copyCodes(to: codes) }
+    if let scales {
+      for (row, scale) in quantized.scales.enumerated() { scales[row] = scale }
+    }
+    if let dequantized { quantized.dequantize(to: dequantized) }
+  }
+}
