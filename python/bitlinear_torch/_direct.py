@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # Private names of PyTorch, each with what it must say; one that is gone means: never skip.
 _probes = [
@@ -15,13 +15,12 @@ _is_known = all(_probes)
 _dispatch_modes, _function_modes, _functorch_level = _probes
 
 
-def is_direct(tensor: Tensor) -> bool:
-    """Whether ``tensor`` is plain memory that nobody traces, transforms or watches."""
+def is_direct(*tensors: Tensor) -> bool:
+    """Whether tensors are plain memory of the CPU that nobody traces, transforms or watches."""
     return (
-        _is_known
-        and not torch.compiler.is_compiling()
-        and type(tensor) is Tensor
-        and tensor.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and _is_known
+        and all(type(tensor) in (Tensor, nn.Parameter) and tensor.is_cpu for tensor in tensors)
         and not _dispatch_modes()
         and not _function_modes()
         and _functorch_level() is None

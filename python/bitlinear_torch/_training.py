@@ -12,6 +12,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from ._direct import is_direct
 from ._library import CGradients, CLayer, check, library
 from ._matmul import matmul, raise_failure
 from ._memory import require_float32, rows
@@ -153,3 +154,33 @@ def _backward(ctx, grad):
 
 
 forward_op.register_autograd(_backward, setup_context=_setup_context)
+
+
+class _Direct(torch.autograd.Function):
+    """The same without PyTorch's dispatcher, several times as fast for a small layer."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, groups, recipe):
+        ctx.save_for_backward(x, weight)
+        ctx.groups, ctx.recipe = groups, recipe
+        return forward(x, weight, bias, groups, recipe)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[:3])
+        gradients = backward(grad, x, weight, ctx.groups, ctx.recipe, wanted)
+        found = [gradient if want else None for gradient, want in zip(gradients, wanted)]
+        return (*found, None, None)
+
+
+def bit_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, recipe: Recipe
+) -> Tensor:
+    """The output ``[..., out]`` of a layer, float32, with straight-through gradients."""
+    if not is_direct(x, weight):
+        return forward_op(x, weight, bias, groups, *recipe)
+    if torch.is_grad_enabled():
+        return _Direct.apply(x, weight, bias, groups, recipe)
+    return forward(x, weight, bias, groups, recipe)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 import torch
 from torch import Tensor, nn
 
-from ._direct import is_direct
 from ._recipe import Norm, Recipe, RecipeName, make_recipe
-from ._training import check_shapes, forward, forward_op
+from ._training import bit_linear, check_shapes
 from .quantize import require_floating
 
 if TYPE_CHECKING:
@@ -122,11 +121,7 @@ class BitLinear(nn.Module):
         check_shapes(input, self.weight, self.bias)
         x, weight = input.float(), self.weight.float()
         bias = None if self.bias is None else self.bias.float()
-        if not torch.is_grad_enabled() and is_direct(x):
-            y = forward(x, weight, bias, self.groups, self.recipe)
-        else:
-            y = forward_op(x, weight, bias, self.groups, *self.recipe)
-        return y.to(input.dtype)
+        return bit_linear(x, weight, bias, self.groups, self.recipe).to(input.dtype)
 
     def extra_repr(self) -> str:
         """What the layer prints of itself."""

@@ -67,10 +67,23 @@ def bit_linear(
     return F.linear(x, weight, bias), tie
 
 
-def relative_error(found, expected):
+def gradient_before_norm(upstream, x, weight, groups, options):
+    """The largest magnitude of dY W~ over the input's deviation: what a norm's gradient is of."""
+    with torch.no_grad():
+        gradient = upstream @ quantize_weight(weight, groups, options["recipe"] == "b158")
+        parts = x.reshape(-1, x.shape[-1])
+        if options["norm"] == "group":
+            parts = parts.reshape(parts.shape[0] * groups, -1)
+        if options["norm"] != "rms":
+            parts = parts - parts.mean(-1, keepdim=True)
+        deviation = (parts.square().mean(-1) + options["norm_eps"]).sqrt()
+        return (gradient.abs().max() / deviation.min()).item()
+
+
+def relative_error(found, expected, least_scale=0.0):
     """The largest difference, in parts of the largest expected magnitude."""
     if expected.numel() == 0:
         return 0.0
-    scale = expected.abs().max().item()
+    scale = max(expected.abs().max().item(), least_scale)
     difference = (found.double() - expected.double()).abs().max().item()
     return difference / scale if scale > 0 else difference

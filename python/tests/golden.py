@@ -17,4 +17,6 @@ def tensor(value):
     """A tensor of golden values, or None."""
     if value is None:
         return None
+    if isinstance(value, list):
+        return torch.tensor(value, dtype=torch.float32)
     return torch.tensor(value["data"], dtype=torch.float32).reshape(value["shape"])
