@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import secrets
 import weakref
 from typing import NamedTuple
 
@@ -43,7 +44,8 @@ class PackedHandle:
         recipe, in_features, out_features, groups, nbytes: what the layer is.
     """
 
-    _keys = itertools.count(1)
+    # From a random number, so that a graph of another process does not find a layer of this one.
+    _keys = itertools.count(secrets.randbits(62))
     _alive: weakref.WeakValueDictionary[int, PackedHandle] = weakref.WeakValueDictionary()
 
     def __init__(self, pointer: ctypes.c_void_p) -> None:

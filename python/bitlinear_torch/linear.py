@@ -113,11 +113,15 @@ class BitLinear(nn.Module):
 
         Raises:
             TypeError: the input is not a floating point tensor.
-            ValueError: its last dimension is not ``in_features``, or it or the parameters are not
-                on the CPU.
+            ValueError: its last dimension is not ``in_features``, or it or the weight is not on the
+                CPU.
         """
         require_floating(input)
-        require_floating(self.weight)
+        if input.device != self.weight.device:
+            raise ValueError(
+                f"found an input on {input.device}, expected it where the weight is, "
+                f"on {self.weight.device}"
+            )
         check_shapes(input, self.weight, self.bias)
         x, weight = input.float(), self.weight.float()
         bias = None if self.bias is None else self.bias.float()

@@ -147,11 +147,11 @@ def test_export(options):
 
 
 def test_exported_packed_layer_of_another_process():
-    packed = BitLinear(12, 6).pack()
-    program = torch.export.export(packed, (torch.randn(2, 12),)).module()
-    del packed
-    with pytest.raises(ValueError, match="not in this process"):
-        program(torch.randn(2, 12))
+    from bitlinear_torch._handle import packed_forward_op
+
+    for key in (0, 1, -1, 2**62):
+        with pytest.raises(ValueError, match=f"packed layer {key} is not in this process"):
+            packed_forward_op(torch.randn(2, 12), key, 6)
 
 
 def test_operators():
