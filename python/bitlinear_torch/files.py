@@ -113,7 +113,7 @@ def load_packed(
 
 
 def load_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a file that :func:`save_packed` was given.
+    """The metadata of a file: what :func:`save_packed` was given, and "format".
 
     Raises:
         FileNotFoundError: there is no such file.
