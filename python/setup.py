@@ -1,8 +1,9 @@
 """Builds the Swift library and puts it into the package; all else is in pyproject.toml."""
 
-import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from setuptools import Distribution, setup
@@ -10,10 +11,11 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
+LIBRARY = "libbitlinear.dylib" if sys.platform == "darwin" else "libbitlinear.so"
 
 
 def build_library(folder: Path) -> None:
-    """Builds the Swift library into a folder."""
+    """Builds the Swift library into a folder, without the header that comes with it."""
     script = HERE.parent / "scripts" / "build-library"
     if not (HERE.parent / "Package.swift").is_file() or not script.is_file():
         raise SystemExit(
@@ -27,10 +29,14 @@ def build_library(folder: Path) -> None:
             "with. Install a Swift toolchain, 6.2 or later, from https://www.swift.org/install/, "
             "and see that swift is in PATH."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    result = subprocess.run([str(script), str(folder)], env={**os.environ}, check=False)
-    if result.returncode:
-        raise SystemExit(f"{script} ended with status {result.returncode}; see its errors above")
+    with tempfile.TemporaryDirectory() as built:
+        result = subprocess.run([str(script), built], check=False)
+        if result.returncode:
+            raise SystemExit(
+                f"{script} ended with status {result.returncode}; see its errors above"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(built) / LIBRARY, folder)
 
 
 class BuildWithLibrary(build_py):

@@ -33,12 +33,11 @@ def matmul(context, m, n, k, a, a_stride, a_transposed, b, b_stride, b_transpose
     """c = op(a) op(b); see ``bitlinear_matmul`` in bitlinear.h."""
     # An exception cannot pass through C: it waits for raise_failure.
     try:
-        with torch.no_grad():
-            torch.mm(
-                _operand(a, m, k, a_stride, a_transposed),
-                _operand(b, k, n, b_stride, b_transposed),
-                out=floats_at(c, m * n).view(m, n),
-            )
+        torch.mm(
+            _operand(a, m, k, a_stride, a_transposed),
+            _operand(b, k, n, b_stride, b_transposed),
+            out=floats_at(c, m * n).view(m, n),
+        )
     except BaseException as error:
         _failure.error = error
 

@@ -35,7 +35,7 @@ def rows(tensor: Tensor) -> tuple[Tensor, int]:
 
 def require_float32(tensor: Tensor) -> None:
     """Raises ValueError unless the library can read the tensor's memory."""
-    if tensor.dtype is not torch.float32 or tensor.device.type != "cpu":
+    if tensor.dtype is not torch.float32 or not tensor.is_cpu:
         raise ValueError(
             f"found a tensor of {tensor.dtype} on {tensor.device}, expected torch.float32 on cpu"
         )

@@ -44,7 +44,7 @@ def require_floating(x: Tensor) -> None:
         raise TypeError(f"found {type(x).__name__}, expected a tensor")
     if not x.is_floating_point():
         raise TypeError(f"found a tensor of {x.dtype}, expected a floating point one")
-    if x.device.type not in ("cpu", "meta"):
+    if not x.is_cpu and not x.is_meta:
         raise ValueError(f"found a tensor on {x.device}; bitlinear_torch computes on the CPU only")
 
 
