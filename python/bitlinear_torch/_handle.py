@@ -22,8 +22,8 @@ class PackedParts(NamedTuple):
     """What a packed layer is made of, as its files name it.
 
     Codes are ``[out, row_bytes]``, consecutive from the lowest bits: code + 1 in 2 bits for ternary
-    weights, a bit that is set for +1 for sign weights. Scales are ``[groups]``, or ``[out, blocks]``
-    where a block of weights along a row has its own.
+    weights, a bit that is set for +1 for sign weights. Scales are ``[groups]``, or
+    ``[out, blocks]`` where a block of weights along a row has its own.
     """
 
     recipe: Recipe

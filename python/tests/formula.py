@@ -55,7 +55,10 @@ def bit_linear(
     x, weight, bias=None, *, groups=1, recipe="bitnet", activation_bits=8, per_token=None,
     norm="default", norm_eps=1e-5,
 ):
-    """Output of a layer for float64 arguments of float32 values, and the distance to a tie."""
+    """Output of a layer for float64 arguments of float32 values.
+
+    Returns the output, the least distance of a code to a tie, and the quantized input and weight.
+    """
     ternary = recipe == "b158"
     per_token = ternary if per_token is None else per_token
     norm = ("rms" if ternary else None) if norm == "default" else norm
@@ -64,26 +67,37 @@ def bit_linear(
         x.detach().float(), activation_bits, per_token, 1e-5 if ternary else 0.0)
     x = straight_through(x, dequantized)
     weight = straight_through(weight, quantize_weight(weight.detach(), groups, ternary))
-    return F.linear(x, weight, bias), tie
+    return F.linear(x, weight, bias), tie, x.detach(), weight.detach()
 
 
-def gradient_before_norm(upstream, x, weight, groups, options):
-    """The largest magnitude of dY W~ over the input's deviation: what a norm's gradient is of."""
-    with torch.no_grad():
-        gradient = upstream @ quantize_weight(weight, groups, options["recipe"] == "b158")
-        parts = x.reshape(-1, x.shape[-1])
-        if options["norm"] == "group":
-            parts = parts.reshape(parts.shape[0] * groups, -1)
-        if options["norm"] != "rms":
-            parts = parts - parts.mean(-1, keepdim=True)
-        deviation = (parts.square().mean(-1) + options["norm_eps"]).sqrt()
-        return (gradient.abs().max() / deviation.min()).item()
+def deviation(x, kind, groups, eps):
+    """The least number that a norm divides by."""
+    parts = x.detach().reshape(-1, x.shape[-1])
+    if kind is None:
+        return 1.0
+    if kind == "group":
+        parts = parts.reshape(parts.shape[0] * groups, -1)
+    if kind != "rms":
+        parts = parts - parts.mean(-1, keepdim=True)
+    return (parts.square().mean(-1) + eps).sqrt().min().item()
 
 
-def relative_error(found, expected, least_scale=0.0):
-    """The largest difference, in parts of the largest expected magnitude."""
+def sums_of_magnitudes(x, weight, bias, upstream):
+    """The largest of output and gradients (x, weight, bias), had no two terms opposite signs."""
+    x, weight, upstream = (
+        part.abs().reshape(-1, part.shape[-1]) for part in (x, weight, upstream))
+    y = F.linear(x, weight, None if bias is None else bias.abs())
+    return [
+        part.max().item() for part in (y, upstream @ weight, upstream.t() @ x, upstream.sum(0))]
+
+
+def relative_error(found, expected, magnitude=0.0):
+    """The largest difference, in parts of the largest expected magnitude.
+
+    Where terms cancel but for a hundredth of their ``magnitude``, in parts of that hundredth.
+    """
     if expected.numel() == 0:
         return 0.0
-    scale = max(expected.abs().max().item(), least_scale)
+    scale = max(expected.abs().max().item(), 0.01 * magnitude)
     difference = (found.double() - expected.double()).abs().max().item()
     return difference / scale if scale > 0 else difference
