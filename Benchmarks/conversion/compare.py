@@ -5,7 +5,8 @@
 
 Generates a packed BitNet model and the same model in BF16, then runs every command and `cp` of its
 input in turn, `--rounds` times, and prints medians. `cp` is followed by `sync` of the copy, because
-a conversion, too, ends when the file is on the device. Needs numpy, see ../inference.
+a conversion, too, ends when the file is on the device. A program that takes more memory than twice
+the largest tensor and 100 MiB makes it end with an error. Needs numpy, see ../inference.
 """
 
 import argparse
@@ -22,6 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
 import generate
 import machine
 import programs
+
+# MiB that a program may take; the largest tensor of every file is the embedding, in F16.
+MEMORY_LIMIT = 2 * (generate.VOCABULARY * generate.HIDDEN * 2 / 2**20) + 100
 
 # Name, input, output, command and its options.
 CASES = [
@@ -113,6 +117,8 @@ def main() -> None:
             ours, theirs = statistics.median(times), statistics.median(copies)
             print(f"{case:22} {theirs:7.2f} {ours:8.2f} {theirs / ours:8.2f}"
                   f" {file.stat().st_size / ours / 1e9:9.2f} {max(peaks):10.0f}", flush=True)
+            if max(peaks) > MEMORY_LIMIT:
+                programs.fail(f"{case}: {max(peaks):.0f} MiB, expected {MEMORY_LIMIT:.0f} at most")
             if target.name.startswith("x."):
                 remove(target)
 
