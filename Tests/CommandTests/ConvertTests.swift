@@ -207,6 +207,22 @@ import Testing
       source: "--i2s-layout", found: "\(out), which is no GGUF file", expected: "a GGUF file")
   }
 
+  @Test func aWeightOfZerosIsReported() async throws {
+    let input = folder.path("zeros.safetensors")
+    try SafetensorsWriter.write(
+      [
+        SafetensorsEntry("a.weight", Tensor(repeating: 0, shape: [4, 8])),
+        SafetensorsEntry("b.weight", Tensor(repeating: 1, shape: [4, 8])),
+      ], to: input)
+    let arguments = ["quantize", input, "-o", folder.path("out.safetensors"), "--recipe", "b158"]
+    let run = try await Program.run(arguments)
+    #expect(run.code == 0)
+    #expect(run.lines.filter { $0.contains("all zero") }.map { $0.prefix(8) } == ["a.weight"])
+    let layers = try #require(
+      try await Program.run(arguments + ["--json"]).json()["layers"] as? [[String: Any]])
+    #expect(layers.map { $0["all_zero"] as? Bool } == [true, false])
+  }
+
   /// Ctrl-C once the file has a temporary name: neither that one nor the final one is left.
   @Test func interruptedConversionLeavesNoFile() async throws {
     // 16 billion weights, more than any machine converts in a moment, in a hole of the file that
