@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-# Private names of PyTorch, each with what it must say; one that is gone means: never skip.
+# Private names of PyTorch: if one is gone, the dispatcher is never skipped.
 _probes = [
     getattr(torch._C, "_len_torch_dispatch_stack", None),
     getattr(torch._C, "_len_torch_function_stack", None),
-    getattr(getattr(torch._C, "_functorch", None), "maybe_current_level", None),
+    getattr(torch._C, "_are_functorch_transforms_active", None),
 ]
 _is_known = all(_probes)
-_dispatch_modes, _function_modes, _functorch_level = _probes
+_dispatch_modes, _function_modes, _transforms = _probes
 
 
 def is_direct(*tensors: Tensor) -> bool:
@@ -23,6 +23,6 @@ def is_direct(*tensors: Tensor) -> bool:
         and all(type(tensor) in (Tensor, nn.Parameter) and tensor.is_cpu for tensor in tensors)
         and not _dispatch_modes()
         and not _function_modes()
-        and _functorch_level() is None
+        and not _transforms()
         and not torch.jit.is_tracing()
     )

@@ -166,11 +166,14 @@ class _Direct(torch.autograd.Function):
         return forward(x, weight, bias, groups, recipe)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
-        gradients = backward(grad, x, weight, ctx.groups, ctx.recipe, wanted)
+        if is_direct(grad, x, weight) and not torch.is_grad_enabled():
+            gradients = backward(grad, x, weight, ctx.groups, ctx.recipe, wanted)
+        else:
+            # The operator says so if its result is differentiated again, which it cannot be.
+            gradients = backward_op(grad, x, weight, ctx.groups, *ctx.recipe, wanted)
         found = [gradient if want else None for gradient, want in zip(gradients, wanted)]
         return (*found, None, None)
 

@@ -198,6 +198,46 @@ def test_checkpointing():
             gradients(lambda x: checkpoint(model, x, use_reentrant=reentrant), model, x), expected)
 
 
+def test_function_transforms_are_refused():
+    # PyTorch's custom operators with gradients do not take them.
+    layer = BitLinear(12, 6)
+    x = torch.randn(5, 12)
+
+    def loss(parameters, x):
+        return torch.func.functional_call(layer, parameters, (x,)).square().sum()
+
+    parameters = {name: value.detach() for name, value in layer.named_parameters()}
+    with pytest.raises(RuntimeError, match="transforms"):
+        torch.func.grad(loss)(parameters, x)
+
+
+def test_second_derivatives_are_refused():
+    layer = BitLinear(12, 6)
+    x = torch.randn(5, 12, requires_grad=True)
+    gradient, = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+    assert torch.equal(gradient, torch.autograd.grad(layer(x).sum(), x)[0])
+    with pytest.raises(RuntimeError, match="no autograd formula"):
+        (layer(x).sum() + gradient.square().sum()).backward()
+
+
+@pytest.mark.filterwarnings("ignore")  # that torch.jit is old
+def test_watched_and_fake_tensors():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    layer, x = BitLinear(12, 6, bias=True), torch.randn(5, 12)
+    expected = gradients(layer, layer, x)
+    with FlopCounterMode(display=False):
+        assert_equal(gradients(layer, layer, x), expected)
+    with torch.inference_mode():
+        assert torch.equal(layer(x), expected[0])
+    traced = torch.jit.trace(layer.pack(), x)
+    x = torch.randn(7, 12)
+    assert torch.equal(traced(x), layer(x))
+    with FakeTensorMode():
+        assert BitLinear(12, 6)(torch.randn(3, 12)).shape == (3, 6)
+
+
 def test_only_wanted_gradients():
     layer = BitLinear(12, 6, bias=True)
     x = torch.randn(5, 12)
