@@ -26,7 +26,7 @@ def build_library(folder: Path) -> None:
     if shutil.which("swift") is None:
         raise SystemExit(
             "bitlinear_torch is computed by a Swift library, and there is no swift to build it "
-            "with. Install a Swift toolchain, 6.2 or later, from https://www.swift.org/install/, "
+            "with. Install a Swift toolchain, 6.3 or later, from https://www.swift.org/install/, "
             "and see that swift is in PATH."
         )
     with tempfile.TemporaryDirectory() as built:
