@@ -43,20 +43,21 @@ one from swift.org and select it with: export TOOLCHAINS=swift"
   install_packages git libopenblas-dev zlib1g-dev pkg-config "$@"
 }
 
-# prepare_python FILE : makes .build-python/venv with the packages of a requirements file, and sets
-# PYTHON to its interpreter. Quick if that was done before and the file is the same.
+# prepare_python FILE... : makes .build-python/venv with the packages of requirements files, and sets
+# PYTHON to its interpreter. Quick if that was done before and the files are the same.
 prepare_python() {
   local folder=.build-python/venv
   PYTHON=$PWD/$folder/bin/python
-  if [ -x "$PYTHON" ] && cmp -s "$1" "$folder/requirements.txt" && "$PYTHON" -c '' 2>/dev/null; then
+  if [ -x "$PYTHON" ] && cat "$@" | cmp -s - "$folder/requirements.txt" &&
+    "$PYTHON" -c '' 2>/dev/null; then
     return 0
   fi
   if [ "$(uname)" = Linux ]; then install_packages python3 python3-venv; fi
   command -v python3 >/dev/null || fail "no python3 found: install Python 3.10 or later"
-  say "Installing the packages of $1 into $folder"
+  say "Installing the packages of $* into $folder"
   rm -rf "$folder"
   python3 -m venv "$folder" || fail "python3 cannot make a virtual environment in $folder"
-  "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$1" ||
-    fail "the packages of $1 cannot be installed"
-  cp "$1" "$folder/requirements.txt"
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}" ||
+    fail "the packages of $* cannot be installed"
+  cat "$@" >"$folder/requirements.txt"
 }

@@ -200,6 +200,12 @@ public func bitlinear_file_layer(
     let layer = try input { () throws(InputError) in
       try PackedLayerCoding.decode(entry.name, from: handle.file)
     }
+    guard layer.recipe.activations.range == .symmetric else {
+      throw .input(
+        InputError(
+          .unsupported, source: "\(handle.file.source), layer \(entry.name)",
+          found: "activation codes of the full range", expected: "symmetric ones, -Q to Q"))
+    }
     name.pointee = entry.text
     target.pointee = PackedHandle.make(layer)
   }

@@ -1,5 +1,6 @@
 import BitFormats
 import CBitLinear
+import Foundation
 import Testing
 
 /// Bad arguments give a status and words, and nothing else happens.
@@ -169,6 +170,27 @@ import Testing
     let made = make { _ in }
     #expect(made.0 == 0)
     bitlinear_packed_free(other)
+  }
+
+  /// The recipes of the interface have no word for these.
+  @Test func filesOfOtherCodeRangesAreRefused() throws {
+    var recipe = BitQuantization.b158
+    recipe.activations = ActivationQuantizer(range: .full)
+    let matrix = try PackedMatrix(
+      codes: [1, 0, -1, 1], rows: 2, columns: 2, alphabet: .ternary, groupScales: [1])
+    let encoded = PackedLayerCoding.encode([
+      ("a", try PackedBitLinear(matrix: matrix, recipe: recipe))
+    ])
+    let path = FileManager.default.temporaryDirectory.path + "/\(UUID().uuidString).safetensors"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try SafetensorsWriter.write(
+      encoded.entries, metadata: [PackedLayerCoding.metadataKey: encoded.metadata], to: path)
+    var (file, packed): (OpaquePointer?, OpaquePointer?)
+    #expect(bitlinear_open(path, &file) == 0)
+    defer { bitlinear_close(file) }
+    var name: UnsafePointer<CChar>?
+    #expect(bitlinear_file_layer(file, 0, &name, &packed) == Int32(BITLINEAR_UNSUPPORTED))
+    #expect(lastError().contains("layer a: found activation codes of the full range"))
   }
 
   /// A row that is not finite disturbs no other; weights that are not cannot be packed.
