@@ -49,6 +49,8 @@ let package = Package(
       name: "BitFormatsTests", dependencies: ["BitFormats"], resources: [.copy("Golden")]),
     .testTarget(
       name: "BitNNTests", dependencies: ["BitNN"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     .testTarget(name: "CommandTests", dependencies: ["BitNN", "bitlinear"]),
   ],
   swiftLanguageModes: [.v6],

@@ -34,7 +34,7 @@ on other systems install them by hand and run swift build"
 # What building needs: a toolchain with _Differentiation, OpenBLAS, zlib, pkg-config.
 prepare() {
   command -v swift >/dev/null || fail "no swift found: install a toolchain from swift.org \
-(6.2 or later); on macOS too, because Xcode's own lacks the module _Differentiation"
+(6.3 or later); on macOS too, because Xcode's own lacks the module _Differentiation"
   if [ "$(uname)" = Darwin ]; then
     printf 'import _Differentiation\n' | swiftc -typecheck - 2>/dev/null ||
       fail "this Swift toolchain lacks the module _Differentiation, as Xcode's own does: install \

@@ -5,10 +5,15 @@
 
 Generates a packed BitNet model and the same model in BF16, then runs every command and `cp` of its
 input in turn, `--rounds` times, and prints medians. `cp` is followed by `sync` of the copy, because
-a conversion, too, ends when the file is on the device. Needs numpy, see ../inference.
+a conversion, too, ends when the file is on the device. A program that takes more memory than twice
+the largest tensor and 100 MiB makes it end with an error. Needs numpy, see ../inference.
+
+The peak memory that Linux tells of a program starts at that of the program that started it, so this
+one stays small: generate.py, with numpy, is a process of its own.
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -19,7 +24,6 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shared"))
-import generate
 import machine
 import programs
 
@@ -58,6 +62,20 @@ def run(command: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
 
 
+def generated(folder: Path, gib: float) -> float:
+    """Makes the checkpoints, and gives the MiB that a program may take for them."""
+    program = Path(__file__).resolve().parent / "generate.py"
+    subprocess.run([sys.executable, str(program), str(folder), "--gib", str(gib)], check=True)
+    largest = 0
+    for name in ("packed", "floats"):
+        with (folder / name / "model.safetensors").open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        offsets = (entry["data_offsets"] for entry in header.values())
+        largest = max(largest, *(end - start for start, end in offsets))
+    # The embedding, which is as large in every other format.
+    return 2 * largest / 2**20 + 100
+
+
 def remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
@@ -88,8 +106,7 @@ def main() -> None:
         programs.fail(f"no {options.binary}: swift build -c release --product bitlinear")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        generate.write_folder(folder / "packed", options.gib, packed=True)
-        generate.write_folder(folder / "floats", options.gib, packed=False)
+        memory_limit = generated(folder, options.gib)
         print(f"{machine.cpu_model()}, {machine.our_version(options.binary)},"
               f" {options.gib:g} GiB of weights, median of {options.rounds}\n")
         print(f"{'':22} {'cp, s':>7} {'ours, s':>8} {'cp/ours':>8} {'in, GB/s':>9}"
@@ -113,6 +130,8 @@ def main() -> None:
             ours, theirs = statistics.median(times), statistics.median(copies)
             print(f"{case:22} {theirs:7.2f} {ours:8.2f} {theirs / ours:8.2f}"
                   f" {file.stat().st_size / ours / 1e9:9.2f} {max(peaks):10.0f}", flush=True)
+            if max(peaks) > memory_limit:
+                programs.fail(f"{case}: {max(peaks):.0f} MiB, expected {memory_limit:.0f} at most")
             if target.name.startswith("x."):
                 remove(target)
 

@@ -1,6 +1,10 @@
-"""Checkpoints of any size, written piece by piece: a BitNet model as Hugging Face packs it, or
-the same model in floats. All numbers are random, and repeat after some megabytes."""
+"""Checkpoints of any size, written piece by piece: a BitNet model as Hugging Face packs it, and
+the same model in floats. All numbers are random, and repeat after some megabytes.
 
+    generate.py FOLDER [--gib 2]      FOLDER/packed and FOLDER/floats, of so many GiB each
+"""
+
+import argparse
 import json
 import struct
 from pathlib import Path
@@ -88,3 +92,12 @@ def write_safetensors(path: Path, tensors: dict, numbers: bytes) -> None:
                 piece = bytes(1 << 20)
             for place in range(start, end, len(piece)):
                 file.write(piece[:end - place])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--gib", type=float, default=2)
+    options = parser.parse_args()
+    write_folder(options.folder / "packed", options.gib, packed=True)
+    write_folder(options.folder / "floats", options.gib, packed=False)

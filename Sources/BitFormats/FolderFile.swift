@@ -68,11 +68,16 @@ extension ModelCheckpoint {
     return object
   }
 
-  /// The `quantization_config` of `config.json`, or nil if there is none.
+  /// The `quantization_config` that a file has in its metadata, as this project writes it (see
+  /// ``CheckpointSource/quantizationKey``), or else that of `config.json`; nil if there is none.
   ///
   /// - Throws: ``InputError`` as ``config()`` and ``HuggingFaceQuantization/init(config:source:)``
   ///   do.
   public func quantization() throws(InputError) -> HuggingFaceQuantization? {
+    for file in files {
+      let own = try HuggingFaceQuantization(metadata: file.metadata, source: file.source)
+      if let own { return own }
+    }
     guard let config = try config() else { return nil }
     return try HuggingFaceQuantization(config: config, source: path(of: Self.configName))
   }

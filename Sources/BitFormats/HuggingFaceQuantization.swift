@@ -109,6 +109,14 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
       })
   }
 
+  /// Reads the text under ``CheckpointSource/quantizationKey`` of a file's metadata; nil if there is
+  /// none. Throws as ``init(config:source:)`` does.
+  init?(metadata: [String: String], source: String) throws(InputError) {
+    guard let text = metadata[CheckpointSource.quantizationKey] else { return nil }
+    let source = "\(source), metadata \(CheckpointSource.quantizationKey)"
+    try self.init(config: [Self.key: JSONValue(parsing: text, source: source)], source: source)
+  }
+
   private static let modulesKey = "modules_to_not_convert"
 
   /// The same `config.json` with this as its `quantization_config`; all other members, and members

@@ -18,7 +18,8 @@ enum RowPieces {
     use: (Range<Int>, Piece) throws(InputError) -> Void
   ) throws(InputError) {
     let threads = min(ThreadPool.shared.limit, maximumThreads)
-    let pieces = stride(from: 0, to: rows, by: max(1, size)).map { $0..<min(rows, $0 + size) }
+    let size = max(1, size)
+    let pieces = stride(from: 0, to: rows, by: size).map { $0..<min(rows, $0 + size) }
     var made: [Result<Piece, InputError>] = []
     var next = 0
     while next < pieces.count || !made.isEmpty {

@@ -69,7 +69,7 @@ public struct SafetensorsFile: Sendable {
     storage.forget(start + range.lowerBound..<start + range.upperBound)
   }
 
-  func entry(_ name: String) throws(InputError) -> SafetensorsTensor {
+  package func entry(_ name: String) throws(InputError) -> SafetensorsTensor {
     guard let entry = self[name] else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",

@@ -68,6 +68,13 @@ package enum SystemCalls {
     return memcmp(first, second, a.count) == 0
   }
 
+  /// Whether two paths lead to the same file or folder; not so if one leads to nothing.
+  static func areSame(_ a: String, _ b: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    guard stat(a, &first) == 0, stat(b, &second) == 0 else { return false }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
   /// Opens a file; the caller closes the descriptor.
   static func open(
     _ path: String, _ flags: Int32, mode: mode_t = 0, expected: String

@@ -69,6 +69,7 @@ private final class CMemory {
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_save(
   _ path: UnsafePointer<CChar>?, _ layers: UnsafePointer<bitlinear_named_layer>?,
@@ -153,6 +154,7 @@ extension SafetensorsEntry {
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_open(
   _ path: UnsafePointer<CChar>?, _ file: UnsafeMutablePointer<OpaquePointer?>?
@@ -165,11 +167,13 @@ public func bitlinear_open(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_file_layer_count(_ file: OpaquePointer?) -> Int64 {
   Int64(FileHandle.of(file)?.layers.count ?? 0)
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_file_tensor_count(_ file: OpaquePointer?) -> Int64 {
   Int64(FileHandle.of(file)?.tensors.count ?? 0)
@@ -183,6 +187,7 @@ private func element<T>(_ list: [T], _ index: Int64, _ name: String) throws(Fail
   return list[Int(index)]
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_file_layer(
   _ file: OpaquePointer?, _ index: Int64, _ name: UnsafeMutablePointer<UnsafePointer<CChar>?>?,
@@ -200,6 +205,7 @@ public func bitlinear_file_layer(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_file_tensor(
   _ file: OpaquePointer?, _ index: Int64, _ tensor: UnsafeMutablePointer<bitlinear_tensor>?
@@ -211,11 +217,13 @@ public func bitlinear_file_tensor(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_file_metadata(_ file: OpaquePointer?) -> UnsafePointer<CChar>? {
   FileHandle.of(file)?.metadata
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_close(_ file: OpaquePointer?) {
   guard let file else { return }

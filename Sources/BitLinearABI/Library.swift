@@ -1,6 +1,7 @@
 import BitFormats
 import CBitLinear
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_version() -> UnsafePointer<CChar>? {
   packageVersion.utf8Start.withMemoryRebound(
@@ -8,9 +9,11 @@ public func bitlinear_version() -> UnsafePointer<CChar>? {
   ) { $0 }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_threads() -> Int32 { Int32(ThreadPool.shared.limit) }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_set_threads(_ threads: Int32) -> Int32 {
   status { () throws(Failure) in

@@ -19,8 +19,8 @@ struct Matrix {
     guard let stride = Int(exactly: stride), rowCount <= 1 || stride >= columns else {
       throw .mismatch("stride of \(name)", "\(stride)", "at least \(columns), the length of a row")
     }
-    let (bytes, overflows) = rowCount.multipliedReportingOverflow(by: 4 * max(stride, columns))
-    guard !overflows, bytes >= 0 else {
+    let length = max(stride, columns)
+    guard length <= Int.max / 8, rowCount == 0 || length <= Int.max / 8 / rowCount else {
       throw .argument("rows of \(name)", rows, "a matrix that fits into memory")
     }
     (self.rows, self.columns, self.stride) = (rowCount, columns, stride)

@@ -19,6 +19,7 @@ final class PackedHandle: Sendable {
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_pack(
   _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?,
@@ -46,6 +47,7 @@ public func bitlinear_pack(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_from_codes(
   _ info: UnsafePointer<bitlinear_packed_info>?, _ codes: UnsafePointer<UInt8>?,
@@ -94,6 +96,7 @@ public func bitlinear_packed_from_codes(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_forward(
   _ packed: OpaquePointer?, _ x: UnsafePointer<Float>?, _ tokens: Int64, _ x_stride: Int64,
@@ -109,6 +112,7 @@ public func bitlinear_packed_forward(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_describe(
   _ packed: OpaquePointer?, _ info: UnsafeMutablePointer<bitlinear_packed_info>?
@@ -128,6 +132,7 @@ public func bitlinear_packed_describe(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_read(
   _ packed: OpaquePointer?, _ codes: UnsafeMutablePointer<UInt8>?,
@@ -151,6 +156,7 @@ public func bitlinear_packed_read(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_free(_ packed: OpaquePointer?) {
   guard let packed else { return }

@@ -1,6 +1,7 @@
 import BitFormats
 import CBitLinear
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_absmax_quantize(
   _ x: UnsafePointer<Float>?, _ rows: Int64, _ features: Int64, _ stride: Int64, _ bits: Int32,

@@ -77,6 +77,7 @@ extension bitlinear_recipe {
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_recipe_named(
   _ name: UnsafePointer<CChar>?, _ recipe: UnsafeMutablePointer<bitlinear_recipe>?

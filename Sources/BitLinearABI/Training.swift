@@ -56,6 +56,7 @@ func features(_ inputs: Int64, _ outputs: Int64) throws(Failure) -> (Int, Int) {
   return (Int(inputs), Int(outputs))
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_forward(
   _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?,
@@ -74,6 +75,7 @@ public func bitlinear_forward(
   }
 }
 
+/// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_backward(
   _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?,

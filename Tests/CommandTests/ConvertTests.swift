@@ -206,4 +206,62 @@ import Testing
     try await Program.run(["convert", out, "-o", input, "--i2s-layout", "arm"]).expectRefusal(
       source: "--i2s-layout", found: "\(out), which is no GGUF file", expected: "a GGUF file")
   }
+
+  @Test func aWeightOfZerosIsReported() async throws {
+    let input = folder.path("zeros.safetensors")
+    try SafetensorsWriter.write(
+      [
+        SafetensorsEntry("a.weight", Tensor(repeating: 0, shape: [4, 8])),
+        SafetensorsEntry("b.weight", Tensor(repeating: 1, shape: [4, 8])),
+      ], to: input)
+    let arguments = ["quantize", input, "-o", folder.path("out.safetensors"), "--recipe", "b158"]
+    let run = try await Program.run(arguments)
+    #expect(run.code == 0)
+    #expect(run.lines.filter { $0.contains("all zero") }.map { $0.prefix(8) } == ["a.weight"])
+    let layers = try #require(
+      try await Program.run(arguments + ["--json"]).json()["layers"] as? [[String: Any]])
+    #expect(layers.map { $0["all_zero"] as? Bool } == [true, false])
+  }
+
+  /// Ctrl-C once the file has a temporary name: neither that one nor the final one is left.
+  @Test func interruptedConversionLeavesNoFile() async throws {
+    // 16 billion weights, more than any machine converts in a moment, in a hole of the file that
+    // takes no room on the disk.
+    let (rows, columns) = (1 << 20, 4096)
+    let header = """
+      {"__metadata__":{"bitlinear.quantization_config":"{\\"quant_method\\":\\"bitnet\\"}"},\
+      "a.weight_scale":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},\
+      "a.weight":{"dtype":"U8","shape":[\(rows),\(columns)],"data_offsets":[4,\(4 + rows * columns)]}}
+      """
+    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+    let one = withUnsafeBytes(of: Float(1).bitPattern.littleEndian) { Array($0) }
+    let input = try folder.write("in.safetensors", length + Array(header.utf8) + one)
+    let handle = try #require(FileHandle(forWritingAtPath: input))
+    try handle.truncate(atOffset: UInt64(12 + header.utf8.count + rows * columns))
+    try handle.close()
+    let process = try Program.process(
+      [Program.path(), "convert", input, "-o", folder.path("out.gguf"), "--outtype", "tq1_0"], [:])
+    process.standardOutput = try folder.handle("stdout")
+    process.standardError = try folder.handle("stderr")
+    try await Program.runToEnd(process) { [folder] identifier in
+      while kill(identifier, 0) == 0, !folder.names("").contains(where: { $0.contains(".tmp-") }) {
+        usleep(1000)
+      }
+      kill(identifier, SIGINT)
+    }
+    #expect(process.terminationReason == .exit)
+    #expect(process.terminationStatus == 130)
+    #expect(try folder.text("stdout") == "" && folder.text("stderr") == "")
+    #expect(folder.names("") == ["in.safetensors", "stderr", "stdout"])
+  }
+
+  /// A single file of Hugging Face's layers says itself what its scales do.
+  @Test func inspectTellsWhatScalesDo() async throws {
+    let packed = folder.path("packed.safetensors")
+    let run = try await Program.run(["quantize", try floats(), "-o", packed, "--recipe", "b158"])
+    #expect(run.code == 0)
+    let inspected = try await Program.run(["inspect", packed, "--tensor", "a.weight"])
+    #expect(inspected.output.contains("multiplies"))
+    #expect(inspected.output.contains("Minimum") && !inspected.output.contains("No config.json"))
+  }
 }

@@ -22,6 +22,22 @@ import Testing
     #expect(page.utf8.count < 400_000)
   }
 
+  /// A table of long names does not fit beside the chart.
+  @Test func longLayerNamesStackTheCodes() {
+    func page(_ name: String) -> String {
+      let layer = LayerCodes(name: name, minusOnes: 100_000, zeros: 100_000, plusOnes: 100_000)
+      return HTMLReport(content: ReportContent(title: "x", layers: [layer])).html()
+    }
+    #expect(page("layers.0").contains("<div class=\"pair\"><figure class=\"card\">"))
+    let name = "model.layers.10.self_attn.down_proj.weight"
+    let long = page(name)
+    #expect(ReportXML(long).error == nil)
+    #expect(!long.contains("<div class=\"pair\">"))
+    #expect(long.contains("<div class=\"stack\"><figure class=\"card scroll\">"))
+    // The chart has the room for the whole name.
+    #expect(long.contains(">\(name)</text>"))
+  }
+
   @Test func pageOfNoDataIsWellFormed() {
     let page = HTMLReport(content: ReportContent(title: "Nothing")).html()
     #expect(ReportXML(page).error == nil)

@@ -48,7 +48,7 @@ public struct CheckpointSource: Sendable {
       }
       self.strings = strings
       layers = try Self.layers(strings, source: path)
-      quantization = try Self.quantization(strings, source: path)
+      quantization = try HuggingFaceQuantization(metadata: strings, source: path)
       tensors = try Self.tensors(of: file)
     } else {
       let checkpoint = try ModelCheckpoint(path: path)
@@ -58,8 +58,7 @@ public struct CheckpointSource: Sendable {
       for file in checkpoint.files { strings.merge(file.metadata) { first, _ in first } }
       self.strings = strings
       layers = [:]
-      let own = try Self.quantization(strings, source: path)
-      if let own { quantization = own } else { quantization = try checkpoint.quantization() }
+      quantization = try checkpoint.quantization()
       tensors = try Self.tensors(of: checkpoint, quantization)
     }
   }
@@ -69,15 +68,6 @@ public struct CheckpointSource: Sendable {
     if kind == .folder { return false }
     let file = try MappedFile(path: path)
     return file.withUnsafeBytes { $0.starts(with: GGUFHeader.magic) }
-  }
-
-  private static func quantization(
-    _ strings: [String: String], source: String
-  ) throws(InputError) -> HuggingFaceQuantization? {
-    guard let text = strings[quantizationKey] else { return nil }
-    let source = "\(source), metadata \(quantizationKey)"
-    let value = try JSONValue(parsing: text, source: source)
-    return try HuggingFaceQuantization(config: [HuggingFaceQuantization.key: value], source: source)
   }
 
   private static func layers(
@@ -164,6 +154,14 @@ public struct CheckpointSource: Sendable {
   /// The key-value pairs of a GGUF file.
   var ggufMetadata: GGUFMetadata? {
     if case .gguf(let file) = storage { file.metadata } else { nil }
+  }
+
+  /// The paths of the files that hold the tensors.
+  var files: [String] {
+    switch storage {
+    case .safetensors(let checkpoint): checkpoint.files.map(\.source)
+    case .gguf(let file): [file.source]
+    }
   }
 
   /// The folder of a checkpoint that was given as a folder.

@@ -1,6 +1,6 @@
 extension Conversion {
   /// Writes the result, whole or not at all; see ``AtomicFile``. Of a folder, the file of the
-  /// tensors is written first.
+  /// tensors is written last.
   ///
   /// - Parameter progress: is told how far writing is; what it throws ends it.
   /// - Throws: ``InputError`` that names the tensor that the target cannot hold or that cannot be
@@ -22,10 +22,13 @@ extension Conversion {
         total += try entry.dtype.byteCount(of: entry.shape, source: target.file)
       }
       let monitor = ConversionMonitor(step: .writing, total: total, handler: progress)
-      if case .folder(let folder) = target { try ConversionFolder.make(folder) }
+      if case .folder(let folder) = target {
+        try ConversionFolder.make(folder)
+        // First, because packed weights cannot be read without their configuration.
+        try writeOtherFiles(to: folder)
+      }
       try SafetensorsWriter.write(
         try safetensors(monitor).entries, metadata: plan.metadata, to: target.file)
-      if case .folder(let folder) = target { try writeOtherFiles(to: folder) }
     }
   }
 

@@ -31,7 +31,8 @@ public struct Conversion: Sendable {
   ///     `model.safetensors`, `config.json` and the small other files of the source.
   ///   - options: what may be done.
   ///   - progress: is told how far reading is.
-  /// - Throws: ``InputError`` that names the tensor that the target cannot hold.
+  /// - Throws: ``InputError`` that names the tensor that the target cannot hold; of kind `.mismatch`
+  ///   if the target is the source, under whatever name.
   public init(
     _ source: CheckpointSource, to path: String, options: ConversionOptions = ConversionOptions(),
     progress: ConversionProgress.Handler? = nil
@@ -39,10 +40,7 @@ public struct Conversion: Sendable {
     (self.source, self.path, self.options) = (source, path, options)
     let target = try ConversionTarget(path: path)
     self.target = target
-    if case .folder(let folder) = target, folder == source.folder {
-      throw InputError(
-        .mismatch, source: path, found: "the folder that is read", expected: "another folder")
-    }
+    try Self.checkIsOther(target, source, path)
     var candidates = Self.candidates(source, target)
     if let type = options.type {
       guard (type.gguf != nil) == target.isGGUF else {
@@ -70,6 +68,22 @@ public struct Conversion: Sendable {
       throw failure ?? InputError(.unsupported, source: path, found: "nothing", expected: "a type")
     }
     (type, items, quantization) = found
+  }
+
+  /// What is read must not be replaced: float weights would be gone for good.
+  private static func checkIsOther(
+    _ target: ConversionTarget, _ source: CheckpointSource, _ path: String
+  ) throws(InputError) {
+    if case .folder(let folder) = target, let own = source.folder,
+      SystemCalls.areSame(folder, own)
+    {
+      throw InputError(
+        .mismatch, source: path, found: "the folder that is read", expected: "another folder")
+    }
+    guard !source.files.contains(where: { SystemCalls.areSame(target.file, $0) }) else {
+      throw InputError(
+        .mismatch, source: path, found: "a file that is read", expected: "another name")
+    }
   }
 
   private static func candidates(

@@ -64,7 +64,16 @@ struct ConversionItem: Sendable {
           multiplier: multiplier, convention: convention, rounding: isLossy, source: codes.source)
       }
     case .bitlinear:
-      if case .block(let length) = codes.scaleKind, !MatrixScales.blockLengths.contains(length) {
+      guard case .block(let length) = codes.scaleKind else { return }
+      do throws(InputError) {
+        // As ternary models have it, and faster than blocks.
+        self.codes = try codes.withOneScale(merging: false).tensor
+        tensor.forget()
+        return
+      } catch {
+        guard error.kind == .mismatch else { throw error }
+      }
+      if !MatrixScales.blockLengths.contains(length) {
         throw InputError(
           .unsupported, source: codes.source, found: "scales of blocks of \(length) weights",
           expected: "blocks of 64, 128 or 256")

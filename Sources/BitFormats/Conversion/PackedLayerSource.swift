@@ -1,8 +1,8 @@
 /// Reads and writes the weights of packed layers as ``PackedLayerCoding`` describes them, row by
 /// row.
-enum PackedLayerSource {
+package enum PackedLayerSource {
   /// The codes of all packed layers of a file.
-  static func tensors(
+  package static func tensors(
     of file: SafetensorsFile
   ) throws(InputError) -> [(name: String, tensor: SourceTensor)] {
     guard let text = file.metadata[PackedLayerCoding.metadataKey] else { return [] }

@@ -112,7 +112,7 @@ public struct SourceTensor: Sendable {
   }
 
   /// Lets the system take back the memory of what was read.
-  func forget() {
+  package func forget() {
     place.forget()
     scale?.place.forget()
     layer?.scales.forget()

@@ -16,6 +16,9 @@ struct ConvertCommand: ParsableCommand {
       first of tq2_0, i2_s, q2_0 that holds all, or q1_0 for signs. A single file of type hf has \
       its quantization_config in its metadata; programs other than this one want it in config.json, \
       so give them a folder.
+
+      Between Hugging Face and GGUF, a BitNet model's names and the numbers of its config.json are \
+      translated; its tokenizer is not.
       """)
 
   @Argument(help: "The checkpoint: a file or a folder.")

@@ -42,7 +42,7 @@ struct CodeShareChart: Sendable {
 
   private func bar(_ layer: LayerCodes, y: Double) -> String {
     var parts = [
-      SVG.text(SVG.cut(layer.name, to: 36), x: 0, y: y + 6, style: "name"),
+      SVG.text(SVG.cut(layer.name, to: Int(width / 12.8)), x: 0, y: y + 6, style: "name"),
       SVG.text(
         "\(NumberText.grouped(layer.total)) weights", x: width, y: y + 6, style: "tick",
         anchor: "end"),

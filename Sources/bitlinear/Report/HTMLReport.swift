@@ -115,12 +115,17 @@ struct HTMLReport: Sendable {
         [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
           + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
       })
-    let chart = CodeShareChart(layers: content.layers).svg(id: "codes")
+    // Beside the chart there is room for about so many letters; longer rows go below it.
+    let isPair = table.rows.allSatisfy { $0.joined().count <= 40 }
+    var chart = CodeShareChart(layers: content.layers)
+    if !isPair { chart.width = 884 }
+    let picture = "<div class=\"wide\">\(chart.svg(id: "codes"))</div>"
     return section(
       "Weight codes",
       "What the weights of each packed layer are. The information in a weight is at most "
         + "log₂ 3 = 1.585 bits, reached where all three codes are equally frequent.",
-      "<div class=\"pair\"><figure class=\"card\">\(chart)</figure>"
+      "<div class=\"\(isPair ? "pair" : "stack")\">"
+        + "<figure class=\"card\(isPair ? "" : " scroll")\">\(picture)</figure>"
         + "<div class=\"card scroll\">\(html(table, alignment: [false, true, true, true, true]))"
         + "</div></div>")
   }

@@ -96,6 +96,7 @@ enum ReportStyle {
     .facts code span{display:inline-block;max-width:100%}
     code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace}
     .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:14px}
+    .stack{display:grid;grid-template-columns:minmax(0,1fr);gap:14px}
     .matrix{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,1fr);gap:14px}
     h3{font-size:15px;line-height:1.4;margin:0 0 8px}
     .chart{display:block;width:100%;height:auto;overflow:visible}

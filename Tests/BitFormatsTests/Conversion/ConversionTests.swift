@@ -23,8 +23,7 @@ import Testing
       try sample.expect(back)
       let (first, last) = try (CheckpointSource(path: a), CheckpointSource(path: back))
       #expect(first.tensors.map(\.name).sorted() == last.tensors.map(\.name).sorted())
-      // This project's form keeps the scales of blocks, even if they are equal.
-      if from != .bitlinear { #expect(first.byteCount == last.byteCount) }
+      #expect(first.byteCount == last.byteCount)
     }
   }
 
@@ -165,6 +164,60 @@ import Testing
         try convert(path, "\(folder)/c.gguf", ConversionOptions(type: .hf))
       }
       #expect(throws: InputError.self) { try convert(path, "\(folder)/c.bin") }
+    }
+  }
+
+  /// However its path is written, what is read is not replaced.
+  @Test func theSourceIsNoTarget() throws {
+    try withTemporaryFolder { folder in
+      let model = "\(folder)/model"
+      try FileManager.default.createDirectory(atPath: model, withIntermediateDirectories: false)
+      try ConversionSample(scales: [0.75]).writePacked("\(model)/model.safetensors")
+      try ConversionSample(scales: [0.75]).writeGGUF("\(folder)/a.gguf", .i2_s)
+      try FileManager.default.createSymbolicLink(
+        atPath: "\(folder)/link.gguf", withDestinationPath: "a.gguf")
+      for (from, to, found) in [
+        (model, model, "the folder that is read"), (model, "\(model)/", "the folder that is read"),
+        ("\(model)/", "\(folder)/./model", "the folder that is read"),
+        ("\(model)/model.safetensors", model, "a file that is read"),
+        (model, "\(model)/model.safetensors", "a file that is read"),
+        ("\(folder)/a.gguf", "\(folder)/a.gguf", "a file that is read"),
+        ("\(folder)/a.gguf", "\(folder)/link.gguf", "a file that is read"),
+      ] {
+        let error = #expect(throws: InputError.self) { try convert(from, to) }
+        #expect(error?.source == to)
+        #expect(error?.found == found)
+      }
+      try ConversionSample(scales: [0.75]).expect("\(model)/model.safetensors")
+      #expect(try names(in: model) == ["model.safetensors"])
+    }
+  }
+
+  /// A single file tells what its scales mean, to every reader.
+  @Test func aFileTellsWhatItsScalesMean() throws {
+    try withTemporaryFolder { folder in
+      let (a, b) = ("\(folder)/a.gguf", "\(folder)/b.safetensors")
+      try ConversionSample(scales: [0.75]).writeGGUF(a, .i2_s)
+      try convert(a, b, ConversionOptions(type: .hf))
+      let checkpoint = try ModelCheckpoint(path: b)
+      let quantization = try #require(try checkpoint.quantization())
+      #expect(quantization.scaleConvention == .multiplies)
+      let layer = try HuggingFaceLayer(
+        "blk.0.ffn_up", from: checkpoint, quantization: quantization)
+      #expect(layer.scale.multiplier == 0.75)
+      // Nonsense is an error that names the place.
+      let file = try SafetensorsFile(path: b)
+      let entries = try file.tensors.map { try SafetensorsEntry(copying: $0.name, from: file) }
+      let bad = "\(folder)/bad.safetensors"
+      try SafetensorsWriter.write(
+        entries, metadata: [CheckpointSource.quantizationKey: "[1]"], to: bad)
+      for open in [
+        { _ = try ModelCheckpoint(path: bad).quantization() },
+        { _ = try CheckpointSource(path: bad) },
+      ] as [() throws -> Void] {
+        let error = #expect(throws: InputError.self, performing: open)
+        #expect(error?.source.contains("metadata \(CheckpointSource.quantizationKey)") == true)
+      }
     }
   }
 

@@ -136,6 +136,12 @@ import Testing
       $0.infos = [tensor([8]), tensor([8], offset: 32)]
       $0.data = [UInt8](repeating: 0, count: 64)
     },
+    Case("long name", "f: found 65537 bytes of a tensor's name, expected at most 65536") {
+      $0.infos = [
+        HandMadeGGUF.Info(
+          name: String(repeating: "t", count: 65_537), extents: [1], type: 0, offset: 0)
+      ]
+    },
     Case("no dimensions", #"f, tensor "t": found 0 dimensions, expected 1 to 4"#) {
       $0.infos = [tensor([])]
     },
@@ -205,6 +211,15 @@ import Testing
     Case("overlap with an unknown type", #"f, tensor "u": found offset 0, expected 32 or more"#) {
       $0.infos = [
         tensor([9], type: 99), HandMadeGGUF.Info(name: "u", extents: [1], type: 0, offset: 0),
+      ]
+      $0.data = [UInt8](repeating: 0, count: 128)
+    },
+    Case(
+      "offset beyond the file after an unknown type",
+      #"f, tensor "u": found offset 192, expected at most the 128 bytes of data in the file"#
+    ) {
+      $0.infos = [
+        tensor([9], type: 99), HandMadeGGUF.Info(name: "u", extents: [1], type: 0, offset: 192),
       ]
       $0.data = [UInt8](repeating: 0, count: 128)
     },

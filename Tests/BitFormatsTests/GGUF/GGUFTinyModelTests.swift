@@ -32,8 +32,14 @@ import Testing
       bytes: GGUFGolden.bytes(name), source: name, options: GGUFOptions(i2sLayout: layout))
   }
 
+  /// The checkpoint that the files were made from.
+  private static func model() throws -> SafetensorsFile {
+    let name = "tiny256-offline-f32/model.safetensors"
+    return try SafetensorsFile(bytes: Array(Golden.data(name)), source: name)
+  }
+
   @Test(arguments: files) func codesAndScalesAreThoseOfHuggingFace(name: String) throws {
-    let model = try GGUFGolden.safetensors("tiny256.safetensors")
+    let model = try Self.model()
     let file = try Self.open(name)
     #expect(file.tensors.count == Self.projections.count + Self.floats.count)
     for (theirs, ours) in Self.projections {
@@ -64,7 +70,7 @@ import Testing
 
   /// Each layout from the codes, and back to the bytes of every file.
   @Test(arguments: files) func writesTheSameBytesFromTheSafetensors(name: String) throws {
-    let model = try GGUFGolden.safetensors("tiny256.safetensors")
+    let model = try Self.model()
     let file = try Self.open(name)
     for (theirs, ours) in Self.projections {
       let packed = "model.layers.0.\(theirs).weight"

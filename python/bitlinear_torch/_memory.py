@@ -1,0 +1,54 @@
+"""Tensors as the pointers and strides of the C interface."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+
+def rows(tensor: Tensor) -> tuple[Tensor, int]:
+    """A float32 CPU tensor as equally spaced rows of its last axis.
+
+    Returns:
+        The tensor, or a contiguous copy where its elements do not lie in such rows, which must
+        live as long as its pointer is used; and the distance of two rows in elements.
+
+    Raises:
+        ValueError: the tensor is not float32 on the CPU.
+    """
+    require_float32(tensor)
+    length = tensor.shape[-1]
+    if tensor.is_contiguous():
+        return tensor, length
+    matrix = tensor
+    if tensor.dim() != 2:
+        try:
+            matrix = tensor.view(-1, length)
+        except RuntimeError:
+            return tensor.contiguous(), length
+    if (matrix.stride(1) == 1 or length == 1) and matrix.stride(0) >= length:
+        return tensor, matrix.stride(0)
+    return tensor.contiguous(), length
+
+
+def require_float32(tensor: Tensor) -> None:
+    """Raises ValueError unless the library can read the tensor's memory."""
+    if tensor.dtype is not torch.float32 or not tensor.is_cpu:
+        raise ValueError(
+            f"found a tensor of {tensor.dtype} on {tensor.device}, expected torch.float32 on cpu"
+        )
+
+
+def floats_at(address: int, count: int) -> Tensor:
+    """``count`` floats of somebody else's memory as a tensor ``[count]``, not copied."""
+    return torch.frombuffer((ctypes.c_float * count).from_address(address), dtype=torch.float32)
+
+
+def bytes_at(address: int | None, count: int) -> Tensor:
+    """A copy of ``count`` bytes of somebody else's memory as a uint8 tensor ``[count]``."""
+    if not count or not address:
+        return torch.empty(0, dtype=torch.uint8)
+    memory = (ctypes.c_uint8 * count).from_address(address)
+    return torch.frombuffer(memory, dtype=torch.uint8).clone()

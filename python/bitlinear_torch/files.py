@@ -1,0 +1,238 @@
+"""The project's safetensors files of packed layers, the same that the Swift command line reads."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Union, overload
+
+import torch
+from torch import Tensor, nn
+
+from ._handle import PackedHandle
+from ._library import CNamedLayer, CTensor, check, library
+from ._memory import bytes_at
+from .conversion import set_module
+from .linear import BitLinear
+from .packed import PackedBitLinear
+
+Path = Union[str, "os.PathLike[str]"]
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool, "U64": torch.uint64, "U32": torch.uint32,
+    "U16": torch.uint16, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+def save_packed(
+    model: nn.Module, path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a model to a safetensors file: packed layers, and all else in its ``state_dict``.
+
+    The file is written whole or not at all; one of that name is replaced.
+
+    Args:
+        model: a module with :class:`PackedBitLinear` layers; see :func:`pack_model`.
+        path: the file.
+        metadata: words about the model, kept in the file.
+
+    Raises:
+        ValueError: the model is itself a PackedBitLinear, which then has no name; its state has
+            something that a file cannot hold; or metadata is not text.
+        OSError: the file cannot be written.
+    """
+    if isinstance(model, PackedBitLinear):
+        raise ValueError(
+            "a single PackedBitLinear has no name in a file: put it into a module, such as "
+            "nn.Sequential"
+        )
+    metadata = dict(metadata or {})
+    if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
+        raise ValueError("found metadata that is not text, expected names and values of str")
+    packed = _packed_layers(model)
+    layers = (CNamedLayer * len(packed))(
+        *((_text(name), layer.handle.pointer) for name, layer in packed.items())
+    )
+    tensors = _other_tensors(model, packed)
+    entries = (CTensor * len(tensors))()
+    for entry, (name, tensor) in zip(entries, tensors.items()):
+        entry.name, entry.dtype = _text(name), _NAMES[tensor.dtype].encode()
+        entry.rank, entry.shape = tensor.dim(), (ctypes.c_int64 * tensor.dim())(*tensor.shape)
+        entry.data, entry.byte_count = tensor.data_ptr(), tensor.nbytes
+    check(
+        library.bitlinear_save(
+            _path(path), layers, len(packed), entries, len(tensors), _text(json.dumps(metadata))
+        )
+    )
+
+
+@overload
+def load_packed(path: Path) -> dict[str, PackedBitLinear | Tensor]: ...
+@overload
+def load_packed(path: Path, model: nn.Module) -> nn.Module: ...
+
+
+def load_packed(
+    path: Path, model: nn.Module | None = None
+) -> dict[str, PackedBitLinear | Tensor] | nn.Module:
+    """Reads a file of packed layers, from :func:`save_packed` or the Swift command line.
+
+    Args:
+        path: the file.
+        model: a model of the same names, changed in place: its BitLinear, nn.Linear and
+            PackedBitLinear layers that the file names become PackedBitLinear, and its other
+            parameters and buffers take the file's values. The names must match exactly.
+
+    Returns:
+        The model; or, without one, packed layers and tensors by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the file cannot be read.
+        ValueError: the file is damaged, or does not fit the model: then the error says what is
+            missing, unexpected or of another shape, and the model is as it was.
+    """
+    with _opened(path) as file:
+        layers, tensors = _read_layers(file), _read_tensors(file)
+    if model is None:
+        return {**layers, **tensors}
+    _check_fits(model, layers, tensors, os.fspath(path))
+    # A layer that is in the model twice stays one layer.
+    made: dict[nn.Module, PackedBitLinear] = {}
+    places = [(name, model.get_submodule(name), layer) for name, layer in layers.items()]
+    for name, old, layer in places:
+        set_module(model, name, made.setdefault(old, layer))
+    model.load_state_dict(tensors, strict=False)
+    return model
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a file: what :func:`save_packed` was given, and "format".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the file cannot be read.
+        ValueError: the file is damaged.
+    """
+    with _opened(path) as file:
+        return json.loads(library.bitlinear_file_metadata(file).decode())
+
+
+def _packed_layers(model: nn.Module) -> dict[str, PackedBitLinear]:
+    return {
+        name: module for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, PackedBitLinear)
+    }
+
+
+def _other_tensors(model: nn.Module, packed: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """What a file holds beside packed layers: contiguous tensors of the CPU, by name."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in _other_state(model, packed).items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"found {name} of {type(value).__name__}, expected a tensor")
+        if value.dtype not in _NAMES or value.layout is not torch.strided or value.is_meta:
+            raise ValueError(
+                f"found {name} of {value.dtype}, {value.layout}, on {value.device}, which a file "
+                "cannot hold"
+            )
+        tensors[name] = value.detach().cpu().resolve_neg().resolve_conj().contiguous()
+    return tensors
+
+
+def _other_state(model: nn.Module, packed: Mapping[str, object]) -> dict[str, object]:
+    prefixes = tuple(f"{name}." for name in packed)
+    return {
+        name: value for name, value in model.state_dict().items() if not name.startswith(prefixes)
+    }
+
+
+def _check_fits(
+    model: nn.Module, layers: Mapping[str, PackedBitLinear], tensors: Mapping[str, Tensor],
+    path: str,
+) -> None:
+    problems: list[str] = []
+    modules = dict(model.named_modules(remove_duplicate=False))
+    for name, layer in layers.items():
+        old = modules.get(name)
+        extents = f"{layer.in_features} to {layer.out_features} features"
+        if old is None:
+            problems.append(f"unexpected layer {name}")
+        elif not name or not isinstance(old, (BitLinear, nn.Linear, PackedBitLinear)):
+            problems.append(f"layer {name}: found {type(old).__name__}, expected a linear layer")
+        elif (old.in_features, old.out_features) != (layer.in_features, layer.out_features):
+            problems.append(
+                f"layer {name}: the file has {extents}, the model {old.in_features} to "
+                f"{old.out_features}"
+            )
+    problems += [
+        f"missing layer {name}" for name, module in modules.items()
+        if isinstance(module, PackedBitLinear) and name not in layers
+    ]
+    left_out = {**layers, **_packed_layers(model)}
+    state = _other_state(model, left_out)
+    problems += [f"missing tensor {name}" for name in state if name not in tensors]
+    for name, tensor in tensors.items():
+        own = state.get(name)
+        if own is None:
+            problems.append(f"unexpected tensor {name}")
+        elif isinstance(own, Tensor) and own.shape != tensor.shape:
+            problems.append(
+                f"tensor {name}: the file has {list(tensor.shape)}, the model {list(own.shape)}"
+            )
+    if problems:
+        raise ValueError(f"{path} does not fit the model: {'; '.join(problems)}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ctypes.c_void_p]:
+    file = ctypes.c_void_p()
+    check(library.bitlinear_open(_path(path), ctypes.byref(file)))
+    try:
+        yield file
+    finally:
+        library.bitlinear_close(file)
+
+
+def _read_layers(file: ctypes.c_void_p) -> dict[str, PackedBitLinear]:
+    layers: dict[str, PackedBitLinear] = {}
+    for index in range(library.bitlinear_file_layer_count(file)):
+        name, pointer = ctypes.c_char_p(), ctypes.c_void_p()
+        check(
+            library.bitlinear_file_layer(file, index, ctypes.byref(name), ctypes.byref(pointer))
+        )
+        layers[name.value.decode()] = PackedBitLinear(PackedHandle(pointer))
+    return layers
+
+
+def _read_tensors(file: ctypes.c_void_p) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for index in range(library.bitlinear_file_tensor_count(file)):
+        entry = CTensor()
+        check(library.bitlinear_file_tensor(file, index, ctypes.byref(entry)))
+        name, dtype = entry.name.decode(), entry.dtype.decode()
+        if dtype not in _DTYPES:
+            raise ValueError(f"found tensor {name} of {dtype}, which PyTorch does not have")
+        data = bytes_at(entry.data, entry.byte_count)
+        tensors[name] = data.view(_DTYPES[dtype]).reshape(entry.shape[: entry.rank])
+    return tensors
+
+
+def _path(path: Path) -> bytes:
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise ValueError(f"found path {path!r} with a null character")
+    return encoded
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    if b"\0" in encoded:
+        raise ValueError(f"found name {text!r} with a null character")
+    return encoded
