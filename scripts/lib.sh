@@ -61,3 +61,12 @@ prepare_python() {
     fail "the packages of $* cannot be installed"
   cat "$@" >"$folder/requirements.txt"
 }
+
+# prepare_torch : as prepare_python, with all that the project's tests need, and bitlinear_torch
+# built from the sources as they are.
+prepare_torch() {
+  prepare_python Tests/Interop/requirements.txt python/tests/requirements.txt
+  say "Installing bitlinear_torch"
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+    ./python || fail "bitlinear_torch cannot be installed"
+}

@@ -35,6 +35,8 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     } else {
       memory = .allocate(byteCount: bytes, alignment: Self.alignment)
       owner = nil
+      // The system gives such memory anew each time, a page at a time: large pages are quicker.
+      if bytes >= SystemMemory.largeBytes { SystemMemory.adviseLarge(memory, bytes) }
     }
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
   }

@@ -18,6 +18,16 @@ package enum SystemMath {
   static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 }
 
+package enum SystemMemory {
+  /// From so many bytes on it is worth while to ask for large pages.
+  package static let largeBytes = 4 << 20
+
+  /// Asks for large pages behind memory that is not used yet: only a hint.
+  package static func adviseLarge(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
+    bk_advise_large(memory, bytes)
+  }
+}
+
 package enum SystemFiles {
   /// Lets the system begin to bring to the device what was written to a file: only a hint.
   package static func startWriteback(_ descriptor: Int32) { bk_start_writeback(descriptor) }

@@ -98,6 +98,8 @@ public func bitlinear_backward(
     ] where gradient != nil && (parameter == nil || !hasNorm) {
       throw .argument("gradients.\(name)", "memory", "null for a layer without \(name)")
     }
+    adviseLarge(wanted.x, input.rows * layer.inFeatures)
+    adviseLarge(wanted.weight, layer.outFeatures * layer.inFeatures)
     let x = input.tensor
     let wantsNorm = wanted.norm_weight != nil || wanted.norm_bias != nil
     let reverse = { (input: UnsafeMutablePointer<Float>?) in
@@ -119,6 +121,13 @@ public func bitlinear_backward(
     if let target = wanted.norm_weight { norm.weight?.copy(to: target) }
     if let target = wanted.norm_bias { norm.bias?.copy(to: target) }
   }
+}
+
+/// Asks for large pages where a caller's memory for results is large: it is new as a rule.
+private func adviseLarge(_ values: UnsafeMutablePointer<Float>?, _ count: Int) {
+  let bytes = 4 * count
+  guard let values, bytes >= SystemMemory.largeBytes else { return }
+  SystemMemory.adviseLarge(UnsafeMutableRawPointer(values), bytes)
 }
 
 extension Tensor {
