@@ -13,6 +13,12 @@ public func bitlinear_absmax_quantize(
     guard let columns = Int(exactly: features), columns >= 0, columns <= Int.max / 8 else {
       throw .argument("features", features, "0 or more")
     }
+    if columns == 0 {
+      // No values, however many rows: as for rows of zeros, any scale does.
+      if let scales, rows > 0 { scales.update(repeating: 1, count: Int(rows)) }
+      guard rows >= 0 else { throw .argument("rows of x", rows, "0 or more") }
+      return
+    }
     let matrix = try Matrix("x", x, rows: rows, columns: columns, stride: stride)
     let quantizer = ActivationQuantizer(
       bits: Int(bits), granularity: try isOn(per_token, "per_token") ? .token : .tensor)

@@ -139,6 +139,18 @@ import Testing
     bitlinear_close(nil)
   }
 
+  /// Rows without values take no memory.
+  @Test func rowsOfNothing() {
+    let x = [Float](repeating: 1, count: 1)
+    var (scales, values) = ([Float](repeating: 0, count: 3), [Float](repeating: 7, count: 1))
+    #expect(bitlinear_absmax_quantize(x, 3, 0, 0, 8, 1, nil, &scales, &values) == 0)
+    #expect(scales == [1, 1, 1] && values == [7])
+    #expect(bitlinear_absmax_quantize(x, 1 << 62, 0, 0, 8, 1, nil, nil, &values) == 0)
+    #expect(
+      bitlinear_absmax_quantize(x, -1, 0, 0, 8, 1, nil, nil, nil)
+        == Int32(BITLINEAR_INVALID_ARGUMENT))
+  }
+
   @Test func codesAreChecked() throws {
     let packed = try #require(ABILayer(.b158, inputs: 8, outputs: 4, groups: 2).pack())
     defer { bitlinear_packed_free(packed) }

@@ -19,6 +19,7 @@ def rows(tensor: Tensor) -> tuple[Tensor, int]:
         ValueError: the tensor is not float32 on the CPU.
     """
     require_float32(tensor)
+    tensor = plain(tensor)
     length = tensor.shape[-1]
     if tensor.is_contiguous():
         return tensor, length
@@ -31,6 +32,13 @@ def rows(tensor: Tensor) -> tuple[Tensor, int]:
     if (matrix.stride(1) == 1 or length == 1) and matrix.stride(0) >= length:
         return tensor, matrix.stride(0)
     return tensor.contiguous(), length
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """The tensor with memory that holds its values: not negated when read, not zeros of no memory."""
+    if tensor._is_zerotensor():
+        return torch.zeros_like(tensor, memory_format=torch.contiguous_format)
+    return tensor.resolve_neg()
 
 
 def require_float32(tensor: Tensor) -> None:

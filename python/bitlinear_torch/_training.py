@@ -15,7 +15,7 @@ from torch import Tensor
 from ._direct import is_direct
 from ._library import CGradients, CLayer, check, library
 from ._matmul import matmul, raise_failure
-from ._memory import require_float32, rows
+from ._memory import plain, require_float32, rows
 from ._recipe import Recipe, c_recipe
 from ._threads import follow_torch
 
@@ -37,7 +37,7 @@ def c_layer(weight: Tensor, bias: Tensor | None, groups: int) -> tuple[CLayer, t
     address = None
     if bias is not None:
         require_float32(bias)
-        bias = bias.contiguous()
+        bias = plain(bias).contiguous()
         address = bias.data_ptr()
     out_features, in_features = weight.shape
     layer = CLayer(in_features, out_features, groups, weight.data_ptr(), stride, address)

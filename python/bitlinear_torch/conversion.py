@@ -56,6 +56,26 @@ def set_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Puts a module in the place of the one of that name."""
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
+    _call_layers(model, parent)
+
+
+def _call_layers(model: nn.Module, name: str) -> None:
+    """Sees that a transformer of PyTorch calls its layers.
+
+    Without gradients nn.TransformerEncoderLayer reads the weights of its linear layers and computes
+    with them as floats, unless it has another activation than ReLU and GELU; nn.TransformerEncoder
+    may hand it nested tensors for that.
+    """
+    while True:
+        parent = model.get_submodule(name)
+        if isinstance(parent, nn.TransformerEncoderLayer):
+            # Only what decides on that way reads this; the activation itself is another member.
+            parent.activation_relu_or_gelu = 0
+        elif isinstance(parent, nn.TransformerEncoder):
+            parent.use_nested_tensor = False
+        if not name:
+            return
+        name = name.rpartition(".")[0]
 
 
 def _replace(

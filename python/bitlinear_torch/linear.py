@@ -12,6 +12,9 @@ from ._recipe import Norm, Recipe, RecipeName, make_recipe
 from ._training import bit_linear, check_shapes
 from .quantize import require_floating
 
+#: Beyond, the library's 32-bit sums would not be exact.
+MAXIMUM_IN_FEATURES = 1 << 23
+
 if TYPE_CHECKING:
     from .packed import PackedBitLinear
 
@@ -82,6 +85,10 @@ class BitLinear(nn.Module):
                 raise ValueError(f"found {name} {value!r}, expected a whole number from 1")
         if out_features % groups:
             raise ValueError(f"{groups} groups do not divide {out_features} output features")
+        if in_features > MAXIMUM_IN_FEATURES:
+            raise ValueError(
+                f"found in_features {in_features}, expected at most {MAXIMUM_IN_FEATURES}"
+            )
         self.in_features = in_features
         self.out_features = out_features
         self.groups = groups

@@ -147,3 +147,8 @@ def test_libraries_that_cannot_be_loaded(name, text):
         [sys.executable, "-c", "import bitlinear_torch"], capture_output=True, text=True,
         env={**os.environ, "BITLINEAR_LIBRARY": name}, check=False)
     assert result.returncode == 1 and "ImportError" in result.stderr and text in result.stderr
+
+
+def test_too_many_features():
+    with pytest.raises(ValueError, match="found in_features 8388609, expected at most 8388608"):
+        BitLinear(8388609, 1, device="meta")

@@ -359,3 +359,37 @@ def test_training_lowers_the_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_transformers_call_their_layers(is_packed):
+    encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), 2)
+    model = replace_linear(encoder).eval()
+    x, padding = torch.randn(2, 3, 8), torch.tensor([[False] * 3, [False, True, True]])
+    expected = [model(x), model(x, src_key_padding_mask=padding)]
+    if is_packed:
+        model = bitlinear_torch.pack_model(model)
+    with torch.no_grad():
+        # Here PyTorch would compute with the float weights.
+        found = [model(x), model(x, src_key_padding_mask=padding)]
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other)
+
+
+def test_values_that_are_not_in_memory():
+    layer = BitLinear(10, 20, bias=True)
+    x = torch.randn(6, 10, requires_grad=True)
+    ones = torch.ones(6, 20)
+    for grad, same in [
+        (torch._neg_view(ones), -ones), (torch._efficientzerotensor(6, 20), torch.zeros(6, 20))
+    ]:
+        assert_equal(
+            torch.autograd.grad(layer(x), [x, *layer.parameters()], grad),
+            torch.autograd.grad(layer(x), [x, *layer.parameters()], same))
+    packed = layer.pack()
+    conjugate = torch.randn(6, 10, dtype=torch.complex64).conj().imag
+    for function in layer, packed:
+        assert torch.equal(function(conjugate), function(conjugate.clone()))
+        assert torch.equal(
+            function(torch._efficientzerotensor(6, 10)), function(torch.zeros(6, 10)))
