@@ -118,6 +118,12 @@ public struct CodedTensor: Sendable {
     return result
   }
 
+  /// The scales of some rows, as in ``rows(_:)``; not checked where they can be read without codes.
+  func scales(_ range: Range<Int>) throws(InputError) -> [Float] {
+    if let readScales { return try readScales(range) }
+    return try rows(range).scales
+  }
+
   private func check(_ read: Rows, firstRow: Int) throws(InputError) {
     let isSign = alphabet == .sign
     if Self.hasOtherCodes(read.codes, isSign: isSign),

@@ -163,8 +163,15 @@ public enum PackedLayerCoding {
   }
 
   private static func description(of file: SafetensorsFile) throws(InputError) -> JSONObject {
-    guard let text = file.metadata[metadataKey] else { return [:] }
-    let source = "\(file.source), metadata \(metadataKey)"
+    try layers(in: file.metadata, source: file.source)
+  }
+
+  /// What metadata says about packed layers, by their names; empty if it says nothing.
+  static func layers(
+    in metadata: [String: String], source: String
+  ) throws(InputError) -> JSONObject {
+    guard let text = metadata[metadataKey] else { return [:] }
+    let source = "\(source), metadata \(metadataKey)"
     let value = try JSONValue(parsing: text, source: source)
     guard let object = value.objectValue else {
       throw InputError(

@@ -47,7 +47,7 @@ public struct CheckpointSource: Sendable {
         strings[entry.key] = entry.value.stringValue
       }
       self.strings = strings
-      layers = try Self.layers(strings, source: path)
+      layers = try PackedLayerCoding.layers(in: strings, source: path)
       quantization = try HuggingFaceQuantization(metadata: strings, source: path)
       tensors = try Self.tensors(of: file)
     } else {
@@ -68,17 +68,6 @@ public struct CheckpointSource: Sendable {
     if kind == .folder { return false }
     let file = try MappedFile(path: path)
     return file.withUnsafeBytes { $0.starts(with: GGUFHeader.magic) }
-  }
-
-  private static func layers(
-    _ strings: [String: String], source: String
-  ) throws(InputError) -> JSONObject {
-    guard let text = strings[PackedLayerCoding.metadataKey] else { return [:] }
-    let source = "\(source), metadata \(PackedLayerCoding.metadataKey)"
-    guard let layers = try JSONValue(parsing: text, source: source).objectValue else {
-      throw InputError(.malformed, source: source, found: "no object", expected: "a JSON object")
-    }
-    return layers
   }
 
   /// What this project wrote about the layer of a weight, beside it or in the metadata of GGUF;

@@ -144,13 +144,13 @@ extension Conversion {
     let scales = SafetensorsEntry(scaleName, dtype: .f32, shape: shape) {
       (writer) throws(InputError) in
       if codes.scaleKind == .tensor {
-        let scale = codes.rows > 0 ? try codes.rows(0..<1).scales : [1]
+        let scale = codes.rows > 0 ? try codes.scales(0..<1) : [1]
         tensor.forget()
         return try writer.write(Tensor(scale), as: .f32)
       }
       for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
-        let read = try codes.rows(first..<min(codes.rows, first + codes.pieceRows))
-        try writer.write(Tensor(read.scales), as: .f32)
+        let scales = try codes.scales(first..<min(codes.rows, first + codes.pieceRows))
+        try writer.write(Tensor(scales), as: .f32)
         try monitor.report(writer.count)
       }
       tensor.forget()

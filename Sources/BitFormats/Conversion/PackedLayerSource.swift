@@ -5,14 +5,8 @@ package enum PackedLayerSource {
   package static func tensors(
     of file: SafetensorsFile
   ) throws(InputError) -> [(name: String, tensor: SourceTensor)] {
-    guard let text = file.metadata[PackedLayerCoding.metadataKey] else { return [] }
-    let source = "\(file.source), metadata \(PackedLayerCoding.metadataKey)"
-    guard let layers = try JSONValue(parsing: text, source: source).objectValue else {
-      throw InputError(
-        .malformed, source: source, found: "no object", expected: "a JSON object")
-    }
     var tensors: [(name: String, tensor: SourceTensor)] = []
-    for layer in layers {
+    for layer in try PackedLayerCoding.layers(in: file.metadata, source: file.source) {
       tensors.append((layer.key, try tensor(layer.key, layer.value, file)))
     }
     return tensors

@@ -68,7 +68,10 @@ public final class QuantizedLayer: Sendable {
     self.sums = sums
     codes = CodedTensor(
       source: tensor.source, rows: rows, columns: columns, alphabet: quantizer,
-      scaleKind: groups == 1 ? .tensor : .row
+      scaleKind: groups == 1 ? .tensor : .row,
+      readScales: { range in
+        groups == 1 ? [statistics[0].scale] : range.map { statistics[$0 / groupRows].scale }
+      }
     ) { (range) throws(InputError) in
       let values = try tensor.values(range)
       let own = range.map { statistics[$0 / groupRows] }
