@@ -7,7 +7,9 @@ let package = Package(
   products: [
     .library(name: "BitCore", targets: ["BitCore"]),
     .library(name: "BitFormats", targets: ["BitFormats"]),
+    .library(name: "BitConversion", targets: ["BitConversion"]),
     .library(name: "BitNN", targets: ["BitNN"]),
+    .library(name: "BitTraining", targets: ["BitTraining"]),
     // The C interface, for other languages: bitlinear.h.
     .library(name: "BitLinearABI", type: .dynamic, targets: ["BitLinearABI"]),
     .executable(name: "bitlinear", targets: ["bitlinear"]),
@@ -20,8 +22,12 @@ let package = Package(
     .target(name: "CBitKernels"),
     // Tensor, quantizers, packed layers, reverse rules, threads, random numbers.
     .target(name: "BitCore", dependencies: ["CBitKernels"]),
-    // safetensors, JSON, atomic files.
-    .target(name: "BitFormats", dependencies: ["BitCore"]),
+    // JSON and operating-system files; only for this package's own modules.
+    .target(name: "BitFiles", dependencies: ["BitCore"]),
+    // safetensors, GGUF, Hugging Face's packing and this project's own: readers and writers.
+    .target(name: "BitFormats", dependencies: ["BitFiles"]),
+    // From one model file to another: conversion, and quantization after training.
+    .target(name: "BitConversion", dependencies: ["BitFormats"]),
     // The C interface: its header and the text of the last error; its functions in Swift.
     .target(name: "CBitLinear"),
     .target(name: "BitLinearABI", dependencies: ["BitFormats", "CBitLinear"]),
@@ -33,25 +39,29 @@ let package = Package(
       dependencies: [
         "BitCore", .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
       ]),
-    // Differentiable layers, optimizers, data sets, the training loop.
+    // Differentiable layers, losses, optimizers.
+    .target(name: "BitNN", dependencies: ["BitFormats", "BitBLAS"]),
+    // Data sets (some of them compressed) and the training loop.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "BitNN", dependencies: ["BitFormats", "BitBLAS", "CZlib"]),
+    .target(name: "BitTraining", dependencies: ["BitNN", "CZlib"]),
     // The command line.
     .executableTarget(
       name: "bitlinear",
       dependencies: [
-        "BitNN", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "BitTraining", "BitConversion",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
       name: "BitCoreTests", dependencies: ["BitCore", "BitBLAS"],
       resources: [.copy("Golden")]),
     .testTarget(
-      name: "BitFormatsTests", dependencies: ["BitFormats"], resources: [.copy("Golden")]),
+      name: "BitFormatsTests", dependencies: ["BitFormats", "BitConversion"],
+      resources: [.copy("Golden")]),
     .testTarget(
-      name: "BitNNTests", dependencies: ["BitNN"], resources: [.copy("Golden")]),
+      name: "BitNNTests", dependencies: ["BitNN", "BitTraining"], resources: [.copy("Golden")]),
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
-    .testTarget(name: "CommandTests", dependencies: ["BitNN", "bitlinear"]),
+    .testTarget(name: "CommandTests", dependencies: ["BitTraining", "bitlinear"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -1,3 +1,5 @@
+import BitCore
+import BitFiles
 import BitFormats
 import CBitLinear
 

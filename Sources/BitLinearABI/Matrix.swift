@@ -1,3 +1,4 @@
+import BitCore
 import BitFormats
 
 /// A caller's matrix, its extents checked.

@@ -1,3 +1,4 @@
+import BitCore
 import ArgumentParser
 import BitNN
 

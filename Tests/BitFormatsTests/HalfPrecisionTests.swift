@@ -1,3 +1,4 @@
+import BitCore
 import Testing
 
 @testable import BitFormats

@@ -1,3 +1,4 @@
+import BitFiles
 import BitFormats
 import CBitLinear
 import Foundation

@@ -1,3 +1,6 @@
+import BitCore
+import BitFormats
+import BitTraining
 import BitNN
 import Foundation
 import Testing

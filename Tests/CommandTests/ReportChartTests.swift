@@ -1,3 +1,6 @@
+import BitTraining
+import BitCore
+import BitFormats
 import BitNN
 import Foundation
 import Testing

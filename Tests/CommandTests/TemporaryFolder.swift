@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import Foundation
 
 /// A new folder for the files of one test, removed when the test ends.

@@ -1,3 +1,4 @@
+import BitCore
 import BitFormats
 
 /// Any bytes are a GGUF file that reads, or one that is refused by a typed error.

@@ -1,3 +1,4 @@
+import BitCore
 import BitFormats
 import Glibc
 

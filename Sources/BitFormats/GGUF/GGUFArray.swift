@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// An array in a GGUF file's metadata. Arrays of arrays are not read, as in ggml.
 ///
 /// An array of a file is not copied: its elements are read when they are asked for, from the file,

@@ -1,3 +1,5 @@
+import BitCore
+
 /// Where a type of codes keeps them and its scales.
 struct GGUFCodeFormat {
   /// Where a scale is, and how it is written.

@@ -1,10 +1,12 @@
+import BitCore
+
 /// Turns codes and scales into the bytes of a type of GGUF without changing one of either.
 ///
 /// The scale of a block of zeros has no meaning: where a type has fewer scales than the tensor, it
 /// fits any. Everything else that the type cannot hold is an error.
-struct GGUFCodeWriter {
+package struct GGUFCodeWriter {
   /// The codes, with one scale if the type has one.
-  let tensor: CodedTensor
+  package let tensor: CodedTensor
   private let type: GGUFTensorType
   private let format: GGUFCodeFormat
 
@@ -12,7 +14,9 @@ struct GGUFCodeWriter {
   ///
   /// - Throws: ``InputError`` of kind `.mismatch` for a type that is not written from codes, rows
   ///   that are no whole blocks, or scales that differ where the type has one.
-  init(_ tensor: CodedTensor, _ type: GGUFTensorType, i2sLayout: I2SLayout) throws(InputError) {
+  package init(_ tensor: CodedTensor, _ type: GGUFTensorType, i2sLayout: I2SLayout)
+    throws(InputError)
+  {
     guard let format = GGUFCodeFormat(type, i2sLayout: i2sLayout), format.isWritten else {
       throw InputError(
         .mismatch, source: tensor.source, found: "codes to be written as \(type)",
@@ -35,7 +39,7 @@ struct GGUFCodeWriter {
   }
 
   /// The bytes of some rows.
-  func bytes(rows: Range<Int>) throws(InputError) -> [UInt8] {
+  package func bytes(rows: Range<Int>) throws(InputError) -> [UInt8] {
     let read = try tensor.rows(rows)
     if format.alphabet == .sign, let zero = read.codes.firstIndex(of: 0) {
       throw InputError(
@@ -76,7 +80,7 @@ struct GGUFCodeWriter {
   }
 
   /// What follows the last row: the scale of a tensor that has one, and zeros.
-  func trailer() throws(InputError) -> [UInt8] {
+  package func trailer() throws(InputError) -> [UInt8] {
     guard format.scalePlace == .tensor else { return [] }
     let scale = tensor.rows > 0 ? try tensor.rows(0..<1).scales[0] : 0
     return withUnsafeBytes(of: scale.bitPattern.littleEndian) { Array($0) }

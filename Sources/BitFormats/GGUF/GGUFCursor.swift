@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// Reads the head of a GGUF file from front to back; nothing is read before it is known to be there.
 struct GGUFCursor {
   private let bytes: UnsafeRawBufferPointer

@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// A tensor to be written to a GGUF file.
 ///
 /// Whether its data has the right size is found out when it is written.
@@ -9,14 +12,14 @@ public struct GGUFEntry: Sendable {
   /// The extents, outermost first, 1 to 4 of them: `[out, in]` for a weight.
   public let shape: [Int]
   /// Gives the data to the writer.
-  let stream: @Sendable (inout FileWriter) throws(InputError) -> Void
+  package let stream: @Sendable (inout FileWriter) throws(InputError) -> Void
 
   /// The elements that are turned into bytes at a time.
   private static let pieceElements = 1 << 20
 
   /// A tensor whose data `stream` gives piece by piece, exactly as many bytes as `type` and `shape`
   /// say.
-  public init(
+  package init(
     _ name: String, type: GGUFTensorType, shape: [Int],
     stream: @escaping @Sendable (inout FileWriter) throws(InputError) -> Void
   ) {
@@ -73,7 +76,7 @@ public struct GGUFEntry: Sendable {
   }
 
   /// As the other initializer does; `progress` is told how many bytes the writer has got.
-  init(
+  package init(
     _ name: String, _ tensor: CodedTensor, type: GGUFTensorType, shape: [Int],
     i2sLayout: I2SLayout = .x86,
     progress: @escaping @Sendable (Int) throws(InputError) -> Void = { _ in }

@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 extension GGUFFile {
   /// A tensor of TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0, PTQ1_0, I2_S, IQ1_BN or IQ2_BN as codes and
   /// scales, exactly as stored. Q1_0 has sign codes, the others ternary ones.

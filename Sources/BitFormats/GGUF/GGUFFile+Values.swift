@@ -1,3 +1,5 @@
+import BitCore
+
 extension GGUFFile {
   /// A whole tensor as floats, in the order of PyTorch; see ``values(_:rows:)``.
   public func tensor(_ name: String) throws(InputError) -> Tensor {

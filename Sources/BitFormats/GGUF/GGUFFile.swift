@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// A GGUF file, version 2 or 3, memory-mapped.
 ///
 /// ```swift

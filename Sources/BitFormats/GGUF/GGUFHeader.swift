@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// The head of a GGUF file: metadata and the list of tensors.
 struct GGUFHeader {
   /// A tensor as the list has it.

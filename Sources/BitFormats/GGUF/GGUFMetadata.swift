@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// The key-value pairs of a GGUF file, in the order of the file.
 ///
 /// ```swift

@@ -1,3 +1,5 @@
+import BitCore
+
 /// Turns floats into the types that GGUF files are written with, by the rules of ggml.
 ///
 ///     F32           as they are

@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// How the elements of a tensor lie in a GGUF file.
 ///
 /// Elements go in blocks along the rows. Most types have nothing but blocks; those of ik_llama.cpp
@@ -83,7 +86,7 @@ public struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
   ]
 
   /// The types that are the same in every file, those that nothing here decodes included.
-  static let common: [UInt32: GGUFTensorType] = {
+  package static let common: [UInt32: GGUFTensorType] = {
     let types: [GGUFTensorType] = [
       .f32, .f16, .bf16, .q8_0, .q6_k, .tq1_0, .tq2_0, .q1_0, .pq2_0, .ptq1_0, .iq1_bn, .iq2_bn,
       .iq2_bn_r4, GGUFTensorType(2, "Q4_0", 32, 18), GGUFTensorType(3, "Q4_1", 32, 20),
@@ -112,7 +115,7 @@ public struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
   /// - Parameter shape: outermost first; the product must fit into an Int.
   /// - Throws: ``InputError`` of kind `.malformed` if the rows are no whole blocks or the number
   ///   does not fit into an Int.
-  func byteCount(of shape: [Int], source: String) throws(InputError) -> Int? {
+  package func byteCount(of shape: [Int], source: String) throws(InputError) -> Int? {
     guard let layout else { return nil }
     let columns = shape.last ?? 1
     guard columns.isMultiple(of: layout.blockLength) else {

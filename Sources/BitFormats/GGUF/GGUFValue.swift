@@ -1,3 +1,5 @@
+import BitCore
+
 /// A value of a GGUF file's metadata.
 public enum GGUFValue: Sendable, Hashable {
   case uint8(UInt8)

@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+
 /// Writes GGUF files, version 3.
 public enum GGUFWriter {
   /// Writes a file, whole or not at all; see ``AtomicFile``.

@@ -1,3 +1,5 @@
+import BitCore
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)

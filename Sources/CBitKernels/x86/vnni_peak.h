@@ -1,4 +1,4 @@
-// The most that vpdpbusd does. To be included after tile.h.
+// The most that vpdpbusd does. To be included after gemm_tile.h.
 TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   // Two sums a cycle of a latency of five; they begin differently, so that none is a copy of
   // another, and all of it fits 16 registers.

@@ -1,3 +1,4 @@
+import BitCore
 import BitNN
 
 /// A way to hold weights that can be measured: a packed format, with one scale for the matrix or,

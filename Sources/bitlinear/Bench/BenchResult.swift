@@ -1,3 +1,6 @@
+import BitTraining
+import BitCore
+import BitFiles
 import BitNN
 
 /// One measured product beside the limits of the machine.

@@ -1,3 +1,6 @@
+import BitTraining
+import BitCore
+import BitFiles
 import BitNN
 
 /// What surrounds the products: quantizing a token, packing float weights, waking the threads.

@@ -1,3 +1,4 @@
+import BitCore
 import BitNN
 
 /// Times of one repeated piece of work.

@@ -1,3 +1,5 @@
+import BitCore
+import BitConversion
 import ArgumentParser
 import BitNN
 import Foundation

@@ -1,3 +1,8 @@
+import BitTraining
+import BitCore
+import BitFiles
+import BitFormats
+import BitConversion
 import ArgumentParser
 import BitNN
 

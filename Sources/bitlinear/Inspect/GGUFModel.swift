@@ -1,3 +1,7 @@
+import BitTraining
+import BitCore
+import BitFiles
+import BitFormats
 import BitNN
 
 /// A GGUF file as `inspect` shows it.

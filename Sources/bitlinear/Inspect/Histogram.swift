@@ -1,3 +1,5 @@
+import BitTraining
+import BitCore
 import BitNN
 
 /// How many numbers fall into each of some ranges of equal width.

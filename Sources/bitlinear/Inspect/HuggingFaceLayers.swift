@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import BitNN
 
 /// The packed layers of a Hugging Face checkpoint: a U8 tensor `weight` with a `weight_scale` of one

@@ -1,3 +1,6 @@
+import BitTraining
+import BitCore
+import BitFiles
 import BitNN
 import Foundation
 

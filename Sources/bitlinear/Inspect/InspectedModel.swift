@@ -1,3 +1,6 @@
+import BitCore
+import BitFiles
+import BitFormats
 import BitNN
 
 /// A file or a folder of tensors of whatever kind, as `inspect` shows it. Opening it reads heads of

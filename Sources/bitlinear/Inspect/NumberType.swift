@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import BitNN
 
 /// The plain numbers of both kinds of files, little-endian.

@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import BitNN
 
 /// The packed layers of this project's own files, read as a conversion reads them.

@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import BitNN
 
 /// A safetensors file, or the files of an index or a folder, as `inspect` shows it.

@@ -1,3 +1,5 @@
+import BitCore
+
 /// What can be said about numbers after going through them once, piece by piece.
 ///
 /// NaN and infinities are counted, and left out of everything else.

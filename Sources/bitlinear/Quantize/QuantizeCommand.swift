@@ -1,3 +1,7 @@
+import BitCore
+import BitFiles
+import BitFormats
+import BitConversion
 import ArgumentParser
 import BitNN
 

@@ -1,3 +1,4 @@
+import BitCore
 import Foundation
 
 /// Round numbers along an axis and the range that they span.

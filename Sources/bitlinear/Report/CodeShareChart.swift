@@ -1,3 +1,5 @@
+import BitTraining
+import BitCore
 import BitNN
 
 /// The share of the codes -1, 0 and +1 in each layer, as bars that are all as long as the chart.

@@ -1,3 +1,5 @@
+import BitTraining
+import BitCore
 import BitNN
 
 /// A heat map of a ``ConfusionMatrix``: a row for each class, a column for each answer.

@@ -1,3 +1,5 @@
+import BitTraining
+import BitCore
 import BitNN
 
 /// Test pictures as small vector drawings with the answers of the network below them.

@@ -1,3 +1,5 @@
+import BitCore
+
 /// Everything that a training report shows; ``HTMLReport`` turns it into a page.
 ///
 /// Each part may be empty, and the page then leaves its section out.

@@ -1,3 +1,5 @@
+import BitCore
+
 /// The colours and styles of the report and of its charts.
 ///
 /// Blue and vermilion, the pair that people of all kinds of colour vision tell apart, mean the

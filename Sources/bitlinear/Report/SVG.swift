@@ -1,3 +1,5 @@
+import BitTraining
+import BitCore
 import BitNN
 import Foundation
 

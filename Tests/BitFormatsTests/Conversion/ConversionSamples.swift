@@ -1,3 +1,4 @@
+@testable import BitConversion
 import BitCore
 import BitFormats
 import Foundation

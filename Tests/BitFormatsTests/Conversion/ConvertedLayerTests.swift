@@ -1,3 +1,5 @@
+@testable import BitFiles
+@testable import BitConversion
 import BitCore
 import BitFormats
 import Foundation

@@ -1,3 +1,5 @@
+import BitCore
+@testable import BitFiles
 import BitFormats
 import Testing
 

@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import Testing
 import _Differentiation
 

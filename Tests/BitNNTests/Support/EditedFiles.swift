@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 @testable import BitNN
 
 /// A tensor of a safetensors file as bytes, to be changed.

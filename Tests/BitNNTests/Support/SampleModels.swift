@@ -1,3 +1,5 @@
+import BitCore
+import BitFormats
 import _Differentiation
 
 @testable import BitNN

@@ -1,3 +1,7 @@
+import BitCore
+import BitFormats
+import BitFiles
+@testable import BitTraining
 import Foundation
 import Testing
 

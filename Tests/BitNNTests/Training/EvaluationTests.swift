@@ -1,3 +1,6 @@
+import BitCore
+import BitFormats
+@testable import BitTraining
 import Foundation
 import Testing
 

@@ -1,0 +1,62 @@
+import BitCore
+import BitFormats
+import BitFiles
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// The folder that a checkpoint is written to.
+enum ConversionFolder {
+  /// The greatest file that is copied.
+  private static let maximumLength = 64 << 20
+
+  /// Makes a folder in an existing one, unless it is there.
+  static func make(_ path: String) throws(InputError) {
+    let code = SystemCalls.errorCode { mkdir(path, 0o777) }
+    if let code, code != EEXIST {
+      throw SystemCalls.failure(code, source: path, expected: "a folder that can be made")
+    }
+    guard try SystemCalls.FileKind(path: path) == .folder else {
+      throw InputError(.inputOutput, source: path, found: "a file", expected: "a folder")
+    }
+  }
+
+  /// Copies the small files that belong to a model, such as its tokenizer: neither hidden ones nor
+  /// tensors nor what the conversion writes itself.
+  static func copyFiles(from source: String, to target: String) throws(InputError) {
+    for name in try names(in: source) {
+      let isTensors = [".safetensors", ".index.json", ".gguf", ".bin", ".pt", ".pth", ".h5"]
+        .contains { name.hasSuffix($0) }
+      let path = "\(source)/\(name)"
+      guard !isTensors, !name.hasPrefix("."), name != "config.json",
+        try SystemCalls.FileKind(path: path) == .regular
+      else { continue }
+      let file = try MappedFile(path: path)
+      guard file.count <= maximumLength else { continue }
+      var copy = try PendingFile("\(target)/\(name)")
+      try file.withUnsafeBytes { (bytes) throws(InputError) in try copy.writer.write(bytes) }
+      try copy.commit()
+    }
+  }
+
+  /// The names in a folder, sorted.
+  private static func names(in folder: String) throws(InputError) -> [String] {
+    guard let stream = opendir(folder) else {
+      throw SystemCalls.failure(errno, source: folder, expected: "a readable folder")
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      names.append(name)
+    }
+    return names.sorted()
+  }
+}

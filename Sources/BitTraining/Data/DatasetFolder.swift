@@ -1,0 +1,171 @@
+import BitNN
+import BitFiles
+import BitCore
+import BitFormats
+
+/// Samples to learn from and samples to judge by, with the same features and classes.
+public struct TrainTestData: Sendable {
+  /// The samples to learn from.
+  public let train: LabeledDataset
+  /// The samples to judge by.
+  public let test: LabeledDataset
+  /// The names of the classes, in the order of their numbers, if known.
+  public let classNames: [String]?
+
+  /// A pair that fits together.
+  ///
+  /// - Throws: ``InputError`` if the numbers of features or classes differ, or that of the names.
+  public init(
+    train: LabeledDataset, test: LabeledDataset, classNames: [String]? = nil
+  ) throws(InputError) {
+    guard train.featureCount == test.featureCount else {
+      throw InputError(
+        .mismatch, source: test.name, found: "\(test.featureCount) features",
+        expected: "the \(train.featureCount) of \(train.name)")
+    }
+    guard train.classCount == test.classCount else {
+      throw InputError(
+        .mismatch, source: test.name, found: "\(test.classCount) classes",
+        expected: "the \(train.classCount) of \(train.name)")
+    }
+    if let classNames, classNames.count != train.classCount {
+      throw InputError(
+        .mismatch, source: train.name, found: "\(train.classCount) classes",
+        expected: "one for each of the \(classNames.count) names")
+    }
+    self.train = train
+    self.test = test
+    self.classNames = classNames
+  }
+
+  /// Reads a data set from a folder or a file.
+  ///
+  /// What fits first is taken:
+  /// - a folder of IDX files with the names of MNIST: `train-images-idx3-ubyte`,
+  ///   `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each also
+  ///   with `.idx` for `-idx`, and with `.gz` appended;
+  /// - a folder with `train.csv` and `test.csv`, or the same with `.gz` appended;
+  /// - a single CSV file: samples 6, 12, 18 and so on (in the order of the file, counted from 1)
+  ///   are the test set, the others the train set.
+  ///
+  /// The train set determines the number of classes, a single CSV file as a whole.
+  ///
+  /// - Parameters:
+  ///   - path: the folder or file.
+  ///   - maximumBytes: the most bytes that any file may have, before and after inflation.
+  /// - Throws: ``InputError`` if nothing fits, a file is missing or damaged, a set is empty, or the
+  ///   files do not fit together.
+  public static func load(
+    path: String, maximumBytes: Int = DatasetLimits.maximumBytes
+  ) throws(InputError) -> TrainTestData {
+    let folder = DatasetFolder(path, maximumBytes: maximumBytes)
+    switch try SystemCalls.FileKind(path: folder.path) {
+    case nil where folder.path == FashionMNIST.path:
+      throw FashionMNIST.missing(folder.path)
+    case nil:
+      throw InputError(
+        .missing, source: path, found: "no such file or folder", expected: DatasetFolder.choices)
+    case .folder:
+      return try folder.load()
+    case .regular, .other:
+      return try folder.loadSingleFile()
+    }
+  }
+}
+
+/// The search for the files of a data set.
+private struct DatasetFolder {
+  static let choices =
+    "a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+    + "t10k-labels-idx1-ubyte (.idx for -idx and .gz allowed), or one with train.csv and test.csv "
+    + "(.gz allowed), or a CSV file"
+  /// Of a single file, every sixth sample is for testing: the share that MNIST has.
+  static let testInterval = 6
+
+  let path: String
+  let maximumBytes: Int
+
+  init(_ path: String, maximumBytes: Int) {
+    var path = path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+    self.maximumBytes = maximumBytes
+  }
+
+  func load() throws(InputError) -> TrainTestData {
+    let images = try find(idx: "train", "images", 3)
+    let labels = try find(idx: "train", "labels", 1)
+    if images != nil || labels != nil {
+      let train = try readIDX("train", classCount: nil)
+      return try pair(train, readIDX("t10k", classCount: train.classCount))
+    }
+    if try find(["train.csv", "train.csv.gz"]) != nil {
+      let train = try readCSV("train", classCount: nil)
+      return try pair(train, readCSV("test", classCount: train.classCount))
+    }
+    throw InputError(
+      .missing, source: path, found: "a folder without the files of a data set",
+      expected: Self.choices)
+  }
+
+  func loadSingleFile() throws(InputError) -> TrainTestData {
+    let all = try CSVFile.read(path: path, maximumBytes: maximumBytes)
+    guard all.count >= Self.testInterval else {
+      throw InputError(
+        .malformed, source: path, found: "\(all.count) samples",
+        expected: "at least \(Self.testInterval), of which every sixth is for testing")
+    }
+    let isTest = { (index: Int) in index % Self.testInterval == Self.testInterval - 1 }
+    return try TrainTestData(
+      train: all.selecting((0..<all.count).filter { !isTest($0) }),
+      test: all.selecting((0..<all.count).filter(isTest)))
+  }
+
+  private func pair(
+    _ train: LabeledDataset, _ test: LabeledDataset
+  ) throws(InputError) -> TrainTestData {
+    let names = path == FashionMNIST.path ? FashionMNIST.classNames : nil
+    return try TrainTestData(
+      train: train, test: test, classNames: names?.count == train.classCount ? names : nil)
+  }
+
+  private func readIDX(_ part: String, classCount: Int?) throws(InputError) -> LabeledDataset {
+    guard let imagePath = try find(idx: part, "images", 3) else {
+      throw missing("\(part)-images-idx3-ubyte or its .gz")
+    }
+    guard let labelPath = try find(idx: part, "labels", 1) else {
+      throw missing("\(part)-labels-idx1-ubyte or its .gz")
+    }
+    let images = try IDXFile.read(path: imagePath, rank: 3, maximumBytes: maximumBytes)
+    let labels = try IDXFile.read(path: labelPath, rank: 1, maximumBytes: maximumBytes)
+    return try LabeledDataset(
+      name: imagePath, bytes: images.values,
+      sampleShape: Shape(Array(images.shape.extents.dropFirst())),
+      labels: labels.values.map { Int32($0) }, classCount: classCount, labelSource: labelPath)
+  }
+
+  private func readCSV(_ part: String, classCount: Int?) throws(InputError) -> LabeledDataset {
+    guard let file = try find(["\(part).csv", "\(part).csv.gz"]) else {
+      throw missing("\(part).csv or \(part).csv.gz")
+    }
+    return try CSVFile.read(path: file, classCount: classCount, maximumBytes: maximumBytes)
+  }
+
+  private func missing(_ names: String) -> InputError {
+    InputError(.missing, source: path, found: "only a part of a data set", expected: names)
+  }
+
+  private func find(idx part: String, _ content: String, _ rank: Int) throws(InputError) -> String?
+  {
+    let names = ["-", "."].map { "\(part)-\(content)\($0)idx\(rank)-ubyte" }
+    return try find(names + names.map { $0 + ".gz" })
+  }
+
+  /// The path of the first of `names` that the folder has.
+  private func find(_ names: [String]) throws(InputError) -> String? {
+    for name in names where try SystemCalls.FileKind(path: "\(path)/\(name)") != nil {
+      return "\(path)/\(name)"
+    }
+    return nil
+  }
+}

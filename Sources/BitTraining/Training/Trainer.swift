@@ -1,0 +1,298 @@
+import BitNN
+import BitCore
+import _Differentiation
+
+/// Trains a classifier: batches in random order, optimizer, schedules, evaluation, checkpoints.
+///
+/// ```swift
+/// var trainer = Trainer(model, optimizer: AdamW(), data: try FashionMNIST.load())
+/// try trainer.run()
+/// let packed = trainer.model.packed()
+/// ```
+///
+/// Everything random follows from ``TrainingOptions/seed``. With a checkpoint, a run that was
+/// stopped at any moment goes on to exactly the model of an unbroken run.
+public struct Trainer<Model: Layer> {
+  /// Why ``run(display:checkpointInterval:didEndEpoch:shouldStop:)`` returned.
+  public enum Outcome: Sendable {
+    /// All epochs are done.
+    case finished
+    /// It was asked to stop, and saved a checkpoint if it has one.
+    case interrupted
+  }
+
+  /// Gives the loss of logits `[batch, classes]` and its gradient.
+  public typealias Loss = (Tensor, [Int32]) -> (loss: Float, gradient: Tensor)
+
+  /// The model in its present state.
+  public private(set) var model: Model
+  /// What was measured so far.
+  public private(set) var history = TrainingHistory()
+  /// The samples to learn from and to judge by.
+  public let data: TrainTestData
+  /// What inputs go through before the model sees them: that of the training samples.
+  public let standardization: Standardization
+  /// What the run depends on.
+  public let options: TrainingOptions
+
+  private var optimizer: any Optimizer
+  private var position: TrainingPosition
+  private let loss: Loss
+  private let checkpoint: Checkpoint?
+
+  // Initial weights often come from the seed itself, stream 0.
+  private static var orderStream: UInt64 { 1 }
+  private static var firstStepStream: UInt64 { 2 }
+
+  /// Steps that one point of the loss history stands for.
+  private static var historyInterval: Int { 25 }
+
+  /// A training run from its start.
+  ///
+  /// - Parameters:
+  ///   - model: the model with its initial parameters.
+  ///   - optimizer: the rule of updates; the schedules of `options` set its rate and decay.
+  ///   - data: the samples.
+  ///   - options: everything else that the result depends on.
+  ///   - checkpointPath: a file that is written at the end of each epoch, on an interrupt, and
+  ///     that ``resume()`` reads; nil for none.
+  ///   - architecture: what the model is, to refuse the checkpoint of another one.
+  ///   - metadata: more strings for the checkpoint file.
+  ///   - loss: softmax cross entropy, or a loss of your own.
+  public init(
+    _ model: Model, optimizer: any Optimizer = AdamW(), data: TrainTestData,
+    options: TrainingOptions = TrainingOptions(), checkpointPath: String? = nil,
+    architecture: String = String(describing: Model.self), metadata: [String: String] = [:],
+    loss: @escaping Loss = { Losses.softmaxCrossEntropy($0, labels: $1) }
+  ) {
+    self.model = model
+    self.optimizer = optimizer
+    self.data = data
+    self.options = options
+    self.loss = loss
+    standardization = data.train.standardization()
+    position = TrainingPosition(
+      generator: SeededGenerator(seed: options.seed, stream: Self.orderStream))
+    checkpoint = checkpointPath.map {
+      Checkpoint(path: $0, architecture: architecture, metadata: metadata)
+    }
+  }
+
+  /// The steps of one epoch; the last batch may be smaller.
+  public var stepsPerEpoch: Int {
+    (data.train.count + options.batchSize - 1) / options.batchSize
+  }
+
+  /// How far the training is, in words: "step 938, 2 of 10 epochs".
+  public var progressSummary: String {
+    "step \(position.step), \(position.epoch) of \(options.epochs) epochs"
+  }
+
+  /// Goes back to where the checkpoint was written.
+  ///
+  /// - Throws: ``InputError`` if there is no checkpoint or it is not of this model and these
+  ///   options.
+  public mutating func resume() throws(InputError) {
+    guard let checkpoint else {
+      preconditionFailure("a trainer without a checkpoint path cannot resume")
+    }
+    var resumed = self
+    try checkpoint.restore(
+      &resumed.model, optimizer: &resumed.optimizer, position: &resumed.position,
+      conditions: conditions, history: &resumed.history)
+    let position = resumed.position
+    guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch,
+      position.step == position.epoch * stepsPerEpoch + position.batch,
+      position.step <= totalSteps, position.samples <= data.train.count,
+      position.correct <= position.samples
+    else {
+      throw InputError(
+        .mismatch, source: checkpoint.path,
+        found: "step \(position.step) in epoch \(position.epoch), batch \(position.batch)",
+        expected: "a training of \(options.epochs) epochs of \(stepsPerEpoch) batches")
+    }
+    // An epoch that was complete is evaluated as its last step left the model.
+    if position.step > 0 { resumed.applySchedules(at: position.step - 1) }
+    self = resumed
+  }
+
+  private var totalSteps: Int { options.epochs * stepsPerEpoch }
+
+  /// All that the result depends on, as text.
+  private var conditions: [(name: String, value: String)] {
+    options.fingerprint + [
+      ("optimizer", optimizer.settings),
+      ("training data", "\(data.train.count) samples of \(data.train.featureCount) features"),
+    ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
+  }
+
+  /// Trains to the end of the last epoch.
+  ///
+  /// - Parameters:
+  ///   - display: shows the progress; nil for none.
+  ///   - didEndEpoch: called after each epoch, when its checkpoint is on disk.
+  ///   - checkpointInterval: steps after which a checkpoint is written within an epoch, 0 for
+  ///     never; the result does not depend on it.
+  ///   - shouldStop: asked after each step.
+  /// - Throws: ``InputError`` if the loss is no longer finite, naming the step and the layer in
+  ///   which that first shows, or if a checkpoint cannot be written. A checkpoint is never
+  ///   replaced by one with parameters that are not finite.
+  @discardableResult
+  public mutating func run(
+    display: ProgressDisplay? = nil, checkpointInterval: Int = 0,
+    didEndEpoch: (TrainingHistory) throws -> Void = { _ in },
+    shouldStop: () -> Bool = { false }
+  ) throws -> Outcome {
+    var display = display
+    defer { display?.finish() }
+    while position.epoch < options.epochs {
+      var generator = position.generator
+      let order = generator.permutation(data.train.count)
+      while position.batch < stepsPerEpoch {
+        let start = position.batch * options.batchSize
+        try trainBatch(order[start..<min(start + options.batchSize, order.count)])
+        display?.update(progress)
+        if shouldStop() {
+          // An epoch that is complete must still be evaluated; it resumes there.
+          try saveCheckpoint()
+          return .interrupted
+        }
+        if checkpointInterval > 0, position.step % checkpointInterval == 0 {
+          try saveCheckpoint()
+        }
+      }
+      try endEpoch(next: generator)
+      try saveCheckpoint()
+      if let last = history.epochs.last {
+        display?.endEpoch(
+          epoch: last.epoch, epochs: options.epochs, trainLoss: last.trainLoss,
+          trainAccuracy: last.trainAccuracy, testLoss: last.testLoss,
+          testAccuracy: last.testAccuracy, seconds: last.seconds)
+      }
+      try didEndEpoch(history)
+    }
+    return .finished
+  }
+
+  /// Runs a classifier over the test samples, in batches of the training's size.
+  public func evaluate(_ model: (Tensor) -> Tensor) -> Evaluation {
+    Evaluation(
+      of: data.test, standardization: standardization, batchSize: options.batchSize, model: model)
+  }
+
+  private mutating func trainBatch(_ indices: ArraySlice<Int>) throws(InputError) {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    let inputs = data.train.inputs(indices, standardization: standardization)
+    let labels = data.train.labels(indices)
+    applySchedules(at: position.step)
+    // Random layers draw from numbers of this step alone, so that resuming needs no more state.
+    let randomness = SeededGenerator(
+      seed: options.seed, stream: Self.firstStepStream + UInt64(position.step))
+    let result = Randomness.withRandomness(randomness) { gradient(inputs, labels) }
+    guard result.loss.isFinite else {
+      let place =
+        Randomness.withRandomness(randomness) { FiniteCheck.locate(in: model, inputs: inputs) }
+        ?? "the loss"
+      throw Self.notFinite(
+        "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(place)")
+    }
+    let scale =
+      options.clipNorm.map {
+        GradientClipping.scale(
+          norm: GradientClipping.norm(of: result.gradient, for: model), maximum: $0)
+      } ?? 1
+    optimizer.update(&model, along: result.gradient, scale: scale)
+    position.step += 1
+    position.batch += 1
+    position.lossSum += Double(result.loss) * Double(indices.count)
+    position.correct += result.correct
+    position.samples += indices.count
+    position.recentLoss += Double(result.loss)
+    position.recentSteps += 1
+    position.seconds += (clock.now - begin).seconds
+    if position.recentSteps == Self.historyInterval {
+      history.losses.append(
+        TrainingHistory.LossPoint(
+          epoch: Double(position.step) / Double(stepsPerEpoch),
+          loss: position.recentLoss / Double(position.recentSteps)))
+      position.recentLoss = 0
+      position.recentSteps = 0
+    }
+  }
+
+  private func gradient(
+    _ inputs: Tensor, _ labels: [Int32]
+  ) -> (loss: Float, correct: Int, gradient: Model.TangentVector) {
+    let (logits, pullback) = valueWithPullback(at: model) { $0(inputs) }
+    let (loss, upstream) = loss(logits, labels)
+    let correct = zip(Losses.predictions(logits), labels).count { $0 == $1 }
+    return (loss, correct, pullback(upstream))
+  }
+
+  private mutating func applySchedules(at step: Int) {
+    if options.quantizationWarmup.steps > 0 {
+      model.setQuantizationStrength(options.quantizationWarmup.strength(step: step))
+    }
+    optimizer.learningRate = options.learningRate.rate(step: step, totalSteps: totalSteps)
+    optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: totalSteps)
+  }
+
+  /// A number that is not finite, without the sign that a NaN may have.
+  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
+    value.isNaN ? "nan" : value.description
+  }
+
+  private static func notFinite(_ found: String) -> InputError {
+    InputError(
+      .notFinite, source: "training", found: found,
+      expected: "finite numbers; a lower learning rate may help")
+  }
+
+  private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
+    // The last step of an epoch may leave the finite numbers, which only the test samples show.
+    var place: String?
+    let test = evaluate { inputs in
+      let logits = model(inputs)
+      if place == nil, !logits.isFinite { place = FiniteCheck.locate(in: model, inputs: inputs) }
+      return logits
+    }
+    guard test.loss.isFinite else {
+      throw Self.notFinite(
+        "a test loss of \(Self.text(test.loss)) after step \(position.step), first in "
+          + (place ?? "the loss"))
+    }
+    history.epochs.append(
+      TrainingHistory.Epoch(
+        epoch: position.epoch + 1, step: position.step,
+        trainLoss: position.lossSum / Double(max(1, position.samples)),
+        trainAccuracy: Double(position.correct) / Double(max(1, position.samples)),
+        testLoss: test.loss, testAccuracy: test.accuracy,
+        learningRate: Double(optimizer.learningRate), seconds: position.seconds))
+    position.epoch += 1
+    position.batch = 0
+    position.generator = generator
+    position.lossSum = 0
+    position.correct = 0
+    position.samples = 0
+    position.seconds = 0
+  }
+
+  private func saveCheckpoint() throws(InputError) {
+    guard let checkpoint else { return }
+    if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
+      throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step)")
+    }
+    try checkpoint.save(
+      model, optimizer: optimizer, position: position, conditions: conditions, history: history)
+  }
+
+  private var progress: ProgressState {
+    ProgressState(
+      epoch: position.epoch + 1, epochs: options.epochs, sample: position.samples,
+      samples: data.train.count,
+      loss: position.lossSum / Double(max(1, position.samples)),
+      accuracy: Double(position.correct) / Double(max(1, position.samples)),
+      samplesPerSecond: position.seconds > 0 ? Double(position.samples) / position.seconds : 0)
+  }
+}

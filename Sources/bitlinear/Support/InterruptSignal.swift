@@ -1,0 +1,42 @@
+import BitCore
+import Dispatch
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Turns the first Ctrl-C (SIGINT) or SIGTERM into a request to stop in good order; a second one
+/// ends the process as usual.
+final class InterruptSignal: Sendable {
+  private static let numbers = [SIGINT, SIGTERM]
+
+  private let received = Atomic<Bool>(false)
+
+  /// Starts to listen.
+  init() {
+    for number in Self.numbers {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      // The handler holds the source, which would be cancelled if nothing did.
+      source.setEventHandler {
+        self.received.store(true, ordering: .relaxed)
+        self.stop()
+        withExtendedLifetime(source) {}
+      }
+      source.resume()
+    }
+  }
+
+  /// Lets signals end the process as usual again.
+  func stop() {
+    for number in Self.numbers { signal(number, SIG_DFL) }
+  }
+
+  /// Whether a signal came.
+  var isReceived: Bool { received.load(ordering: .relaxed) }
+}

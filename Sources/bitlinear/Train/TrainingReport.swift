@@ -1,0 +1,160 @@
+import BitCore
+import BitTraining
+import BitNN
+import Foundation
+
+extension TrainingResults {
+  /// What the report page shows of a run.
+  func report(command: [String]) -> ReportContent {
+    let shown = packed ?? latent
+    var content = ReportContent(title: "Training \(job.network.summary)")
+    content.summary = summary
+    content.highlights = highlights
+    content.facts = facts(command)
+    content.lossCurves = lossCurves
+    content.accuracyCurves = accuracyCurves
+    content.results = textTable
+    content.layers = job.trainer.model.packedLayers().map {
+      LayerCodes(name: $0.name, codes: $0.layer.matrix.codes)
+    }
+    content.confusion = confusion(shown.evaluation)
+    content.pictures = pictures(shown.evaluation)
+    content.pictureNote =
+      "They are the first \(Self.firstPictures) of the test set, then the next mistakes, so there "
+      + "are more mistakes among them than in the whole."
+    return content
+  }
+
+  private var summary: String {
+    guard let packed, let predictionsEqual else {
+      return "A float network, for comparison with BitLinear layers."
+    }
+    let ratio = NumberText.fixed(Double(latent.bytes) / Double(max(1, packed.bytes)), decimals: 1)
+    return "The packed model is \(ratio) times smaller than its float32 weights and "
+      + (predictionsEqual
+        ? "gives the same prediction for every test sample."
+        : "does not give the same predictions.")
+  }
+
+  private var highlights: [Fact] {
+    var facts = [
+      Fact(
+        name: "Test accuracy",
+        value: NumberText.percent((packed ?? latent).evaluation.accuracy, decimals: 2),
+        note: float.map {
+          "float baseline " + NumberText.percent($0.evaluation.accuracy, decimals: 2)
+        })
+    ]
+    if let packed {
+      facts.append(
+        Fact(
+          name: "Packed model", value: "\(NumberText.grouped(packed.bytes / 1000)) kB",
+          note: "float32 \(NumberText.grouped(latent.bytes / 1000)) kB"))
+    }
+    let seconds = job.trainer.history.epochs.map(\.seconds).sorted()
+    if !seconds.isEmpty {
+      facts.append(
+        Fact(
+          name: "Time of an epoch",
+          value: "\(NumberText.fixed(seconds[seconds.count / 2], decimals: 2)) s",
+          note: "\(ThreadPool.shared.threads) threads, \(CPU.kernelName) kernels"))
+    }
+    return facts
+  }
+
+  private func facts(_ command: [String]) -> [Fact] {
+    let options = job.trainer.options
+    let program = command.first.map { ($0 as NSString).lastPathComponent } ?? "bitlinear"
+    return [
+      Fact(
+        name: "Command", value: ([program] + command.dropFirst()).joined(separator: " "),
+        isCode: true),
+      Fact(name: "Network", value: job.network.summary),
+      Fact(
+        name: "Weights",
+        value: NumberText.grouped(job.trainer.model.parameterCount)),
+      Fact(
+        name: "Samples",
+        value: "\(NumberText.grouped(job.trainer.data.train.count)) to learn from, "
+          + "\(NumberText.grouped(job.trainer.data.test.count)) to test"),
+      Fact(name: "Epochs", value: "\(options.epochs) of batches of \(options.batchSize)"),
+      Fact(name: "Learning rate", value: "\(options.learningRate.peak), cosine to 0"),
+      Fact(name: "Seed", value: "\(options.seed)"),
+      Fact(name: "CPU", value: CPU.features),
+      Fact(name: "Date", value: ISO8601DateFormatter().string(from: Date())),
+    ]
+  }
+
+  private var lossCurves: [Curve] {
+    let history = job.trainer.history
+    var curves = [
+      Curve(
+        name: "training",
+        points: history.losses.map { Curve.Point(x: $0.epoch, y: $0.loss) }),
+      Curve(name: "test", points: history.points(\.testLoss)),
+    ]
+    if let baseline {
+      curves.append(
+        Curve(
+          name: "test, float baseline", points: baseline.trainer.history.points(\.testLoss),
+          isBaseline: true))
+    }
+    return curves
+  }
+
+  private var accuracyCurves: [Curve] {
+    let history = job.trainer.history
+    var curves = [
+      Curve(name: "training", points: history.points(\.trainAccuracy)),
+      Curve(name: "test", points: history.points(\.testAccuracy)),
+    ]
+    if let baseline {
+      curves.append(
+        Curve(
+          name: "test, float baseline",
+          points: baseline.trainer.history.points(\.testAccuracy), isBaseline: true))
+    }
+    return curves
+  }
+
+  private var classNames: [String] {
+    job.trainer.data.classNames ?? (0..<job.trainer.data.test.classCount).map { "\($0)" }
+  }
+
+  /// The confusion of the classes, unless there are too many to be looked at.
+  private func confusion(_ evaluation: Evaluation) -> ConfusionMatrix? {
+    let classes = job.trainer.data.test.classCount
+    guard classes <= 64 else { return nil }
+    var counts = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
+    for (label, answer) in zip(job.trainer.data.test.labels, evaluation.predictions) {
+      counts[Int(label)][Int(answer)] += 1
+    }
+    return ConfusionMatrix(classNames: classNames, counts: counts)
+  }
+
+  private static let firstPictures = 28
+
+  /// The first test pictures, and the first ones that were not recognised.
+  private func pictures(_ evaluation: Evaluation) -> [ReportPicture] {
+    let test = job.trainer.data.test
+    guard test.sampleShape.rank == 2 else { return [] }
+    let wrong = test.labels.indices.filter { evaluation.predictions[$0] != test.labels[$0] }
+    let first = Array(test.labels.indices.prefix(Self.firstPictures))
+    let chosen = first + wrong.filter { $0 >= first.count }.prefix(12)
+    return chosen.compactMap { index in
+      guard let pixels = test.bytes(index) else { return nil }
+      return ReportPicture(
+        width: test.sampleShape[1], height: test.sampleShape[0], pixels: pixels,
+        predicted: classNames[Int(evaluation.predictions[index])],
+        actual: classNames[Int(test.labels[index])],
+        confidence: Double(evaluation.confidences[index]))
+    }
+  }
+}
+
+extension TrainingHistory {
+  /// One figure of every epoch.
+  fileprivate func points(_ figure: (Epoch) -> Double) -> [Curve.Point] {
+    epochs.map { Curve.Point(x: Double($0.epoch), y: figure($0)) }
+  }
+}
