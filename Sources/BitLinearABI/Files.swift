@@ -15,7 +15,7 @@ final class FileHandle: @unchecked Sendable {
   init(path: String) throws(InputError) {
     file = try SafetensorsFile(path: path)
     memory = CMemory()
-    let names = try PackedLayerCoding.names(in: file)
+    let names = try PackedLayerFile.names(in: file)
     layers = names.map { [memory] in ($0, memory.text($0)) }
     let parts = ["weight", "weight_scale", "bias", "norm.weight", "norm.bias"]
     let used = Set(names.flatMap { name in parts.map { "\(name).\($0)" } })
@@ -31,7 +31,7 @@ final class FileHandle: @unchecked Sendable {
     self.tensors = tensors
     var members = JSONObject()
     for (key, value) in file.metadata.sorted(by: { $0.key < $1.key })
-    where key != PackedLayerCoding.metadataKey {
+    where key != PackedLayerFile.metadataKey {
       members[key] = .string(value)
     }
     metadata = memory.text(JSONValue.object(members).encoded)
@@ -86,12 +86,12 @@ public func bitlinear_save(
         (String(cString: try required(entry.name, "name")), try PackedHandle.layer(entry.layer)))
     }
     var strings = try metadataStrings(metadata)
-    let encoded = PackedLayerCoding.encode(packed)
+    let encoded = PackedLayerFile.encode(packed)
     var entries = encoded.entries
     for tensor in try elements(tensors, tensor_count, "tensors") {
       entries.append(try SafetensorsEntry(tensor))
     }
-    if !packed.isEmpty { strings[PackedLayerCoding.metadataKey] = encoded.metadata }
+    if !packed.isEmpty { strings[PackedLayerFile.metadataKey] = encoded.metadata }
     try input { () throws(InputError) in
       try SafetensorsWriter.write(entries, metadata: strings, to: path)
     }
@@ -121,10 +121,10 @@ private func metadataStrings(
     throw .argument("metadata", json.encoded, "a JSON object")
   }
   for member in members {
-    guard let value = member.value.stringValue, member.key != PackedLayerCoding.metadataKey else {
+    guard let value = member.value.stringValue, member.key != PackedLayerFile.metadataKey else {
       throw .argument(
         "metadata \(member.key)", member.value.encoded,
-        "a string, and not the key \(PackedLayerCoding.metadataKey)")
+        "a string, and not the key \(PackedLayerFile.metadataKey)")
     }
     strings[member.key] = value
   }
@@ -200,7 +200,7 @@ public func bitlinear_file_layer(
     let entry = try element(handle.layers, index, "packed layers")
     let (name, target) = (try required(name, "name"), try required(packed, "packed"))
     let layer = try input { () throws(InputError) in
-      try PackedLayerCoding.decode(entry.name, from: handle.file)
+      try PackedLayerFile.decode(entry.name, from: handle.file)
     }
     guard layer.recipe.activations.range == .symmetric else {
       throw .input(

@@ -29,9 +29,8 @@ public func bitlinear_pack(
   status { () throws(Failure) in
     let target = try required(packed, "packed")
     let latent = try LatentLayer(recipe, layer)
-    let quantizer = latent.recipe.weights
-    let matrix = quantizer.quantize(
-      latent.weight, groups: latent.groups, format: quantizer.defaultFormat)
+    let matrix = latent.recipe.weightQuantizer.quantize(
+      latent.weight, groups: latent.groups, format: latent.recipe.weights.defaultFormat)
     if let bad = matrix.groupScales.firstIndex(where: { !$0.isFinite }) {
       throw .input(
         InputError(
@@ -60,10 +59,10 @@ public func bitlinear_packed_from_codes(
     let target = try required(packed, "packed")
     let info = try required(info, "info").pointee
     let recipe = try withUnsafePointer(to: info.recipe) { (recipe) throws(Failure) in
-      try BitQuantization(recipe)
+      try QuantizationRecipe(recipe)
     }
     let (inputs, outputs) = try features(info.in_features, info.out_features)
-    let rowBytes = PackedMatrix.rowBytes(columns: inputs, alphabet: recipe.weights)
+    let rowBytes = CodeMatrix.rowBytes(columns: inputs, alphabet: recipe.weights)
     guard info.row_bytes == rowBytes else {
       throw .mismatch(
         "row_bytes", "\(info.row_bytes)",
@@ -87,7 +86,7 @@ public func bitlinear_packed_from_codes(
     target.pointee = PackedHandle.make(
       try input { () throws(InputError) in
         let length = Int(clamping: info.block_features)
-        let matrix = try PackedMatrix(
+        let matrix = try CodeMatrix(
           packedRows: bytes, rows: outputs, columns: inputs, alphabet: recipe.weights,
           scales: isBlocks ? .blocks(columns: length, values) : .groups(values), source: "codes")
         return try PackedBitLinear(
@@ -109,7 +108,7 @@ public func bitlinear_packed_forward(
     let output = try MutableMatrix(
       "y", y, rows: tokens, columns: layer.outFeatures, stride: y_stride)
     guard input.rows > 0 else { return }
-    output.fill { layer.multiply(input.tensor, into: $0) }
+    output.fill { layer.matmul(input.tensor, into: $0) }
   }
 }
 
@@ -126,7 +125,7 @@ public func bitlinear_packed_describe(
       out_features: Int64(layer.outFeatures), scale_count: Int64(scales.values.count),
       block_features: Int64(scales.blockColumns ?? 0),
       row_bytes: Int64(
-        PackedMatrix.rowBytes(columns: layer.inFeatures, alphabet: layer.matrix.alphabet)),
+        CodeMatrix.rowBytes(columns: layer.inFeatures, alphabet: layer.matrix.alphabet)),
       byte_count: Int64(layer.byteCount), has_bias: layer.bias == nil ? 0 : 1,
       has_norm_weight: layer.normWeight == nil ? 0 : 1,
       has_norm_bias: layer.normBias == nil ? 0 : 1)

@@ -2,11 +2,11 @@ import BitCore
 import BitFormats
 import CBitLinear
 
-extension BitQuantization {
+extension QuantizationRecipe {
   /// The recipe that a caller describes.
   init(_ pointer: UnsafePointer<bitlinear_recipe>?) throws(Failure) {
     let recipe = try required(pointer, "recipe").pointee
-    let weights: WeightQuantizer
+    let weights: WeightAlphabet
     switch Int(recipe.weights) {
     case BITLINEAR_SIGN: weights = .sign
     case BITLINEAR_TERNARY: weights = .ternary
@@ -60,7 +60,7 @@ extension Normalization? {
 }
 
 extension bitlinear_recipe {
-  init(_ recipe: BitQuantization) {
+  init(_ recipe: QuantizationRecipe) {
     let norm = recipe.normalization
     let kind =
       switch norm {

@@ -4,7 +4,7 @@ import CBitLinear
 
 /// A caller's layer with latent weights, checked, and its recipe.
 struct LatentLayer {
-  let recipe: BitQuantization
+  let recipe: QuantizationRecipe
   let inFeatures: Int
   let outFeatures: Int
   let groups: Int
@@ -16,7 +16,7 @@ struct LatentLayer {
   init(
     _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?
   ) throws(Failure) {
-    self.recipe = try BitQuantization(recipe)
+    self.recipe = try QuantizationRecipe(recipe)
     let layer = try required(layer, "layer").pointee
     let (inputs, outputs) = try features(layer.in_features, layer.out_features)
     guard layer.groups >= 1, let groups = Int(exactly: layer.groups) else {
@@ -48,8 +48,8 @@ struct LatentLayer {
 
 /// Checked extents of a layer.
 func features(_ inputs: Int64, _ outputs: Int64) throws(Failure) -> (Int, Int) {
-  guard inputs >= 1, inputs <= PackedMatrix.maximumColumns else {
-    throw .argument("in_features", inputs, "1 to \(PackedMatrix.maximumColumns)")
+  guard inputs >= 1, inputs <= CodeMatrix.maximumColumns else {
+    throw .argument("in_features", inputs, "1 to \(CodeMatrix.maximumColumns)")
   }
   guard outputs >= 1, outputs <= Int.max / 8 / Int(inputs) else {
     throw .argument("out_features", outputs, "1 or more, a matrix that fits into memory")
@@ -71,8 +71,8 @@ public func bitlinear_forward(
       "y", y, rows: tokens, columns: layer.outFeatures, stride: y_stride)
     guard input.rows > 0 else { return }
     let quantized = layer.recipe.activations.quantize(layer.normalized(input.tensor))
-    let matrix = layer.recipe.weights.quantize(layer.weight, groups: layer.groups)
-    output.fill { matrix.multiply(quantized, bias: layer.bias, into: $0) }
+    let matrix = layer.recipe.weightQuantizer.quantize(layer.weight, groups: layer.groups)
+    output.fill { matrix.matmul(quantized, bias: layer.bias, into: $0) }
   }
 }
 

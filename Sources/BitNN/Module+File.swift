@@ -3,17 +3,17 @@ import BitFormats
 
 extension Module {
   /// Writes the parameters to a safetensors file, under their names. Layers that are packed are
-  /// written as codes and scales (see ``PackedLayerCoding``).
+  /// written as codes and scales (see ``PackedLayerFile``).
   ///
   /// - Parameters:
   ///   - path: the file, which is replaced as a whole or not at all.
   ///   - metadata: more strings for the file, such as what is needed to build the model again.
   public func save(to path: String, metadata: [String: String] = [:]) throws(InputError) {
-    let packed = PackedLayerCoding.encode(
+    let packed = PackedLayerFile.encode(
       bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packed()) })
     let parameters = parameters().map { SafetensorsEntry($0.name, $0.value) }
     var metadata = metadata.merging(["format": "pt"]) { given, _ in given }
-    if !packed.entries.isEmpty { metadata[PackedLayerCoding.metadataKey] = packed.metadata }
+    if !packed.entries.isEmpty { metadata[PackedLayerFile.metadataKey] = packed.metadata }
     try SafetensorsWriter.write(parameters + packed.entries, metadata: metadata, to: path)
   }
 
@@ -26,11 +26,11 @@ extension Module {
     var model = self
     var failure: InputError?
     var used = Set<String>()
-    let packedNames = try Set(PackedLayerCoding.names(in: file))
+    let packedNames = try Set(PackedLayerFile.names(in: file))
     model.updateBitLinears { name, layer in
       guard failure == nil, packedNames.contains(name) else { return }
       do throws(InputError) {
-        let packed = try PackedLayerCoding.decode(name, from: file)
+        let packed = try PackedLayerFile.decode(name, from: file)
         try layer.check(packed, source: "\(file.source), layer \(name)")
         layer.replace(by: packed)
         used.formUnion(
@@ -76,7 +76,8 @@ extension Module {
 extension BitLinear {
   /// Whether a packed layer fits in this one's place.
   func check(_ layer: PackedBitLinear, source: String) throws(InputError) {
-    func describe(_ out: Int, _ inputs: Int, _ recipe: BitQuantization, _ groups: Int) -> String {
+    func describe(_ out: Int, _ inputs: Int, _ recipe: QuantizationRecipe, _ groups: Int) -> String
+    {
       "\(out) x \(inputs) " + recipe.description(groups: groups)
     }
     guard layer.outFeatures == outFeatures, layer.inFeatures == inFeatures,

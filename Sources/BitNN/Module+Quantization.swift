@@ -13,7 +13,7 @@ extension Module {
   ///   - groups: blocks of output rows with a scale each; must divide each layer's output features.
   ///   - filter: says, by name, which layers to replace; all of them by default.
   public func quantized(
-    _ recipe: BitQuantization, groups: Int = 1,
+    _ recipe: QuantizationRecipe, groups: Int = 1,
     filter: (_ name: String, _ layer: Linear) -> Bool = { _, _ in true }
   ) -> Self {
     var model = self

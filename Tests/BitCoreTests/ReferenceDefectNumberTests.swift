@@ -7,15 +7,15 @@ import Testing
 @Suite struct ReferenceDefectNumberTests {
   // MARK: Gradients
 
-  @Test(arguments: [BitQuantization.bitnet, .b158], [1, 2])
+  @Test(arguments: [QuantizationRecipe.bitnet, .b158], [1, 2])
   func `gradients pass both quantizers straight through`(
-    recipe: BitQuantization, groups: Int
+    recipe: QuantizationRecipe, groups: Int
   ) {
     let (x, weight, dy) = (random([3, 10]), random([4, 10]), random([3, 4], seed: 8))
     let operation = BitLinearOperation(
       x, weight: weight, bias: nil, recipe: recipe, groups: groups)
     let gradients = operation.reverse(upstream: dy)
-    let values = recipe.weights.quantize(weight, groups: groups).values.doubles
+    let values = recipe.weightQuantizer.quantize(weight, groups: groups).values.doubles
     let input = recipe.activations.quantize(x).dequantized().doubles
     let expectedInput = (0..<30).map { i in
       (0..<4).reduce(0) { $0 + Double(dy[i / 10, $1]) * values[$1 * 10 + i % 10] }
@@ -38,8 +38,8 @@ import Testing
     #expect(operation.reverse(upstream: ones).input == ones)
   }
 
-  @Test(arguments: [BitQuantization.bitnet, .b158])
-  func `gradient descent reaches a target`(recipe: BitQuantization) {
+  @Test(arguments: [QuantizationRecipe.bitnet, .b158])
+  func `gradient descent reaches a target`(recipe: QuantizationRecipe) {
     let (x, start) = (random([16, 10]), random([4, 10]))
     let target = output(x, random([4, 10], seed: 77), recipe)
     var weight = start
@@ -63,9 +63,10 @@ import Testing
     #expect(quantized.codes.allSatisfy { $0 == 0 })
     #expect(dequantized == zeros)
     let quantizer = ActivationQuantizer(bits: bits, granularity: granularity)
-    for weights in WeightQuantizer.allCases {
+    for weights in WeightAlphabet.allCases {
       #expect(
-        weights.quantize(random([4, 10])).multiply(quantizer.quantize(zeros)) == .zeros([3, 4]))
+        WeightQuantizer(weights).quantize(random([4, 10])).matmul(quantizer.quantize(zeros))
+          == .zeros([3, 4]))
     }
   }
 
@@ -82,10 +83,10 @@ import Testing
       // What the others give when the row is not there at all.
       let others = Tensor(good.flatMap { x.rows($0..<$0 + 1).scalars }, shape: [2, 35])
       x[bad, column] = value
-      for weights in WeightQuantizer.allCases {
-        let matrix = weights.quantize(random([9, 35])).packed()
-        let y = matrix.multiply(quantizer.quantize(x))
-        let expected = matrix.multiply(quantizer.quantize(others))
+      for weights in WeightAlphabet.allCases {
+        let matrix = WeightQuantizer(weights).quantize(random([9, 35])).packed()
+        let y = matrix.matmul(quantizer.quantize(x))
+        let expected = matrix.matmul(quantizer.quantize(others))
         #expect(y.rows(bad..<bad + 1).scalars.allSatisfy { $0.isNaN })
         for (row, other) in zip(good, 0...) {
           #expect(sameBits(y.rows(row..<row + 1), expected.rows(other..<other + 1)))
@@ -98,14 +99,14 @@ import Testing
     }
   }
 
-  @Test(arguments: WeightQuantizer.allCases, [Float.nan, .infinity])
+  @Test(arguments: WeightAlphabet.allCases, [Float.nan, .infinity])
   func `a weight that is not finite shows in its group and in no other`(
-    weights: WeightQuantizer, value: Float
+    weights: WeightAlphabet, value: Float
   ) {
     var weight = random([4, 10])
     weight[1, 3] = value
     let x = ActivationQuantizer().quantize(random([3, 10]))
-    let y = weights.quantize(weight, groups: 2).packed().multiply(x)
+    let y = WeightQuantizer(weights).quantize(weight, groups: 2).packed().matmul(x)
     for token in 0..<3 {
       #expect((0..<2).allSatisfy { !y[token, $0].isFinite })
       #expect((2..<4).allSatisfy { y[token, $0].isFinite })
@@ -161,7 +162,7 @@ import Testing
     let weight = Tensor(repeating: value, shape: shape)
     let x = random([2, shape[1]])
     let sums = absmaxQuantize(x, granularity: .token).dequantized
-    for recipe in [BitQuantization.bitnet, .b158] {
+    for recipe in [QuantizationRecipe.bitnet, .b158] {
       let y = output(x, weight, recipe)
       #expect(y.scalars.allSatisfy { value == 0 ? $0 == 0 : $0.isFinite && $0 != 0 })
     }
@@ -191,7 +192,7 @@ import Testing
     rows: Int, columns: Int
   ) throws {
     for (format, codesPerByte) in [(PackedFormat.ternary2, 4), (.ternary1_6, 5), (.sign1, 8)] {
-      let matrix = try PackedMatrix(
+      let matrix = try CodeMatrix(
         codes: [Int8](repeating: 1, count: rows * columns), rows: rows, columns: columns,
         alphabet: format.alphabet, scales: .groups([1]), format: format)
       // Rows are filled up to 64, columns to a byte.

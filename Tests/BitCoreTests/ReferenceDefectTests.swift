@@ -13,7 +13,7 @@ import Testing
     var generator = SeededGenerator(seed: 1)
     let (x, weight) = (generator.normal(shape), generator.normal([20, 10]))
     for (recipe, groups) in [
-      (BitQuantization.bitnet, 2), (.bitnet, 4), (.b158, 2), (.b158, 4), (.b158, 20),
+      (QuantizationRecipe.bitnet, 2), (.bitnet, 4), (.b158, 2), (.b158, 4), (.b158, 20),
     ] {
       let y = output(x, weight, recipe, groups: groups)
       #expect(y.shape == shape.replacingFeatures(20))
@@ -56,10 +56,10 @@ import Testing
     expectMessage(result, "0 groups do not divide 20 output features")
   }
 
-  @Test(arguments: WeightQuantizer.allCases)
-  func `an empty batch gives an empty output and zero gradients`(weights: WeightQuantizer) {
+  @Test(arguments: WeightAlphabet.allCases)
+  func `an empty batch gives an empty output and zero gradients`(weights: WeightAlphabet) {
     for bits in [8, 12] {
-      let recipe = BitQuantization(
+      let recipe = QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(bits: bits), normalization: nil)
       let operation = BitLinearOperation(
         .zeros([0, 10]), weight: random([20, 10]), bias: .zeros([20]), recipe: recipe)
@@ -81,22 +81,22 @@ import Testing
     let means = (0..<groups).map { group in
       weight.doubles[group * size..<(group + 1) * size].reduce(0) { $0 + abs($1) } / Double(size)
     }
-    for quantizer in WeightQuantizer.allCases {
-      let scales = quantizer.quantize(weight, groups: groups).groupScales
+    for quantizer in WeightAlphabet.allCases {
+      let scales = WeightQuantizer(quantizer).quantize(weight, groups: groups).groupScales
       #expect(difference(Tensor(scales), means, relative: 1e-6) == nil)
     }
   }
 
-  @Test(arguments: [BitQuantization.bitnet, .b158], [1, 4])
-  func `outputs grow with the weights`(recipe: BitQuantization, groups: Int) {
+  @Test(arguments: [QuantizationRecipe.bitnet, .b158], [1, 4])
+  func `outputs grow with the weights`(recipe: QuantizationRecipe, groups: Int) {
     let (x, weight) = (random([3, 10]), random([20, 10]))
     let y = output(x, weight, recipe, groups: groups)
     #expect(y.scalars.contains { $0 != 0 })
     #expect(output(x, weight * 1024, recipe, groups: groups) == y * 1024)
   }
 
-  @Test(arguments: [BitQuantization.bitnet, .b158], [1, 4])
-  func `outputs grow with the activations`(recipe: BitQuantization, groups: Int) {
+  @Test(arguments: [QuantizationRecipe.bitnet, .b158], [1, 4])
+  func `outputs grow with the activations`(recipe: QuantizationRecipe, groups: Int) {
     let (x, weight) = (random([3, 10]), random([20, 10]))
     let y = output(x, weight, recipe, groups: groups)
     #expect(output(x * 1024, weight, recipe, groups: groups) == y * 1024)
@@ -113,11 +113,11 @@ import Testing
       difference(output(x, weight, .bitnet), float.doubles, relative: 0, absolute: bound) == nil)
   }
 
-  @Test(arguments: WeightQuantizer.allCases, [8, 12])
+  @Test(arguments: WeightAlphabet.allCases, [8, 12])
   func `with a scale for each token, batch mates do not matter`(
-    weights: WeightQuantizer, bits: Int
+    weights: WeightAlphabet, bits: Int
   ) {
-    let recipe = BitQuantization(
+    let recipe = QuantizationRecipe(
       weights: weights, activations: ActivationQuantizer(bits: bits), normalization: .rms())
     let (token, weight) = (random([1, 10]), random([20, 10]))
     let alone = output(token, weight, recipe)
@@ -128,8 +128,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [BitQuantization.bitnet, .b158])
-  func `bias is added after the scales`(recipe: BitQuantization) {
+  @Test(arguments: [QuantizationRecipe.bitnet, .b158])
+  func `bias is added after the scales`(recipe: QuantizationRecipe) {
     let (x, weight, bias) = (random([3, 10]), random([20, 10]), random([20], seed: 5))
     var expected = output(x, weight, recipe)
     expected.addToRows(bias)
@@ -154,7 +154,7 @@ func random(_ shape: Shape, seed: UInt64 = 3) -> Tensor {
 
 /// The layer's output without bias; the norm comes before, as in a layer.
 func output(
-  _ x: Tensor, _ weight: Tensor, _ recipe: BitQuantization, groups: Int = 1
+  _ x: Tensor, _ weight: Tensor, _ recipe: QuantizationRecipe, groups: Int = 1
 ) -> Tensor {
   BitLinearOperation(x, weight: weight, bias: nil, recipe: recipe, groups: groups)
     .output

@@ -186,17 +186,17 @@ import Testing
 
   /// The recipes of the interface have no word for these.
   @Test func filesOfOtherCodeRangesAreRefused() throws {
-    var recipe = BitQuantization.b158
+    var recipe = QuantizationRecipe.b158
     recipe.activations = ActivationQuantizer(range: .full)
-    let matrix = try PackedMatrix(
+    let matrix = try CodeMatrix(
       codes: [1, 0, -1, 1], rows: 2, columns: 2, alphabet: .ternary, groupScales: [1])
-    let encoded = PackedLayerCoding.encode([
+    let encoded = PackedLayerFile.encode([
       ("a", try PackedBitLinear(matrix: matrix, recipe: recipe))
     ])
     let path = FileManager.default.temporaryDirectory.path + "/\(UUID().uuidString).safetensors"
     defer { try? FileManager.default.removeItem(atPath: path) }
     try SafetensorsWriter.write(
-      encoded.entries, metadata: [PackedLayerCoding.metadataKey: encoded.metadata], to: path)
+      encoded.entries, metadata: [PackedLayerFile.metadataKey: encoded.metadata], to: path)
     var (file, packed): (OpaquePointer?, OpaquePointer?)
     #expect(bitlinear_open(path, &file) == 0)
     defer { bitlinear_close(file) }

@@ -4,14 +4,14 @@ import CBitLinear
 /// A layer as a C caller has it: memory, a recipe, extents.
 final class ABILayer {
   let recipe: bitlinear_recipe
-  let quantization: BitQuantization
+  let quantization: QuantizationRecipe
   let groups: Int
   let weight: Tensor
   let bias: Tensor?
   let normWeight: Tensor?
 
   init(
-    _ quantization: BitQuantization, inputs: Int, outputs: Int, groups: Int = 1,
+    _ quantization: QuantizationRecipe, inputs: Int, outputs: Int, groups: Int = 1,
     hasBias: Bool = true, hasNormWeight: Bool = false, seed: UInt64 = 1
   ) {
     var generator = SeededGenerator(seed: seed)

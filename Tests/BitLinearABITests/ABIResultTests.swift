@@ -6,9 +6,9 @@ import Testing
 
 /// The C interface gives what the package gives.
 @Suite struct ABIResultTests {
-  static let recipes: [BitQuantization] = [
+  static let recipes: [QuantizationRecipe] = [
     .bitnet, .b158,
-    BitQuantization(
+    QuantizationRecipe(
       weights: .ternary, activations: ActivationQuantizer(bits: 12), normalization: .group(2)),
   ]
 
@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: recipes, [(1, 1), (5, 2)]) func forwardBackwardAndPackedAgree(
-    recipe: BitQuantization, size: (Int, Int)
+    recipe: QuantizationRecipe, size: (Int, Int)
   ) throws {
     let (tokens, groups) = size
     let layer = ABILayer(

@@ -103,12 +103,12 @@ import Testing
       ]
     ]
     try AtomicFile.write(config.encoded, to: "\(online)/config.json")
-    var recipe = BitQuantization.b158
+    var recipe = QuantizationRecipe.b158
     recipe.normalization = .rms(epsilon: 0.001)
     var matrix = WeightQuantizer.ternary.quantize(weight)
     if type == "tq2_0" {
       // Whose scales are half precision numbers.
-      matrix = try PackedMatrix(
+      matrix = try CodeMatrix(
         codes: matrix.codes, rows: 8, columns: 256, alphabet: .ternary,
         scales: .groups([Float(Float16(matrix.scales.values[0]))]))
     }
@@ -122,7 +122,7 @@ import Testing
     #expect(run.code == 0, "\(run.error)")
     let layer: PackedBitLinear
     if type == "hf" {
-      let checkpoint = try ModelCheckpoint(path: out)
+      let checkpoint = try ShardedSafetensors(path: out)
       let quantization = try #require(try checkpoint.quantization())
       #expect(quantization.mode == .offline)
       layer = try HuggingFaceLayer("a", from: checkpoint, quantization: quantization).layer
@@ -135,7 +135,7 @@ import Testing
         ])
         #expect(back.code == 0, "\(back.error)")
       }
-      layer = try PackedLayerCoding.decode("a", from: SafetensorsFile(path: path))
+      layer = try PackedLayerFile.decode("a", from: SafetensorsFile(path: path))
     }
     #expect(layer.recipe == recipe)
     #expect(layer.normWeight == norm)
@@ -165,7 +165,7 @@ import Testing
     #expect(run.code == 0, "\(run.error)")
     let convert = try await Program.run(["convert", out, "-o", back, "--verify"])
     #expect(convert.code == 0, "\(convert.error)")
-    let layer = try PackedLayerCoding.decode("a", from: SafetensorsFile(path: back))
+    let layer = try PackedLayerFile.decode("a", from: SafetensorsFile(path: back))
     #expect(layer.recipe == .bitnet)
     #expect(layer.matrix.codes == WeightQuantizer.sign.quantize(weight).codes)
   }
@@ -202,7 +202,7 @@ import Testing
     for (layout, isRight) in [("arm", true), ("x86", false)] {
       let run = try await Program.run(["convert", input, "-o", out, "--i2s-layout", layout])
       #expect(run.code == 0, "\(run.error)")
-      let read = try #require(try CheckpointSource(path: out).tensors.first)
+      let read = try #require(try ModelFile(path: out).tensors.first)
       guard case .codes(let found) = read.content else { throw CocoaError(.featureUnsupported) }
       #expect(try (found.rows(0..<8).codes == codes) == isRight)
     }

@@ -43,7 +43,7 @@ private func readMetadata(_ metadata: GGUFMetadata) {
 }
 
 /// Values, codes and raw bytes, of tensors that are not too large.
-private func read(_ tensor: GGUFTensor, of file: GGUFFile) {
+private func read(_ tensor: GGUFTensorInfo, of file: GGUFFile) {
   guard tensor.count <= 1 << 16 else { return }
   if let values = try? file.tensor(tensor.name) {
     precondition(values.shape.extents == tensor.shape, "\(values.shape) of \(tensor.shape)")

@@ -12,8 +12,8 @@ public func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt
   let bytes = Array(UnsafeBufferPointer(start: data, count: count))
   guard let file = try? SafetensorsFile(bytes: bytes) else { return 0 }
   for tensor in file.tensors { read(tensor, of: file) }
-  for name in (try? PackedLayerCoding.names(in: file)) ?? [] {
-    if let layer = try? PackedLayerCoding.decode(name, from: file), layer.inFeatures <= 1 << 12 {
+  for name in (try? PackedLayerFile.names(in: file)) ?? [] {
+    if let layer = try? PackedLayerFile.decode(name, from: file), layer.inFeatures <= 1 << 12 {
       _ = layer(Tensor(repeating: 0.5, shape: [1, layer.inFeatures]))
     }
   }
@@ -22,7 +22,7 @@ public func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt
 }
 
 /// Values, rows and raw bytes of a tensor.
-private func read(_ tensor: SafetensorsTensor, of file: SafetensorsFile) {
+private func read(_ tensor: SafetensorsTensorInfo, of file: SafetensorsFile) {
   if let values = try? file.tensor(tensor.name) {
     precondition(values.shape.extents == tensor.shape, "\(values.shape) of \(tensor.shape)")
   }
@@ -40,14 +40,14 @@ private func readCheckpoint(_ bytes: [UInt8]) {
   guard let file = fopen(inputPath, "w") else { preconditionFailure("cannot write \(inputPath)") }
   fwrite(bytes, 1, bytes.count, file)
   fclose(file)
-  if let source = try? CheckpointSource(path: inputPath) {
+  if let source = try? ModelFile(path: inputPath) {
     for tensor in source.tensors {
       guard case .codes(let codes) = tensor.content, codes.rows <= 1 << 12 else { continue }
       _ = try? codes.values(0..<codes.rows)
       _ = try? codes.packedMatrix()
     }
   }
-  guard let checkpoint = try? ModelCheckpoint(path: inputPath) else {
+  guard let checkpoint = try? ShardedSafetensors(path: inputPath) else {
     preconditionFailure("a file that opens in memory but not from the disk")
   }
   for quantization in [

@@ -5,7 +5,7 @@ import BitFiles
 /// The metadata of a GGUF file for a checkpoint in the layout of Hugging Face.
 enum BitNetMetadata {
   /// What `config.json` tells, in the words of llama.cpp; more than the names only for BitNet models.
-  static func metadata(of source: CheckpointSource) -> GGUFMetadata {
+  static func metadata(of source: ModelFile) -> GGUFMetadata {
     let config = source.config ?? [:]
     let model = config["model_type"]?.stringValue
     // Under this name the programs that know BitNet use ReLU squared, which the model has.
@@ -60,7 +60,7 @@ enum BitNetMetadata {
   }
 
   /// What the model calls itself, or else the name of its file or folder.
-  private static func name(of source: CheckpointSource) -> String {
+  private static func name(of source: ModelFile) -> String {
     if let name = source.config?["_name_or_path"]?.stringValue, !name.isEmpty { return name }
     let parts = source.path.split(separator: "/").map(String.init)
     guard let last = parts.last(where: { $0 != "." && $0 != ".." }) else { return "model" }
@@ -68,7 +68,7 @@ enum BitNetMetadata {
   }
 
   /// A `config.json` for the metadata of a BitNet model in a GGUF file; nil for another model.
-  static func config(of source: CheckpointSource) -> JSONObject? {
+  static func config(of source: ModelFile) -> JSONObject? {
     guard let metadata = source.ggufMetadata, source.isBitNet,
       let architecture = metadata.architecture
     else { return nil }

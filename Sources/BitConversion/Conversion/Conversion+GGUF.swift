@@ -36,7 +36,7 @@ extension Conversion {
     }
     return GGUFEntry(item.name, type: gguf, shape: shape) { (writer) throws(InputError) in
       try entry.stream(&writer)
-      item.tensor.forget()
+      item.tensor.releasePages()
     }
   }
 
@@ -89,15 +89,15 @@ extension Conversion {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
     }
     if !source.isGGUF || options.recipe != nil {
-      metadata[PackedLayerCoding.metadataKey] = layerText.map(GGUFValue.string)
+      metadata[PackedLayerFile.metadataKey] = layerText.map(GGUFValue.string)
     }
     if !source.isGGUF {
       for (key, value) in source.strings.sorted(by: { ByteKey($0.key) < ByteKey($1.key) })
-      where key.hasPrefix("bitlinear.") && key != PackedLayerCoding.metadataKey {
+      where key.hasPrefix("bitlinear.") && key != PackedLayerFile.metadataKey {
         metadata[key] = .string(value)
       }
       if source.quantization != nil {
-        metadata[CheckpointSource.quantizationKey] = .string(try quantizationText(source: path))
+        metadata[ModelFile.quantizationKey] = .string(try quantizationText(source: path))
       }
     }
     return metadata

@@ -21,18 +21,18 @@ extension Conversion {
     }
     var metadata = source.strings
     for key in [
-      PackedLayerCoding.metadataKey, CheckpointSource.quantizationKey,
+      PackedLayerFile.metadataKey, ModelFile.quantizationKey,
       I2SLayout.metadataKey,
     ] {
       metadata[key] = nil
     }
     metadata["format"] = metadata["format"] ?? "pt"
     if !layers.isEmpty {
-      metadata[PackedLayerCoding.metadataKey] = JSONValue.object(layers).encoded
+      metadata[PackedLayerFile.metadataKey] = JSONValue.object(layers).encoded
     }
     let hasCodes = items.contains { $0.codes != nil }
     if type == .hf, hasCodes, case .safetensors(let path) = target {
-      metadata[CheckpointSource.quantizationKey] = try quantizationText(source: path)
+      metadata[ModelFile.quantizationKey] = try quantizationText(source: path)
     }
     return (entries, metadata)
   }
@@ -98,7 +98,7 @@ extension Conversion {
           (rows) throws(InputError) in try codes.rows(rows).codes
         }
       }
-      tensor.forget()
+      tensor.releasePages()
     }
     var entries = [weight, scaleEntry]
     // transformers gives every such norm a weight.
@@ -117,7 +117,7 @@ extension Conversion {
     guard let codes = item.codes else { return [] }
     let tensor = item.tensor
     let scaleName = "\(item.layerName).weight_scale"
-    let rowBytes = PackedMatrix.rowBytes(columns: codes.columns, alphabet: codes.alphabet)
+    let rowBytes = CodeMatrix.rowBytes(columns: codes.columns, alphabet: codes.alphabet)
     if item.copiesCodes(as: .bitlinear), let scales = tensor.layer?.scales,
       case .safetensors(_, let scaleEntry) = scales
     {
@@ -137,7 +137,7 @@ extension Conversion {
         PackedLayerSource.encode(
           try codes.rows(rows).codes, columns: codes.columns, codes.alphabet)
       }
-      tensor.forget()
+      tensor.releasePages()
     }
     let shape =
       switch codes.scaleKind {
@@ -149,7 +149,7 @@ extension Conversion {
       (writer) throws(InputError) in
       if codes.scaleKind == .tensor {
         let scale = codes.rows > 0 ? try codes.scales(0..<1) : [1]
-        tensor.forget()
+        tensor.releasePages()
         return try writer.write(Tensor(scale), as: .f32)
       }
       for first in stride(from: 0, to: codes.rows, by: codes.pieceRows) {
@@ -157,7 +157,7 @@ extension Conversion {
         try writer.write(Tensor(scales), as: .f32)
         try monitor.report(writer.count)
       }
-      tensor.forget()
+      tensor.releasePages()
     }
     return [weight, scales]
   }
@@ -175,7 +175,7 @@ extension Conversion {
     } else {
       var recipe =
         options.recipe ?? source.quantization?.recipe
-        ?? BitQuantization(
+        ?? QuantizationRecipe(
           weights: codes.alphabet,
           activations: ActivationQuantizer(granularity: .token, epsilon: 1e-5),
           normalization: nil)
@@ -201,6 +201,6 @@ extension ConversionItem {
       try writer.write(Tensor(values), as: .f32)
       try monitor.report(writer.count)
     }
-    tensor.forget()
+    tensor.releasePages()
   }
 }

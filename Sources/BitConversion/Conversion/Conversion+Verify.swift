@@ -11,7 +11,7 @@ extension Conversion {
   ///   `.missing` for a tensor that is not there; and what reading throws.
   @discardableResult
   public func verify(progress: ConversionProgress.Handler? = nil) throws(InputError) -> Int {
-    let written = try CheckpointSource(
+    let written = try ModelFile(
       path: { if case .folder(let path) = target { path } else { target.file } }())
     var places: [ByteKey: Int] = [:]
     for (place, tensor) in written.tensors.enumerated() { places[ByteKey(tensor.name)] = place }
@@ -27,8 +27,8 @@ extension Conversion {
       try compare(item, written.tensors[place]) { (fraction) throws(InputError) in
         try monitor.report(done + Int(fraction * Double(item.tensor.byteCount)))
       }
-      item.tensor.forget()
-      written.tensors[place].forget()
+      item.tensor.releasePages()
+      written.tensors[place].releasePages()
       done += item.tensor.byteCount
       count += item.tensor.count
       try monitor.report(done)
@@ -37,7 +37,7 @@ extension Conversion {
   }
 
   private func compare(
-    _ item: ConversionItem, _ written: SourceTensor,
+    _ item: ConversionItem, _ written: ModelTensor,
     _ progress: (Double) throws(InputError) -> Void
   ) throws(InputError) {
     let tensor = item.tensor
@@ -81,11 +81,11 @@ extension Conversion {
       for start in stride(from: 0, to: size, by: 1 << 20) {
         let range = start..<min(size, start + 1 << 20)
         let same = try tensor.place.withBytes(range) { (a) throws(InputError) in
-          try written.place.withBytes(range) { SystemCalls.areEqual(a, $0) }
+          try written.place.withBytes(range) { FileSystem.areEqual(a, $0) }
         }
         guard same else { throw difference("other bytes after byte \(start)", "the same bytes") }
-        tensor.place.forget(range)
-        written.place.forget(range)
+        tensor.place.releasePages(range)
+        written.place.releasePages(range)
       }
     }
   }
@@ -96,7 +96,7 @@ extension Conversion {
   ) throws(InputError) {
     let (a, b) = (try codes.rows(range), try other.rows(range))
     let isSame = a.codes.withUnsafeBytes { a in
-      b.codes.withUnsafeBytes { SystemCalls.areEqual(a, $0) }
+      b.codes.withUnsafeBytes { FileSystem.areEqual(a, $0) }
     }
     if !isSame, let bad = a.codes.indices.first(where: { a.codes[$0] != b.codes[$0] }) {
       throw difference(

@@ -53,7 +53,7 @@ extension Conversion {
   }
 }
 
-extension SourceTensor.Place {
+extension ModelTensor.Place {
   /// Writes the bytes of the tensor as they are.
   func copy(
     to writer: inout FileWriter, _ monitor: ConversionMonitor
@@ -61,7 +61,7 @@ extension SourceTensor.Place {
     for start in stride(from: 0, to: byteCount, by: Self.pieceBytes) {
       let range = start..<min(start + Self.pieceBytes, byteCount)
       try withBytes(range) { (bytes) throws(InputError) in try writer.write(bytes) }
-      forget(range)
+      releasePages(range)
       try monitor.report(writer.count)
     }
   }

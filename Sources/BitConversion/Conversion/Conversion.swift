@@ -5,7 +5,7 @@ import BitFiles
 /// A checkpoint on its way from one format to another.
 ///
 /// ```swift
-/// let source = try CheckpointSource(path: "bitnet-b1.58-2B-4T")
+/// let source = try ModelFile(path: "bitnet-b1.58-2B-4T")
 /// let conversion = try Conversion(source, to: "model.gguf")
 /// try conversion.write()
 /// try conversion.verify()
@@ -15,7 +15,7 @@ import BitFiles
 /// that memory is not a multiple of the checkpoint but of some rows.
 public struct Conversion: Sendable {
   /// What is read.
-  public let source: CheckpointSource
+  public let source: ModelFile
   /// The path as given.
   public let path: String
   /// How weights of codes are stored.
@@ -38,7 +38,7 @@ public struct Conversion: Sendable {
   /// - Throws: ``InputError`` that names the tensor that the target cannot hold; of kind `.mismatch`
   ///   if the target is the source, under whatever name.
   public init(
-    _ source: CheckpointSource, to path: String, options: ConversionOptions = ConversionOptions(),
+    _ source: ModelFile, to path: String, options: ConversionOptions = ConversionOptions(),
     progress: ConversionProgress.Handler? = nil
   ) throws(InputError) {
     (self.source, self.path, self.options) = (source, path, options)
@@ -76,22 +76,22 @@ public struct Conversion: Sendable {
 
   /// What is read must not be replaced: float weights would be gone for good.
   private static func checkIsOther(
-    _ target: ConversionTarget, _ source: CheckpointSource, _ path: String
+    _ target: ConversionTarget, _ source: ModelFile, _ path: String
   ) throws(InputError) {
     if case .folder(let folder) = target, let own = source.folder,
-      SystemCalls.areSame(folder, own)
+      FileSystem.areSame(folder, own)
     {
       throw InputError(
         .mismatch, source: path, found: "the folder that is read", expected: "another folder")
     }
-    guard !source.files.contains(where: { SystemCalls.areSame(target.file, $0) }) else {
+    guard !source.files.contains(where: { FileSystem.areSame(target.file, $0) }) else {
       throw InputError(
         .mismatch, source: path, found: "a file that is read", expected: "another name")
     }
   }
 
   private static func candidates(
-    _ source: CheckpointSource, _ target: ConversionTarget
+    _ source: ModelFile, _ target: ConversionTarget
   ) -> [ConversionType] {
     if target.isGGUF {
       let codes = source.tensors.compactMap(\.codes)
@@ -103,7 +103,7 @@ public struct Conversion: Sendable {
   }
 
   private static func items(
-    _ source: CheckpointSource, _ target: ConversionTarget, _ type: ConversionType,
+    _ source: ModelFile, _ target: ConversionTarget, _ type: ConversionType,
     _ quantization: HuggingFaceQuantization, _ options: ConversionOptions, isCertain: Bool,
     _ progress: ConversionProgress.Handler?
   ) throws(InputError) -> [ConversionItem] {
@@ -139,7 +139,7 @@ public struct Conversion: Sendable {
 
   /// Some GGUF files have a factor of a weight in a tensor of its own, which has no place elsewhere.
   private static func checkSeparateScales(
-    _ source: CheckpointSource, _ type: ConversionType
+    _ source: ModelFile, _ type: ConversionType
   ) throws(InputError) {
     guard source.isGGUF, type.gguf == nil else { return }
     let layers = Set(source.tensors.compactMap { $0.codes == nil ? nil : $0.layerName })
@@ -153,16 +153,16 @@ public struct Conversion: Sendable {
 
   /// What a Hugging Face file says: the source's words, or else what its layers need.
   private static func quantization(
-    _ source: CheckpointSource, _ type: ConversionType
+    _ source: ModelFile, _ type: ConversionType
   ) throws(InputError) -> HuggingFaceQuantization {
     var quantization =
       source.quantization ?? HuggingFaceQuantization(linearClass: .autobitlinear)
     quantization.mode = .offline
     guard type == .hf, source.quantization == nil else { return quantization }
-    var first: BitQuantization?
+    var first: QuantizationRecipe?
     for tensor in source.tensors {
       guard let members = source.members(of: tensor) else { continue }
-      let recipe = try BitQuantization(json: .object(members), source: tensor.source)
+      let recipe = try QuantizationRecipe(json: .object(members), source: tensor.source)
       if case .rms(let epsilon)? = recipe.normalization.map(RMSKind.init) {
         quantization.usesRMSNorm = true
         quantization.rmsNormEpsilon = Double(epsilon)

@@ -17,11 +17,11 @@ enum ConversionFolder {
 
   /// Makes a folder in an existing one, unless it is there.
   static func make(_ path: String) throws(InputError) {
-    let code = SystemCalls.errorCode { mkdir(path, 0o777) }
+    let code = FileSystem.errorCode { mkdir(path, 0o777) }
     if let code, code != EEXIST {
-      throw SystemCalls.failure(code, source: path, expected: "a folder that can be made")
+      throw FileSystem.failure(code, source: path, expected: "a folder that can be made")
     }
-    guard try SystemCalls.FileKind(path: path) == .folder else {
+    guard try FileSystem.FileKind(path: path) == .folder else {
       throw InputError(.inputOutput, source: path, found: "a file", expected: "a folder")
     }
   }
@@ -34,7 +34,7 @@ enum ConversionFolder {
         .contains { name.hasSuffix($0) }
       let path = "\(source)/\(name)"
       guard !isTensors, !name.hasPrefix("."), name != "config.json",
-        try SystemCalls.FileKind(path: path) == .regular
+        try FileSystem.FileKind(path: path) == .regular
       else { continue }
       let file = try MappedFile(path: path)
       guard file.count <= maximumLength else { continue }
@@ -47,7 +47,7 @@ enum ConversionFolder {
   /// The names in a folder, sorted.
   private static func names(in folder: String) throws(InputError) -> [String] {
     guard let stream = opendir(folder) else {
-      throw SystemCalls.failure(errno, source: folder, expected: "a readable folder")
+      throw FileSystem.failure(errno, source: folder, expected: "a readable folder")
     }
     defer { closedir(stream) }
     var names: [String] = []

@@ -4,17 +4,17 @@ import BitFiles
 
 /// One tensor on its way: what is read, and how it is stored.
 struct ConversionItem: Sendable {
-  let tensor: SourceTensor
+  let tensor: ModelTensor
   /// The name in the target.
   let name: String
   /// Codes with scales that the target holds; nil for a tensor without codes.
   var codes: CodedTensor?
   /// The scale for a Hugging Face file.
   var scale: HuggingFaceScale?
-  /// What the numbers in the target are multiplied with; see ``SourceTensor/factor``.
+  /// What the numbers in the target are multiplied with; see ``ModelTensor/factor``.
   var factor: Float = 1
 
-  init(_ tensor: SourceTensor, name: String) {
+  init(_ tensor: ModelTensor, name: String) {
     (self.tensor, self.name) = (tensor, name)
   }
 
@@ -60,7 +60,7 @@ struct ConversionItem: Sendable {
       _ = try HuggingFacePacking(rows: codes.rows, columns: codes.columns, source: codes.source)
       let (multiplier, coded) = try codes.withOneScale(merging: isLossy)
       self.codes = coded
-      tensor.forget()
+      tensor.releasePages()
       if let stored = tensor.scale?.value {
         scale = stored
       } else {
@@ -72,12 +72,12 @@ struct ConversionItem: Sendable {
       do throws(InputError) {
         // As ternary models have it, and faster than blocks.
         self.codes = try codes.withOneScale(merging: false).tensor
-        tensor.forget()
+        tensor.releasePages()
         return
       } catch {
         guard error.kind == .mismatch else { throw error }
       }
-      if !MatrixScales.blockLengths.contains(length) {
+      if !WeightScales.blockLengths.contains(length) {
         throw InputError(
           .unsupported, source: codes.source, found: "scales of blocks of \(length) weights",
           expected: "blocks of 64, 128 or 256")
@@ -87,7 +87,7 @@ struct ConversionItem: Sendable {
       let fitted = isLossy ? try codes.withScales(of: gguf) : codes
       // Refuses rows that are no whole blocks, and finds the scale of a type that has one.
       self.codes = try GGUFCodeWriter(fitted, gguf, i2sLayout: .x86).tensor
-      tensor.forget()
+      tensor.releasePages()
     }
   }
 
@@ -104,7 +104,7 @@ struct ConversionItem: Sendable {
       codes.rows, by: codes.pieceRows,
       make: { (rows) throws(InputError) in _ = try writer.bytes(rows: rows) },
       use: { (_, _) in })
-    tensor.forget()
+    tensor.releasePages()
   }
 
   /// Whether the numbers have to be computed anew, instead of being copied.

@@ -6,7 +6,7 @@ import BitFiles
 public enum ConversionType: String, Sendable, CaseIterable {
   /// safetensors, as Hugging Face packs ternary weights with one scale; see ``HuggingFaceLayer``.
   case hf
-  /// safetensors, as this project packs its layers; see ``PackedLayerCoding``.
+  /// safetensors, as this project packs its layers; see ``PackedLayerFile``.
   case bitlinear
   /// GGUF, ternary, a half precision scale for each 256 weights.
   case tq1_0
@@ -55,12 +55,12 @@ public struct ConversionOptions: Sendable {
   /// Whether tensors keep their names where those of a BitNet language model would be translated.
   public var keepsNames = false
   /// How layers quantize activations, where the target says so and the source does not.
-  public var recipe: BitQuantization?
+  public var recipe: QuantizationRecipe?
 
   /// Options for a conversion; see the properties.
   public init(
     type: ConversionType? = nil, isLossy: Bool = false, keepsNames: Bool = false,
-    recipe: BitQuantization? = nil
+    recipe: QuantizationRecipe? = nil
   ) {
     (self.type, self.isLossy, self.keepsNames) = (type, isLossy, keepsNames)
     self.recipe = recipe
@@ -90,7 +90,7 @@ enum ConversionTarget: Sendable, Equatable {
       let name = path.split(separator: "/").last ?? ""
       let suffix = name.lastIndex(of: ".").map { name[name.index(after: $0)...] } ?? ""
       let isSuffix = !suffix.isEmpty && suffix.allSatisfy { $0.isASCII && $0.isLetter }
-      let exists = try SystemCalls.FileKind(path: path)
+      let exists = try FileSystem.FileKind(path: path)
       guard !path.isEmpty, exists != .regular, exists != nil || !isSuffix else {
         throw InputError(
           .unsupported, source: path, found: "a name that does not end in .safetensors or .gguf",
@@ -106,7 +106,7 @@ enum ConversionTarget: Sendable, Equatable {
   var file: String {
     switch self {
     case .safetensors(let path), .gguf(let path): path
-    case .folder(let path): "\(path)/\(ModelCheckpoint.fileName)"
+    case .folder(let path): "\(path)/\(ShardedSafetensors.fileName)"
     }
   }
 }

@@ -18,7 +18,7 @@ public final class QuantizedLayer: Sendable {
   /// Whether all weights are 0.
   public let isZero: Bool
   /// The type of the float weight.
-  public let type: SourceTensor.StoredType
+  public let type: ModelTensor.StoredType
   let codes: CodedTensor
 
   /// By rows: the sums of w * w, w * code, code * code, code. Set whenever a row is read.
@@ -34,7 +34,7 @@ public final class QuantizedLayer: Sendable {
   /// - Throws: ``InputError`` that names file and tensor: `.mismatch` if `groups` does not divide
   ///   the rows, `.notFinite` with the place of a weight that is NaN or infinite.
   init(
-    _ tensor: SourceTensor, _ quantizer: WeightQuantizer, groups: Int,
+    _ tensor: ModelTensor, _ quantizer: WeightQuantizer, groups: Int,
     progress: (Int) throws(InputError) -> Void
   ) throws(InputError) {
     let (rows, columns) = (tensor.rows, tensor.columns)
@@ -57,7 +57,7 @@ public final class QuantizedLayer: Sendable {
       rowSums += WeightQuantizer.rowSums(of: Tensor(values).reshaped([range.count, columns]))
       try progress(tensor.byteCount / rows * range.upperBound)
     }
-    tensor.forget()
+    tensor.releasePages()
     let statistics = quantizer.statistics(rowSums: rowSums, columns: columns, groups: groups)
     let sums = RowSums(rows: rows)
     let groupRows = rows / groups
@@ -69,7 +69,7 @@ public final class QuantizedLayer: Sendable {
     isZero = rowSums.allSatisfy { $0[1] == 0 }
     self.sums = sums
     codes = CodedTensor(
-      source: tensor.source, rows: rows, columns: columns, alphabet: quantizer,
+      source: tensor.source, rows: rows, columns: columns, alphabet: quantizer.alphabet,
       scaleKind: groups == 1 ? .tensor : .row,
       readScales: { range in
         groups == 1 ? [statistics[0].scale] : range.map { statistics[$0 / groupRows].scale }
@@ -166,7 +166,7 @@ public final class QuantizedLayer: Sendable {
   }
 }
 
-extension CheckpointSource {
+extension ModelFile {
   /// Whether a weight is quantized unless the user says otherwise: a matrix of a linear layer, and
   /// not of an embedding, a norm or the head.
   public static func isLinearWeight(_ name: String) -> Bool {
@@ -189,13 +189,13 @@ extension CheckpointSource {
   ///   are no multiple of `groups`, `.notFinite` for a weight that is NaN or infinite.
   public func quantized(
     _ quantizer: WeightQuantizer, groups: Int = 1,
-    selects: (String) -> Bool = CheckpointSource.isLinearWeight,
+    selects: (String) -> Bool = ModelFile.isLinearWeight,
     progress: ConversionProgress.Handler? = nil
-  ) throws(InputError) -> (source: CheckpointSource, layers: [QuantizedLayer]) {
+  ) throws(InputError) -> (source: ModelFile, layers: [QuantizedLayer]) {
     var result = self
     var layers: [QuantizedLayer] = []
     var others: [String] = []
-    func isMatrix(_ tensor: SourceTensor) -> Bool {
+    func isMatrix(_ tensor: ModelTensor) -> Bool {
       guard case .floats = tensor.content else { return false }
       return tensor.shape.count == 2 && tensor.name.hasSuffix(".weight")
     }

@@ -2,7 +2,7 @@
 /// straight-through gradients.
 ///
 /// At full strength the forward direction is the packed layer's own: integer codes, an exact
-/// product, then the scales (see ``PackedMatrix/multiply(_:bias:)``), so both give the same bits.
+/// product, then the scales (see ``CodeMatrix/matmul(_:bias:)``), so both give the same bits.
 /// Below full strength it is x' W'^T + b in float with `v' = v + strength * (quantized(v) - v)`.
 ///
 /// Backward, both quantizers pass the gradient on as if they were not there and scales are
@@ -14,7 +14,7 @@ public struct BitLinearOperation: Sendable {
   private let weight: Tensor
   private let hasBias: Bool
   private let inputShape: Shape
-  private let recipe: BitQuantization
+  private let recipe: QuantizationRecipe
   private let kept: Kept
   private let matmul: FloatMatmul
 
@@ -33,7 +33,7 @@ public struct BitLinearOperation: Sendable {
   ///   - groups: the number of blocks of output rows with scales of their own; divides `out`.
   ///   - matmul: multiplies floats: backward, and forward below full strength.
   public init(
-    _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: BitQuantization, groups: Int = 1,
+    _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: QuantizationRecipe, groups: Int = 1,
     strength: QuantizationStrength = .full, matmul: FloatMatmul = .portable
   ) {
     precondition(
@@ -46,16 +46,16 @@ public struct BitLinearOperation: Sendable {
     inputShape = x.shape
     if strength == .full {
       let quantized = recipe.activations.quantize(x)
-      let statistics = recipe.weights.statistics(of: weight, groups: groups)
-      output = recipe.weights.quantize(weight, statistics: statistics)
-        .multiply(quantized, bias: bias)
+      let statistics = recipe.weightQuantizer.statistics(of: weight, groups: groups)
+      output = recipe.weightQuantizer.quantize(weight, statistics: statistics)
+        .matmul(quantized, bias: bias)
       kept = .integers(quantized, statistics)
     } else {
       let input = Self.blend(x, strength.activations) {
         recipe.activations.quantize(x).dequantized()
       }
       let blended = Self.blend(weight, strength.weights) {
-        recipe.weights.values(weight, groups: groups)
+        recipe.weightQuantizer.values(weight, groups: groups)
       }
       output = LinearOperation.forward(input, weight: blended, bias: bias, matmul: matmul)
       kept = .floats(input: input, weight: blended)
@@ -76,7 +76,7 @@ public struct BitLinearOperation: Sendable {
       let effective: Tensor
       switch kept {
       case .integers(_, let statistics):
-        effective = recipe.weights.values(weight, statistics: statistics)
+        effective = recipe.weightQuantizer.values(weight, statistics: statistics)
       case .floats(_, let blended): effective = blended
       }
       inputGradient = matmul(upstream, effective).reshaped(inputShape)
@@ -95,12 +95,12 @@ public struct BitLinearOperation: Sendable {
   ///   - input: memory for `[tokens, in]`, or nil if not wanted.
   ///   - weightGradient: memory for `[out, in]`, or nil if not wanted.
   package static func reverse(
-    _ x: Tensor, weight: Tensor, recipe: BitQuantization, groups: Int, upstream: Tensor,
+    _ x: Tensor, weight: Tensor, recipe: QuantizationRecipe, groups: Int, upstream: Tensor,
     matmul: FloatMatmul, input: UnsafeMutablePointer<Float>?,
     weightGradient: UnsafeMutablePointer<Float>?
   ) {
     if let input {
-      matmul.multiply(upstream, recipe.weights.values(weight, groups: groups), into: input)
+      matmul.multiply(upstream, recipe.weightQuantizer.values(weight, groups: groups), into: input)
     }
     if let weightGradient {
       matmul.multiply(

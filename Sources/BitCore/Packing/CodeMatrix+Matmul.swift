@@ -1,6 +1,6 @@
 import CBitKernels
 
-extension PackedMatrix {
+extension CodeMatrix {
   /// The product with quantized activations,
   /// `y[t, r] = (sum_c code[r, c] * q[t, c]) * scale[group(r)] / s[t] (+ bias[r])`,
   /// or, with a scale for each block of columns, the sum of the blocks' products in their order,
@@ -14,16 +14,16 @@ extension PackedMatrix {
   ///   - x: activations `[..., columns]`.
   ///   - bias: `[rows]` or nil.
   /// - Returns: `[..., rows]`.
-  public func multiply(_ x: QuantizedTensor, bias: Tensor? = nil) -> Tensor {
-    multiply(x, bias: bias, kernels: .active, pool: .shared)
+  public func matmul(_ x: QuantizedTensor, bias: Tensor? = nil) -> Tensor {
+    matmul(x, bias: bias, kernels: .active, pool: .shared)
   }
 
-  package func multiply(
+  package func matmul(
     _ x: QuantizedTensor, bias: Tensor?, kernels: Kernels, pool: ThreadPool
   ) -> Tensor {
     check(x)
     return Tensor.build(x.shape.replacingFeatures(rows)) {
-      multiply(x, bias: bias, into: $0, kernels: kernels, pool: pool)
+      matmul(x, bias: bias, into: $0, kernels: kernels, pool: pool)
     }
   }
 
@@ -33,8 +33,8 @@ extension PackedMatrix {
       "an input of shape \(x.shape) does not fit a layer of \(columns) input features")
   }
 
-  /// Writes the product to `y`, contiguous `[..., rows]`; see ``multiply(_:bias:)``.
-  package func multiply(
+  /// Writes the product to `y`, contiguous `[..., rows]`; see ``matmul(_:bias:)``.
+  package func matmul(
     _ x: QuantizedTensor, bias: Tensor?, into y: UnsafeMutablePointer<Float>,
     kernels: Kernels = .active, pool: ThreadPool = .shared
   ) {
@@ -50,7 +50,7 @@ extension PackedMatrix {
       }
       let scratch = AlignedBuffer<UInt8>(uninitialized: scratchBytes)
       for first in stride(from: 0, to: tokens, by: group) {
-        multiply(
+        matmul(
           matrix, activations.from(token: first), tokens: min(group, tokens - first),
           scratch: scratch.pointer, bias: bias?.pointer, y: y + first * rows, kernels: kernels,
           pool: pool)
@@ -61,7 +61,7 @@ extension PackedMatrix {
   }
 
   /// The product of some tokens, their strips or the tokens themselves shared out among threads.
-  private func multiply(
+  private func matmul(
     _ matrix: bk_matrix, _ activations: bk_activations, tokens: Int,
     scratch: UnsafeMutablePointer<UInt8>, bias: UnsafePointer<Float>?,
     y: UnsafeMutablePointer<Float>, kernels: Kernels, pool: ThreadPool

@@ -1,8 +1,8 @@
 import CBitKernels
 
-extension PackedMatrix {
+extension CodeMatrix {
   /// The bytes of a row in the order of ``packedRows``.
-  public static func rowBytes(columns: Int, alphabet: WeightQuantizer) -> Int {
+  public static func rowBytes(columns: Int, alphabet: WeightAlphabet) -> Int {
     let codesInByte = alphabet.defaultFormat.codesPerByte
     return (columns + codesInByte - 1) / codesInByte
   }
@@ -38,7 +38,7 @@ extension PackedMatrix {
   }
 
   /// The bits of a row's last byte that hold codes; nil if all of them do.
-  private static func lastByteMask(columns: Int, alphabet: WeightQuantizer) -> UInt8? {
+  private static func lastByteMask(columns: Int, alphabet: WeightAlphabet) -> UInt8? {
     let perByte = alphabet.defaultFormat.codesPerByte
     let used = columns % perByte
     return used == 0 ? nil : UInt8(1 << (used * 8 / perByte) - 1)
@@ -50,8 +50,8 @@ extension PackedMatrix {
   /// - Throws: ``InputError`` for a number of bytes that does not fit, a ternary code 3, or unused
   ///   bits that are not zero; its source is `source`.
   public init(
-    packedRows bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightQuantizer,
-    scales: MatrixScales, format: PackedFormat? = nil, source: String
+    packedRows bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightAlphabet,
+    scales: WeightScales, format: PackedFormat? = nil, source: String
   ) throws(InputError) {
     let rowBytes = Self.rowBytes(columns: max(0, columns), alphabet: alphabet)
     guard rows >= 0, columns >= 0, bytes.count == rows * rowBytes else {
@@ -70,7 +70,7 @@ extension PackedMatrix {
         expected: error.expected)
     }
     try Self.check(bytes, rows: rows, columns: columns, alphabet: alphabet, source: source)
-    let matrix = PackedMatrix(
+    let matrix = CodeMatrix(
       rows: rows, columns: columns, alphabet: alphabet, format: alphabet.defaultFormat,
       scales: scales)
     bytes.withUnsafeBufferPointer { bytes in
@@ -90,7 +90,7 @@ extension PackedMatrix {
 
   /// Refuses codes that do not exist and set bits where there are no codes.
   private static func check(
-    _ bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightQuantizer, source: String
+    _ bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightAlphabet, source: String
   ) throws(InputError) {
     let rowBytes = rowBytes(columns: columns, alphabet: alphabet)
     let perByte = alphabet.defaultFormat.codesPerByte

@@ -5,17 +5,17 @@ import CBitKernels
 ///
 /// Packed codes take 2, 1.6 or 1 bits. Codes that are used once, as in a training step, stay at a
 /// byte each; products are the same bits either way.
-public struct PackedMatrix: Sendable {
+public struct CodeMatrix: Sendable {
   /// Output features.
   public let rows: Int
   /// Input features.
   public let columns: Int
   /// Which codes the matrix holds.
-  public let alphabet: WeightQuantizer
+  public let alphabet: WeightAlphabet
   /// How the codes lie in memory; nil for a byte each.
   public let format: PackedFormat?
   /// The scales of groups of rows, or of blocks along them.
-  public let scales: MatrixScales
+  public let scales: WeightScales
 
   let kernelScales: KernelScales
   let codeBuffer: AlignedBuffer<UInt8>
@@ -25,8 +25,8 @@ public struct PackedMatrix: Sendable {
 
   /// A matrix whose codes are still to be written.
   init(
-    rows: Int, columns: Int, alphabet: WeightQuantizer, format: PackedFormat?,
-    scales: MatrixScales
+    rows: Int, columns: Int, alphabet: WeightAlphabet, format: PackedFormat?,
+    scales: WeightScales
   ) {
     precondition(
       columns <= Self.maximumColumns,
@@ -44,7 +44,7 @@ public struct PackedMatrix: Sendable {
   }
 
   private init(
-    _ other: PackedMatrix, scales: MatrixScales, codeBuffer: AlignedBuffer<UInt8>
+    _ other: CodeMatrix, scales: WeightScales, codeBuffer: AlignedBuffer<UInt8>
   ) {
     (rows, columns, alphabet) = (other.rows, other.columns, other.alphabet)
     (format, self.scales, self.codeBuffer) = (other.format, scales, codeBuffer)
@@ -52,16 +52,16 @@ public struct PackedMatrix: Sendable {
   }
 
   /// The same codes in memory of their own.
-  package func copy() -> PackedMatrix {
-    PackedMatrix(self, scales: scales, codeBuffer: codeBuffer.copy())
+  package func copy() -> CodeMatrix {
+    CodeMatrix(self, scales: scales, codeBuffer: codeBuffer.copy())
   }
 
   /// The same codes with other scales of the same kind.
-  package func rescaled(_ scales: MatrixScales) -> PackedMatrix {
+  package func rescaled(_ scales: WeightScales) -> CodeMatrix {
     precondition(
       scales.blockColumns == self.scales.blockColumns,
       "blocks of \(self.scales.blockColumns ?? 0) weights cannot become others")
-    return PackedMatrix(self, scales: scales, codeBuffer: codeBuffer)
+    return CodeMatrix(self, scales: scales, codeBuffer: codeBuffer)
   }
 
   /// A packed matrix of the given codes.
@@ -72,7 +72,7 @@ public struct PackedMatrix: Sendable {
   /// - Throws: ``InputError`` for a code outside the alphabet, a format that does not hold the
   ///   alphabet, or a count that does not fit.
   public init(
-    codes: [Int8], rows: Int, columns: Int, alphabet: WeightQuantizer, scales: MatrixScales,
+    codes: [Int8], rows: Int, columns: Int, alphabet: WeightAlphabet, scales: WeightScales,
     format: PackedFormat? = nil
   ) throws(InputError) {
     let (count, overflows) = rows.multipliedReportingOverflow(by: columns)
@@ -109,7 +109,7 @@ public struct PackedMatrix: Sendable {
 
   /// A packed matrix of the given codes with a scale for each of the equal groups of rows.
   public init(
-    codes: [Int8], rows: Int, columns: Int, alphabet: WeightQuantizer, groupScales: [Float]
+    codes: [Int8], rows: Int, columns: Int, alphabet: WeightAlphabet, groupScales: [Float]
   ) throws(InputError) {
     try self.init(
       codes: codes, rows: rows, columns: columns, alphabet: alphabet,
@@ -175,12 +175,12 @@ public struct PackedMatrix: Sendable {
   }
 
   /// The same matrix in a packed format: the alphabet's default, or another that holds its codes.
-  public func packed(as format: PackedFormat? = nil) -> PackedMatrix {
+  public func packed(as format: PackedFormat? = nil) -> CodeMatrix {
     let format = format ?? self.format ?? alphabet.defaultFormat
     precondition(
       format.alphabet == alphabet, "\(format.rawValue) holds no \(alphabet.rawValue) codes")
     guard format != self.format else { return self }
-    let result = PackedMatrix(
+    let result = CodeMatrix(
       rows: rows, columns: columns, alphabet: alphabet, format: format, scales: scales)
     withPanels { strip, panels in
       let bytes = result.stripBytes

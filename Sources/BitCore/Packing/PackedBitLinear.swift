@@ -4,11 +4,11 @@
 /// number of threads and - with a scale for each token - for every batch size.
 public struct PackedBitLinear: Sendable {
   /// The codes and scales, `[out, in]`.
-  public let matrix: PackedMatrix
+  public let matrix: CodeMatrix
   /// `[out]`, added after the scales, or nil.
   public let bias: Tensor?
   /// What is done to the input first, and how it is quantized.
-  public let recipe: BitQuantization
+  public let recipe: QuantizationRecipe
   /// The learned factor of the normalization, `[in]`, or nil.
   public let normWeight: Tensor?
   /// The learned offset of the normalization, `[in]`, or nil.
@@ -18,7 +18,7 @@ public struct PackedBitLinear: Sendable {
   ///
   /// - Throws: ``InputError`` if the parts do not fit one another.
   public init(
-    matrix: PackedMatrix, bias: Tensor? = nil, recipe: BitQuantization,
+    matrix: CodeMatrix, bias: Tensor? = nil, recipe: QuantizationRecipe,
     normWeight: Tensor? = nil, normBias: Tensor? = nil
   ) throws(InputError) {
     func check(_ name: String, _ vector: Tensor?, _ count: Int) throws(InputError) {
@@ -56,12 +56,12 @@ public struct PackedBitLinear: Sendable {
 
   /// The output `[..., out]` for an input `[..., in]`.
   public func callAsFunction(_ input: Tensor) -> Tensor {
-    matrix.multiply(quantized(input), bias: bias)
+    matrix.matmul(quantized(input), bias: bias)
   }
 
   /// Writes the output to `output`, contiguous `[..., out]`.
-  package func multiply(_ input: Tensor, into output: UnsafeMutablePointer<Float>) {
-    matrix.multiply(quantized(input), bias: bias, into: output)
+  package func matmul(_ input: Tensor, into output: UnsafeMutablePointer<Float>) {
+    matrix.matmul(quantized(input), bias: bias, into: output)
   }
 
   private func quantized(_ input: Tensor) -> QuantizedTensor {

@@ -1,6 +1,6 @@
 import CBitKernels
 
-/// How the codes of a ``PackedMatrix`` lie in memory.
+/// How the codes of a ``CodeMatrix`` lie in memory.
 ///
 /// All formats give the same bits; they differ in size and speed. Where weights come from memory,
 /// as when a language model generates, fewer bits are faster.
@@ -13,7 +13,7 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   case sign1
 
   /// The codes that the format can hold.
-  public var alphabet: WeightQuantizer { self == .sign1 ? .sign : .ternary }
+  public var alphabet: WeightAlphabet { self == .sign1 ? .sign : .ternary }
 
   /// Codes in a byte.
   public var codesPerByte: Int { bk_format_columns(kernelFormat) }
@@ -31,7 +31,7 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   }
 }
 
-extension WeightQuantizer {
+extension WeightAlphabet {
   /// The format that its codes are packed to unless another is asked for.
   public var defaultFormat: PackedFormat { self == .sign ? .sign1 : .ternary2 }
 

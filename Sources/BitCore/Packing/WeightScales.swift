@@ -1,7 +1,7 @@
 import CBitKernels
 
 /// What a matrix of codes is multiplied with: `weight[r, c] = scale * code[r, c]`.
-public enum MatrixScales: Sendable, Hashable {
+public enum WeightScales: Sendable, Hashable {
   /// One scale for each of the equal groups of rows: one for the tensor, or as many as rows.
   case groups([Float])
   /// One scale for each block of `columns` (64, 128 or 256) weights along a row, `[rows, blocks]`
@@ -60,7 +60,7 @@ struct KernelScales: Sendable {
   /// The same as half precision floats, where those are exact: less to read from memory.
   let halves: AlignedBuffer<UInt16>?
 
-  init(_ scales: MatrixScales, rows: Int, columns: Int) {
+  init(_ scales: WeightScales, rows: Int, columns: Int) {
     switch scales {
     case .groups(let values):
       let groupRows = rows / values.count

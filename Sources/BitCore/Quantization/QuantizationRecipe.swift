@@ -3,22 +3,25 @@
 /// Two recipes stand for the two papers; every part can be changed:
 ///
 /// ```swift
-/// BitQuantization.bitnet                  // 1 bit, absmax over the tensor, no norm
-/// BitQuantization.b158                    // ternary, absmax for each token, RMSNorm
-/// var custom = BitQuantization.b158
+/// QuantizationRecipe.bitnet                  // 1 bit, absmax over the tensor, no norm
+/// QuantizationRecipe.b158                    // ternary, absmax for each token, RMSNorm
+/// var custom = QuantizationRecipe.b158
 /// custom.normalization = .layer()
 /// ```
-public struct BitQuantization: Sendable, Hashable {
-  /// How weights become codes.
-  public var weights: WeightQuantizer
+public struct QuantizationRecipe: Sendable, Hashable {
+  /// The codes that weights become; see ``WeightQuantizer`` for how.
+  public var weights: WeightAlphabet
   /// How activations become integers.
   public var activations: ActivationQuantizer
   /// What is done to the input before it is quantized; nil for nothing.
   public var normalization: Normalization?
 
+  /// The quantizer of the weights.
+  public var weightQuantizer: WeightQuantizer { WeightQuantizer(weights) }
+
   /// A recipe of the given parts.
   public init(
-    weights: WeightQuantizer, activations: ActivationQuantizer, normalization: Normalization?
+    weights: WeightAlphabet, activations: ActivationQuantizer, normalization: Normalization?
   ) {
     self.weights = weights
     self.activations = activations
@@ -27,12 +30,12 @@ public struct BitQuantization: Sendable, Hashable {
 
   /// BitNet (arXiv 2310.11453) as the reference layer uses it, its defects mended: sign weights,
   /// 8-bit activations with one scale for the tensor, no normalization.
-  public static let bitnet = BitQuantization(
+  public static let bitnet = QuantizationRecipe(
     weights: .sign, activations: ActivationQuantizer(granularity: .tensor), normalization: nil)
 
   /// BitNet b1.58 (arXiv 2402.17764): ternary weights, 8-bit activations with a scale for each
   /// token, RMSNorm without a weight inside the layer.
-  public static let b158 = BitQuantization(
+  public static let b158 = QuantizationRecipe(
     weights: .ternary, activations: ActivationQuantizer(granularity: .token, epsilon: 1e-5),
     normalization: .rms())
 }

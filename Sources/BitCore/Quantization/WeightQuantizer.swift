@@ -9,13 +9,17 @@ import CBitKernels
 /// code = clamp(round(W / b), -1, 1), computed as W * (1 / b) with half to even.
 ///
 /// The quantized weight is b * code in both.
-public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
-  /// 1 bit: -1 or +1.
-  case sign
-  /// 1.58 bits: -1, 0 or +1.
-  case ternary
+public struct WeightQuantizer: Sendable, Hashable {
+  /// The values of the codes.
+  public let alphabet: WeightAlphabet
 
-  var alphabet: bk_alphabet { self == .sign ? BK_SIGN : BK_TERNARY }
+  /// A quantizer to codes of the given alphabet.
+  public init(_ alphabet: WeightAlphabet) { self.alphabet = alphabet }
+
+  /// The quantizer of BitNet.
+  public static let sign = WeightQuantizer(.sign)
+  /// The quantizer of BitNet b1.58.
+  public static let ternary = WeightQuantizer(.ternary)
 
   /// Codes and scales of a weight matrix.
   ///
@@ -26,7 +30,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   ///   - format: how to hold the codes; nil for one byte each, ready to multiply once.
   public func quantize(
     _ weight: Tensor, groups: Int = 1, format: PackedFormat? = nil
-  ) -> PackedMatrix {
+  ) -> CodeMatrix {
     quantize(weight, statistics: statistics(of: weight, groups: groups), format: format)
   }
 
@@ -38,9 +42,9 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   ///   - format: how to hold the codes; nil for the default.
   public func quantize(
     _ weight: Tensor, blockColumns: Int, format: PackedFormat? = nil
-  ) -> PackedMatrix {
+  ) -> CodeMatrix {
     precondition(
-      MatrixScales.blockLengths.contains(blockColumns),
+      WeightScales.blockLengths.contains(blockColumns),
       "blocks have 64, 128 or 256 weights, not \(blockColumns)")
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
@@ -57,14 +61,14 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
         statistics.append(self.statistics(sum, absoluteSum, count: count))
       }
     }
-    let matrix = PackedMatrix(
-      rows: rows, columns: columns, alphabet: self, format: format ?? defaultFormat,
+    let matrix = CodeMatrix(
+      rows: rows, columns: columns, alphabet: alphabet, format: format ?? alphabet.defaultFormat,
       scales: .blocks(columns: blockColumns, statistics.map(\.scale)))
     weight.withUnsafePointer { weight in
       matrix.fill { first, count, panel in
         for block in 0..<blocks {
           let parameters = (first..<first + count).map {
-            statistics[$0 * blocks + block].parameter(self)
+            statistics[$0 * blocks + block].parameter(alphabet)
           }
           let column = block * blockColumns
           encode(.active)(
@@ -79,13 +83,13 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   package func quantize(
     _ weight: Tensor, statistics: [Statistics], format: PackedFormat? = nil,
     kernels: Kernels = .active, pool: ThreadPool = .shared
-  ) -> PackedMatrix {
+  ) -> CodeMatrix {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
-    let matrix = PackedMatrix(
-      rows: rows, columns: columns, alphabet: self, format: format,
+    let matrix = CodeMatrix(
+      rows: rows, columns: columns, alphabet: alphabet, format: format,
       scales: .groups(statistics.map(\.scale)))
     let groupRows = rows / statistics.count
-    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(self) }
+    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(alphabet) }
     weight.withUnsafePointer { weight in
       parameters.withUnsafeBufferPointer { parameters in
         guard let parameters = parameters.baseAddress else { return }
@@ -102,7 +106,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   private func encode(_ kernels: Kernels) -> EncodePanel {
     let (ternary, sign) = kernels.table.pointee.encode_panel
     guard let ternary, let sign else { preconditionFailure("kernels without encode_panel") }
-    return self == .sign ? sign : ternary
+    return alphabet == .sign ? sign : ternary
   }
 
   private typealias EncodePanel =
@@ -124,8 +128,8 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
           for row in range {
             let group = statistics[row / groupRows]
             let (source, target) = (weight + row * columns, out + row * columns)
-            let write = self == .sign ? bk_sign_values : bk_ternary_values
-            write(source, columns, group.parameter(self), group.scale, target)
+            let write = alphabet == .sign ? bk_sign_values : bk_ternary_values
+            write(source, columns, group.parameter(alphabet), group.scale, target)
           }
         }
       }
@@ -138,8 +142,8 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
     package let scale: Float
 
     /// What a kernel compares weights with: the mean, or the factor 1 / scale.
-    func parameter(_ quantizer: WeightQuantizer) -> Float {
-      quantizer == .sign ? mean : 1 / scale
+    func parameter(_ alphabet: WeightAlphabet) -> Float {
+      alphabet == .sign ? mean : 1 / scale
     }
   }
 
@@ -191,7 +195,7 @@ public enum WeightQuantizer: String, Sendable, Hashable, CaseIterable {
   /// Statistics of `count` weights from their sum and the sum of their magnitudes.
   private func statistics(_ sum: Double, _ absoluteSum: Double, count: Int) -> Statistics {
     let mean = SIMD2(sum, absoluteSum) / Double(max(1, count))
-    let scale = self == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
+    let scale = alphabet == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
     // max() drops a NaN; a NaN weight must show.
     return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
   }

@@ -6,14 +6,14 @@ import Synchronization
 ///
 /// A large page is worth more than the codes of a small layer, so layers share slabs. A slab is
 /// given back when the last buffer in it is gone.
-final class WeightMemory: Sendable {
+final class LargePageArena: Sendable {
   private static let pageBytes = 2 << 20
   private static let slabBytes = 16 << 20
   /// Smaller buffers live in the ordinary heap.
   static let leastBytes = 128 << 10
 
   /// Where the next buffer goes.
-  private static let current = Mutex<(slab: WeightMemory, used: Int)?>(nil)
+  private static let current = Mutex<(slab: LargePageArena, used: Int)?>(nil)
 
   private nonisolated(unsafe) let memory: UnsafeMutableRawPointer
 
@@ -27,16 +27,16 @@ final class WeightMemory: Sendable {
   /// `bytes` bytes at a multiple of `alignment`, and what keeps them there.
   static func allocate(
     _ bytes: Int, alignment: Int
-  ) -> (memory: UnsafeMutableRawPointer, owner: WeightMemory) {
+  ) -> (memory: UnsafeMutableRawPointer, owner: LargePageArena) {
     // Wastes less than a page of many.
     if bytes > slabBytes / 2 {
-      let slab = WeightMemory(bytes: (bytes + pageBytes - 1) / pageBytes * pageBytes)
+      let slab = LargePageArena(bytes: (bytes + pageBytes - 1) / pageBytes * pageBytes)
       return (slab.memory, slab)
     }
     return current.withLock { current in
       var offset = current.map { ($0.used + alignment - 1) / alignment * alignment } ?? slabBytes
       if offset + bytes > slabBytes {
-        current = (WeightMemory(bytes: slabBytes), 0)
+        current = (LargePageArena(bytes: slabBytes), 0)
         offset = 0
       }
       guard let slab = current?.slab else { preconditionFailure("no slab after making one") }

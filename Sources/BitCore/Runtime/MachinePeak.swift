@@ -1,7 +1,7 @@
 import CBitKernels
 
 /// What a machine can do at most, measured: the yardstick of benchmarks.
-package struct MachineLimits: Sendable {
+package struct MachinePeak: Sendable {
   private let memory: AlignedBuffer<UInt8>
   private let kernels: Kernels
 

@@ -12,7 +12,7 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   package let count: Int
 
   /// What the memory is a part of; nil for memory of the buffer's own, or somebody else's.
-  private let owner: WeightMemory?
+  private let owner: LargePageArena?
 
   /// Whether the memory is somebody else's, and only for reading.
   let isBorrowed: Bool
@@ -29,8 +29,8 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     isBorrowed = false
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
     let memory: UnsafeMutableRawPointer
-    if purpose == .weights, bytes >= WeightMemory.leastBytes {
-      let (part, owner) = WeightMemory.allocate(bytes, alignment: Self.alignment)
+    if purpose == .weights, bytes >= LargePageArena.leastBytes {
+      let (part, owner) = LargePageArena.allocate(bytes, alignment: Self.alignment)
       (memory, self.owner) = (part, owner)
     } else {
       memory = .allocate(byteCount: bytes, alignment: Self.alignment)

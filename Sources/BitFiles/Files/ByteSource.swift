@@ -1,7 +1,7 @@
 import BitCore
 
 /// The bytes of a whole file, mapped or in memory.
-package enum FileBytes: Sendable {
+package enum ByteSource: Sendable {
   case file(MappedFile)
   case bytes([UInt8])
 
@@ -28,7 +28,7 @@ package enum FileBytes: Sendable {
   }
 
   /// Lets the system take back the memory of a range of a mapped file until it is used again.
-  package func forget(_ range: Range<Int>) {
-    if case .file(let file) = self { file.forget(range) }
+  package func releasePages(_ range: Range<Int>) {
+    if case .file(let file) = self { file.releasePages(range) }
   }
 }

@@ -9,7 +9,7 @@ import BitCore
 #endif
 
 /// What the file types need of the C library, with errors that name the path.
-package enum SystemCalls {
+package enum FileSystem {
   /// What kind of file a path or a descriptor stands for.
   package enum FileKind {
     case regular

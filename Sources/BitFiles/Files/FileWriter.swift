@@ -87,7 +87,7 @@ package struct FileWriter: ~Copyable, Sendable {
     while !rest.isEmpty {
       let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(most))
       var written = 0
-      let code = SystemCalls.errorCode {
+      let code = FileSystem.errorCode {
         written = systemWrite(descriptor, piece)
         return written
       }
@@ -99,7 +99,7 @@ package struct FileWriter: ~Copyable, Sendable {
       }
       // A regular file never takes nothing; if it did, going on could last for ever.
       if let code = code ?? (written == 0 ? EIO : nil) {
-        throw SystemCalls.failure(
+        throw FileSystem.failure(
           code, source: source, expected: "to write \(piece.count) more bytes")
       }
       rest = rest.dropFirst(written)

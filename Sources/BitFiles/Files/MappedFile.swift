@@ -27,13 +27,13 @@ package final class MappedFile: @unchecked Sendable {
     self.path = path
     let expected = "a readable file"
     // Without O_NONBLOCK, opening a pipe waits for somebody to write to it.
-    let descriptor = try SystemCalls.open(path, O_RDONLY | O_NONBLOCK, expected: expected)
+    let descriptor = try FileSystem.open(path, O_RDONLY | O_NONBLOCK, expected: expected)
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw SystemCalls.failure(errno, source: path, expected: expected)
+      throw FileSystem.failure(errno, source: path, expected: expected)
     }
-    let kind = SystemCalls.FileKind(mode: status.st_mode)
+    let kind = FileSystem.FileKind(mode: status.st_mode)
     guard kind == .regular else {
       throw InputError(
         .inputOutput, source: path, found: kind.name, expected: "a regular file")
@@ -50,7 +50,7 @@ package final class MappedFile: @unchecked Sendable {
     }
     let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
     guard let address, address != UnsafeMutableRawPointer(bitPattern: -1) else {
-      throw SystemCalls.failure(errno, source: path, expected: expected)
+      throw FileSystem.failure(errno, source: path, expected: expected)
     }
     bytes = UnsafeRawBufferPointer(start: address, count: size)
   }
@@ -76,7 +76,7 @@ package final class MappedFile: @unchecked Sendable {
   ///
   /// The system does this by itself when memory gets scarce. A program that goes through a large
   /// file once does it at once, so that it does not seem to need the memory.
-  package func forget(_ range: Range<Int>) {
+  package func releasePages(_ range: Range<Int>) {
     guard let start = bytes.baseAddress else { return }
     let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
     // The system reads around what is used; pages that it takes back too many are read again.

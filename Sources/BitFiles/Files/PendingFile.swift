@@ -45,29 +45,29 @@ package struct PendingFile: ~Copyable {
   /// Makes the file durable and gives it its final name.
   package mutating func commit() throws(InputError) {
     try writer.flush()
-    try check(SystemCalls.synchronize(descriptor))
+    try check(FileSystem.synchronize(descriptor))
     // The descriptor is gone even if close fails, so it is not tried again.
     let closed = close(descriptor)
     let code = errno
     descriptor = -1
     try check(closed == 0 || code == EINTR ? nil : code)
-    try check(SystemCalls.errorCode { rename(temporary, destination) })
+    try check(FileSystem.errorCode { rename(temporary, destination) })
     isRenamed = true
     try synchronizeFolder()
   }
 
   private func check(_ code: Int32?) throws(InputError) {
-    if let code { throw SystemCalls.failure(code, source: path, expected: Self.expected) }
+    if let code { throw FileSystem.failure(code, source: path, expected: Self.expected) }
   }
 
   /// Makes the rename durable.
   private func synchronizeFolder() throws(InputError) {
     // A folder that may be written but not read cannot be opened; the rename stands all the same.
-    guard let opened = try? SystemCalls.open(folder, O_RDONLY, expected: Self.expected) else {
+    guard let opened = try? FileSystem.open(folder, O_RDONLY, expected: Self.expected) else {
       return
     }
     defer { close(opened) }
-    let code = SystemCalls.synchronize(opened)
+    let code = FileSystem.synchronize(opened)
     // Some file systems cannot do this for folders and say so.
     if code != EINVAL && code != ENOTSUP { try check(code) }
   }
@@ -81,7 +81,7 @@ package struct PendingFile: ~Copyable {
       // Anything but a missing file fails again, with its reason, when the temporary is created.
       return (path, nil)
     }
-    let kind = SystemCalls.FileKind(mode: status.st_mode)
+    let kind = FileSystem.FileKind(mode: status.st_mode)
     guard kind == .regular else {
       throw InputError(
         .inputOutput, source: path, found: kind.name, expected: "a regular file or a new name")
@@ -112,14 +112,14 @@ package struct PendingFile: ~Copyable {
       let random = String(UInt64.random(in: 0 ... .max), radix: 16)
       let temporary = "\(folder)/.\(stem).tmp-\(getpid())-\(random)"
       var descriptor: Int32 = -1
-      let code = SystemCalls.errorCode {
+      let code = FileSystem.errorCode {
         descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         return descriptor
       }
       guard let code else { return (descriptor, temporary) }
       attempts -= 1
       if code != EEXIST || attempts == 0 {
-        throw SystemCalls.failure(code, source: path, expected: expected)
+        throw FileSystem.failure(code, source: path, expected: expected)
       }
     }
   }

@@ -5,7 +5,7 @@ import BitFiles
 ///
 /// A layer named `layers.0` takes these tensors:
 ///
-///     layers.0.weight        U8   [out, bytes of a row]   see PackedMatrix.packedRows
+///     layers.0.weight        U8   [out, bytes of a row]   see CodeMatrix.packedRows
 ///     layers.0.weight_scale  F32  [groups]                multiplies; [out, blocks] where a scale
 ///                                                         goes by a block of weights along a row
 ///     layers.0.bias          F32  [out]                   if there is one
@@ -15,7 +15,7 @@ import BitFiles
 /// and a member of the JSON object in the metadata `bitlinear.layers`, which holds what the tensors
 /// do not tell: the number of input features, the recipe, the weights in a block (if there are
 /// blocks) and the format in memory (if not the default one).
-public enum PackedLayerCoding {
+public enum PackedLayerFile {
   /// The key of the metadata that describes the packed layers.
   public static let metadataKey = "bitlinear.layers"
 
@@ -27,7 +27,7 @@ public enum PackedLayerCoding {
     var description = JSONObject()
     for (name, layer) in layers {
       let matrix = layer.matrix
-      let rowBytes = PackedMatrix.rowBytes(columns: matrix.columns, alphabet: matrix.alphabet)
+      let rowBytes = CodeMatrix.rowBytes(columns: matrix.columns, alphabet: matrix.alphabet)
       entries.append(
         SafetensorsEntry(
           "\(name).weight", dtype: .u8, shape: [matrix.rows, rowBytes], bytes: matrix.packedRows))
@@ -73,7 +73,7 @@ public enum PackedLayerCoding {
         .missing, source: file.source, found: "no packed layer \(name)",
         expected: "one in the metadata \(metadataKey)")
     }
-    let recipe = try BitQuantization(json: members, source: source)
+    let recipe = try QuantizationRecipe(json: members, source: source)
     guard let columns = members["in_features"]?.integerValue, columns >= 1,
       columns <= Int32.max
     else {
@@ -87,7 +87,7 @@ public enum PackedLayerCoding {
         expected: "packed codes")
     }
     // Rows of no bytes could be any number, without a byte in the file to show for them.
-    let rowBytes = PackedMatrix.rowBytes(columns: Int(columns), alphabet: recipe.weights)
+    let rowBytes = CodeMatrix.rowBytes(columns: Int(columns), alphabet: recipe.weights)
     guard weight.shape[1] == rowBytes else {
       throw InputError(
         .mismatch, source: source, found: "rows of \(weight.shape[1]) bytes",
@@ -101,7 +101,7 @@ public enum PackedLayerCoding {
     func optional(_ part: String) throws(InputError) -> Tensor? {
       file["\(name).\(part)"] == nil ? nil : try file.tensor("\(name).\(part)")
     }
-    let matrix = try PackedMatrix(
+    let matrix = try CodeMatrix(
       packedRows: bytes, rows: weight.shape[0], columns: Int(columns), alphabet: recipe.weights,
       scales: scales, format: format, source: source)
     let (bias, normWeight, normBias) = (
@@ -120,7 +120,7 @@ public enum PackedLayerCoding {
 
   private static func scales(
     of name: String, _ members: JSONValue, from file: SafetensorsFile, rows: Int, source: String
-  ) throws(InputError) -> MatrixScales {
+  ) throws(InputError) -> WeightScales {
     let tensor = try file.tensor("\(name).weight_scale")
     let length = try blockLength(members, source: source)
     guard tensor.shape.rank == (length == nil ? 1 : 2),
@@ -141,7 +141,7 @@ public enum PackedLayerCoding {
   ) throws(InputError) -> Int? {
     guard let member = members["block_features"] else { return nil }
     guard let length = member.integerValue.flatMap({ Int(exactly: $0) }),
-      MatrixScales.blockLengths.contains(length)
+      WeightScales.blockLengths.contains(length)
     else {
       throw InputError(
         .malformed, source: source, found: "block_features \(member)",
@@ -151,7 +151,7 @@ public enum PackedLayerCoding {
   }
 
   private static func format(
-    _ members: JSONValue, alphabet: WeightQuantizer, source: String
+    _ members: JSONValue, alphabet: WeightAlphabet, source: String
   ) throws(InputError) -> PackedFormat? {
     guard let member = members["format"] else { return nil }
     guard let format = member.stringValue.flatMap(PackedFormat.init(rawValue:)),
@@ -184,7 +184,7 @@ public enum PackedLayerCoding {
   }
 }
 
-extension BitQuantization {
+extension QuantizationRecipe {
   /// The recipe and a number of groups in words that tell any two apart, the same from release to
   /// release.
   package func description(groups: Int) -> String {
@@ -252,7 +252,7 @@ extension BitQuantization {
     }
     self.init(
       weights: try value("weights", "sign or ternary") {
-        $0.stringValue.flatMap(WeightQuantizer.init(rawValue:))
+        $0.stringValue.flatMap(WeightAlphabet.init(rawValue:))
       }, activations: activations, normalization: normalization)
   }
 }

@@ -1,15 +1,15 @@
 import BitCore
 import BitFiles
 
-/// Reads and writes the weights of packed layers as ``PackedLayerCoding`` describes them, row by
+/// Reads and writes the weights of packed layers as ``PackedLayerFile`` describes them, row by
 /// row.
 package enum PackedLayerSource {
   /// The codes of all packed layers of a file.
   package static func tensors(
     of file: SafetensorsFile
-  ) throws(InputError) -> [(name: String, tensor: SourceTensor)] {
-    var tensors: [(name: String, tensor: SourceTensor)] = []
-    for layer in try PackedLayerCoding.layers(in: file.metadata, source: file.source) {
+  ) throws(InputError) -> [(name: String, tensor: ModelTensor)] {
+    var tensors: [(name: String, tensor: ModelTensor)] = []
+    for layer in try PackedLayerFile.layers(in: file.metadata, source: file.source) {
       tensors.append((layer.key, try tensor(layer.key, layer.value, file)))
     }
     return tensors
@@ -17,9 +17,9 @@ package enum PackedLayerSource {
 
   private static func tensor(
     _ name: String, _ description: JSONValue, _ file: SafetensorsFile
-  ) throws(InputError) -> SourceTensor {
+  ) throws(InputError) -> ModelTensor {
     let place = "\(file.source), layer \(name)"
-    let recipe = try BitQuantization(json: description, source: place)
+    let recipe = try QuantizationRecipe(json: description, source: place)
     let alphabet = recipe.weights
     guard let columns = description["in_features"]?.integerValue.flatMap({ Int(exactly: $0) }),
       1...Int(Int32.max) ~= columns
@@ -28,9 +28,9 @@ package enum PackedLayerSource {
         .malformed, source: place, found: "in_features \(description["in_features"] ?? .null)",
         expected: "a number of features")
     }
-    let weight = try file.entry("\(name).weight")
-    let scales = try file.entry("\(name).weight_scale")
-    let rowBytes = PackedMatrix.rowBytes(columns: columns, alphabet: alphabet)
+    let weight = try file.info(of: "\(name).weight")
+    let scales = try file.info(of: "\(name).weight_scale")
+    let rowBytes = CodeMatrix.rowBytes(columns: columns, alphabet: alphabet)
     guard weight.dtype == .u8, weight.shape.count == 2, weight.shape[1] == rowBytes else {
       throw InputError(
         .mismatch, source: file.source(of: weight),
@@ -61,8 +61,8 @@ package enum PackedLayerSource {
       }
       (kind, groupRows) = (groups == 1 ? .tensor : .row, max(1, rows / groups))
     }
-    let weightPlace = SourceTensor.Place.safetensors(file, weight)
-    let scalePlace = SourceTensor.Place.safetensors(file, scales)
+    let weightPlace = ModelTensor.Place.safetensors(file, weight)
+    let scalePlace = ModelTensor.Place.safetensors(file, scales)
     let perRow = rows == 0 ? 1 : scales.shape.count == 2 ? scales.shape[1] : 1
     let source = file.source(of: weight)
     let codes = CodedTensor(
@@ -82,7 +82,7 @@ package enum PackedLayerSource {
       guard kind == .row else { return (codes, stored) }
       return (codes, range.map { stored[$0 / groupRows - first] })
     }
-    var tensor = SourceTensor(
+    var tensor = ModelTensor(
       name: weight.name, shape: [rows, columns], content: .codes(codes), place: weightPlace,
       extraBytes: scales.byteRange.count)
     tensor.layer = (description.objectValue ?? [:], scalePlace)
@@ -91,7 +91,7 @@ package enum PackedLayerSource {
 
   private static func decode(
     _ bytes: UnsafeRawBufferPointer, _ rows: Range<Int>, columns: Int,
-    _ alphabet: WeightQuantizer, source: String
+    _ alphabet: WeightAlphabet, source: String
   ) throws(InputError) -> [Int8] {
     let layout = RowLayout(columns: columns, alphabet)
     var badRow: Int?
@@ -114,9 +114,8 @@ package enum PackedLayerSource {
     return codes
   }
 
-  /// The bytes of rows of codes, as `PackedMatrix.packedRows` has them.
-  package static func encode(_ codes: [Int8], columns: Int, _ alphabet: WeightQuantizer) -> [UInt8]
-  {
+  /// The bytes of rows of codes, as `CodeMatrix.packedRows` has them.
+  package static func encode(_ codes: [Int8], columns: Int, _ alphabet: WeightAlphabet) -> [UInt8] {
     let layout = RowLayout(columns: columns, alphabet)
     let rows = codes.count / max(1, columns)
     var bytes = [UInt8](repeating: 0, count: rows * layout.bytes)
@@ -140,12 +139,12 @@ package enum PackedLayerSource {
     let rest: Int
     let bytes: Int
 
-    init(columns: Int, _ alphabet: WeightQuantizer) {
+    init(columns: Int, _ alphabet: WeightAlphabet) {
       isSign = alphabet == .sign
       perByte = isSign ? 8 : 4
       rest = columns % perByte
       full = columns - rest
-      bytes = PackedMatrix.rowBytes(columns: columns, alphabet: alphabet)
+      bytes = CodeMatrix.rowBytes(columns: columns, alphabet: alphabet)
     }
 
     /// Reads a row.

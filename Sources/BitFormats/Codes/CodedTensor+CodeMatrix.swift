@@ -11,10 +11,10 @@ extension CodedTensor {
   /// - Parameter format: how to pack the codes; nil for the alphabet's default.
   /// - Throws: ``InputError`` as ``rows(_:)`` does, and of kind `.unsupported` for blocks that are
   ///   not of 64, 128 or 256 columns, unless their scales are equal.
-  public func packedMatrix(format: PackedFormat? = nil) throws(InputError) -> PackedMatrix {
+  public func packedMatrix(format: PackedFormat? = nil) throws(InputError) -> CodeMatrix {
     let (codes, scales) = try rows(0..<rows)
     do {
-      return try PackedMatrix(
+      return try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: alphabet,
         scales: matrixScales(codes, scales), format: format)
     } catch {
@@ -24,7 +24,7 @@ extension CodedTensor {
     }
   }
 
-  private func matrixScales(_ codes: [Int8], _ scales: [Float]) -> MatrixScales {
+  private func matrixScales(_ codes: [Int8], _ scales: [Float]) -> WeightScales {
     guard scaleKind != .tensor, !scales.isEmpty else { return .groups(scales) }
     let perRow = scalesPerRow
     let length = if case .block(let columns) = scaleKind { columns } else { max(1, columns) }

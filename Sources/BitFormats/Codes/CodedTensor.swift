@@ -27,7 +27,7 @@ public struct CodedTensor: Sendable {
   /// Input features.
   public let columns: Int
   /// Whether the codes are -1, 0, +1 or -1, +1.
-  public let alphabet: WeightQuantizer
+  public let alphabet: WeightAlphabet
   /// What a scale goes for.
   public let scaleKind: ScaleKind
 
@@ -37,7 +37,7 @@ public struct CodedTensor: Sendable {
 
   /// A tensor whose rows `read` gives; what it gives is checked by ``rows(_:)``.
   package init(
-    source: String, rows: Int, columns: Int, alphabet: WeightQuantizer, scaleKind: ScaleKind,
+    source: String, rows: Int, columns: Int, alphabet: WeightAlphabet, scaleKind: ScaleKind,
     readScales: (@Sendable (Range<Int>) throws(InputError) -> [Float])? = nil,
     read: @escaping @Sendable (Range<Int>) throws(InputError) -> Rows
   ) {
@@ -50,7 +50,7 @@ public struct CodedTensor: Sendable {
   ///
   /// - Throws: ``InputError`` of kind `.mismatch` if the numbers of codes and scales do not fit.
   public init(
-    codes: [Int8], rows: Int, columns: Int, alphabet: WeightQuantizer = .ternary,
+    codes: [Int8], rows: Int, columns: Int, alphabet: WeightAlphabet = .ternary,
     scaleKind: ScaleKind, scales: [Float], source: String
   ) throws(InputError) {
     self.init(
@@ -72,7 +72,7 @@ public struct CodedTensor: Sendable {
   }
 
   /// The codes and scales of a packed matrix.
-  public init(_ matrix: PackedMatrix, source: String) {
+  public init(_ matrix: CodeMatrix, source: String) {
     let (rows, columns, codes) = (matrix.rows, matrix.columns, matrix.codes)
     let kind: ScaleKind
     var scales = matrix.scales.values

@@ -19,7 +19,7 @@ public struct GGUFArray: Sendable, RandomAccessCollection {
   let elementKind: GGUFValueKind
   /// The number of elements.
   public let count: Int
-  private let storage: FileBytes
+  private let storage: ByteSource
   /// The elements in the storage, as they are in a file.
   private let range: Range<Int>
   /// Where every ``stride``th string starts in the range; nothing for other types.
@@ -27,7 +27,7 @@ public struct GGUFArray: Sendable, RandomAccessCollection {
 
   /// The array that starts at the cursor's place, whose type and number of elements are known.
   init(
-    _ kind: GGUFValueKind, count: Int, _ cursor: inout GGUFCursor, storage: FileBytes
+    _ kind: GGUFValueKind, count: Int, _ cursor: inout GGUFCursor, storage: ByteSource
   ) throws(InputError) {
     let start = cursor.place
     var places: [Int] = []

@@ -60,7 +60,7 @@ struct GGUFCodeFormat {
     self.isWritten = isWritten
   }
 
-  var alphabet: WeightQuantizer {
+  var alphabet: WeightAlphabet {
     if case .signs = codes { .sign } else { .ternary }
   }
 

@@ -13,7 +13,7 @@ extension GGUFFile {
   ///   (`prism.hadamard.*`), `.malformed` for I2_S whose number of elements does not fill blocks.
   ///   Codes and scales are checked when they are read; see ``CodedTensor/rows(_:)``.
   public func codedTensor(_ name: String) throws(InputError) -> CodedTensor {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     try checkIsNotRotated()
     guard let format = try codeFormat(of: entry) else {
       throw InputError(
@@ -30,7 +30,7 @@ extension GGUFFile {
   /// The packed matrix of a tensor; see ``codedTensor(_:)`` and ``CodedTensor/packedMatrix(format:)``.
   public func packedMatrix(
     _ name: String, format: PackedFormat? = nil
-  ) throws(InputError) -> PackedMatrix {
+  ) throws(InputError) -> CodeMatrix {
     try codedTensor(name).packedMatrix(format: format)
   }
 
@@ -43,7 +43,7 @@ extension GGUFFile {
       expected: "weights that are not rotated; this reader has no Hadamard transform")
   }
 
-  func codeFormat(of entry: GGUFTensor) throws(InputError) -> GGUFCodeFormat? {
+  func codeFormat(of entry: GGUFTensorInfo) throws(InputError) -> GGUFCodeFormat? {
     let format = GGUFCodeFormat(entry.type, i2sLayout: i2sLayout)
     if entry.type == .i2_s, !entry.count.isMultiple(of: i2sLayout.blockLength) {
       throw InputError(
@@ -55,7 +55,7 @@ extension GGUFFile {
 
   /// The codes and scales of rows, not checked: a code may be +2, a scale anything.
   func codes(
-    of entry: GGUFTensor, _ format: GGUFCodeFormat, rows: Range<Int>
+    of entry: GGUFTensorInfo, _ format: GGUFCodeFormat, rows: Range<Int>
   ) throws(InputError) -> CodedTensor.Rows {
     try withUnsafeBytes(in: entry.byteRange) { bytes in
       format.scalePlace == .tensor
@@ -66,7 +66,7 @@ extension GGUFFile {
 
   /// Blocks that follow one another through the tensor, whatever its rows are.
   private static func flatCodes(
-    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensor, _ format: GGUFCodeFormat,
+    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensorInfo, _ format: GGUFCodeFormat,
     rows: Range<Int>
   ) -> CodedTensor.Rows {
     let length = format.blockLength
@@ -87,7 +87,7 @@ extension GGUFFile {
 
   /// The scales of rows, not checked.
   private func scales(
-    of entry: GGUFTensor, _ format: GGUFCodeFormat, rows: Range<Int>
+    of entry: GGUFTensorInfo, _ format: GGUFCodeFormat, rows: Range<Int>
   ) throws(InputError) -> [Float] {
     try withUnsafeBytes(in: entry.byteRange) { bytes in
       format.scalePlace == .tensor
@@ -103,7 +103,7 @@ extension GGUFFile {
     let blockBytes: Int
     var bytes: Int { headBytes + blocks * blockBytes }
 
-    init(_ entry: GGUFTensor, _ format: GGUFCodeFormat) {
+    init(_ entry: GGUFTensorInfo, _ format: GGUFCodeFormat) {
       blocks = entry.columns / format.blockLength
       headBytes = entry.type.layout?.rowBytes ?? 0
       blockBytes = entry.type.blockBytes ?? 0
@@ -134,7 +134,7 @@ extension GGUFFile {
   }
 
   private static func rowCodes(
-    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensor, _ format: GGUFCodeFormat,
+    _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensorInfo, _ format: GGUFCodeFormat,
     rows: Range<Int>
   ) -> CodedTensor.Rows {
     let layout = RowLayout(entry, format)

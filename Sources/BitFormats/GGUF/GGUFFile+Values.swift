@@ -3,7 +3,7 @@ import BitCore
 extension GGUFFile {
   /// A whole tensor as floats, in the order of PyTorch; see ``values(_:rows:)``.
   public func tensor(_ name: String) throws(InputError) -> Tensor {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     return Tensor(try values(name, rows: 0..<entry.rows)).reshaped(Shape(entry.shape))
   }
 
@@ -18,7 +18,7 @@ extension GGUFFile {
   ///   `.unsupported` if it has another type or the file declares rotated weights
   ///   (`prism.hadamard.*`), `.malformed` as ``codedTensor(_:)``.
   public func values(_ name: String, rows: Range<Int>) throws(InputError) -> [Float] {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     precondition(
       rows.lowerBound >= 0 && rows.upperBound <= entry.rows, "rows \(rows) of \(entry.rows)")
     try checkIsNotRotated()

@@ -26,11 +26,11 @@ public struct GGUFFile: Sendable {
   /// What the starts of tensors are multiples of, in bytes.
   public let alignment: Int
   /// The tensors in the order of the file.
-  public let tensors: [GGUFTensor]
+  public let tensors: [GGUFTensorInfo]
   /// How the I2_S tensors of the file are read; see ``I2SLayout``.
   public let i2sLayout: I2SLayout
 
-  private let storage: FileBytes
+  private let storage: ByteSource
   private let places: [ByteKey: Int]
 
   /// Opens a file and checks its head; the data is read when it is used.
@@ -52,11 +52,11 @@ public struct GGUFFile: Sendable {
   }
 
   private init(
-    _ storage: FileBytes, source: String, options: GGUFOptions
+    _ storage: ByteSource, source: String, options: GGUFOptions
   ) throws(InputError) {
     let (header, tensors) = try storage.withUnsafeBytes { (bytes) throws(InputError) in
       let header = try GGUFHeader(bytes, of: storage, source: source)
-      return (header, try GGUFPlacement(header, bytes, source: source).tensors(options))
+      return (header, try GGUFLayoutResolver(header, bytes, source: source).tensors(options))
     }
     self.source = source
     self.storage = storage
@@ -69,7 +69,7 @@ public struct GGUFFile: Sendable {
   }
 
   private static func layout(
-    _ options: GGUFOptions, _ metadata: GGUFMetadata, _ tensors: [GGUFTensor], source: String
+    _ options: GGUFOptions, _ metadata: GGUFMetadata, _ tensors: [GGUFTensorInfo], source: String
   ) throws(InputError) -> I2SLayout {
     if let layout = options.i2sLayout { return layout }
     if let value = metadata[I2SLayout.metadataKey] {
@@ -88,7 +88,7 @@ public struct GGUFFile: Sendable {
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
-  public subscript(name: String) -> GGUFTensor? {
+  public subscript(name: String) -> GGUFTensorInfo? {
     places[ByteKey(name)].map { tensors[$0] }
   }
 
@@ -101,7 +101,7 @@ public struct GGUFFile: Sendable {
   public func withUnsafeBytes<R>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
-    try withUnsafeBytes(in: entry(name).byteRange, body)
+    try withUnsafeBytes(in: info(of: name).byteRange, body)
   }
 
   func withUnsafeBytes<R>(
@@ -111,15 +111,15 @@ public struct GGUFFile: Sendable {
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
-  package func forget(_ range: Range<Int>, of tensor: GGUFTensor) {
+  package func releasePages(_ range: Range<Int>, of tensor: GGUFTensorInfo) {
     let start = tensor.byteRange.lowerBound
-    forget(start + range.lowerBound..<start + range.upperBound)
+    releasePages(start + range.lowerBound..<start + range.upperBound)
   }
 
   /// Lets the system take back the memory of a range of the file's bytes until it is used again.
-  func forget(_ range: Range<Int>) { storage.forget(range) }
+  func releasePages(_ range: Range<Int>) { storage.releasePages(range) }
 
-  func entry(_ name: String) throws(InputError) -> GGUFTensor {
+  func info(of name: String) throws(InputError) -> GGUFTensorInfo {
     guard let entry = self[name] else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
@@ -129,7 +129,7 @@ public struct GGUFFile: Sendable {
   }
 
   /// What errors about a tensor name as their source.
-  func source(of entry: GGUFTensor) -> String {
+  func source(of entry: GGUFTensorInfo) -> String {
     "\(source), tensor \(ErrorText.quoted(entry.name))"
   }
 }

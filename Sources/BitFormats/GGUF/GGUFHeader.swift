@@ -29,7 +29,7 @@ struct GGUFHeader {
   ///   - bytes: All bytes of the storage.
   ///   - storage: What the arrays of the metadata keep, to read their elements from.
   init(
-    _ bytes: UnsafeRawBufferPointer, of storage: FileBytes, source: String
+    _ bytes: UnsafeRawBufferPointer, of storage: ByteSource, source: String
   ) throws(InputError) {
     var cursor = GGUFCursor(bytes, file: source)
     version = try Self.version(&cursor)
@@ -130,7 +130,7 @@ struct GGUFHeader {
 extension GGUFCursor {
   /// A type and a value.
   fileprivate mutating func value(
-    strings: inout Int, _ storage: FileBytes
+    strings: inout Int, _ storage: ByteSource
   ) throws(InputError) -> GGUFValue {
     let kind = try kind("value")
     switch kind {
@@ -152,7 +152,7 @@ extension GGUFCursor {
   }
 
   private mutating func array(
-    strings: inout Int, _ storage: FileBytes
+    strings: inout Int, _ storage: ByteSource
   ) throws(InputError) -> GGUFArray {
     let kind = try kind("element")
     guard kind != .array else {

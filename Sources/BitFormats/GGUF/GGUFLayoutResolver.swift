@@ -2,7 +2,7 @@ import BitCore
 import BitFiles
 
 /// One tensor of a GGUF file, without its data.
-public struct GGUFTensor: Sendable, Hashable {
+public struct GGUFTensorInfo: Sendable, Hashable {
   /// The name, such as "blk.0.attn_q.weight".
   public let name: String
   /// The element type.
@@ -25,7 +25,7 @@ public struct GGUFTensor: Sendable, Hashable {
 ///
 /// ggml's rule: a tensor starts where the one before it ends, at the next multiple of the alignment.
 /// Where a number has two meanings, the one whose sizes keep the rule is right.
-struct GGUFPlacement {
+struct GGUFLayoutResolver {
   private let header: GGUFHeader
   private let bytes: UnsafeRawBufferPointer
   private let source: String
@@ -45,7 +45,7 @@ struct GGUFPlacement {
   }
 
   /// The tensors of the file.
-  func tensors(_ options: GGUFOptions) throws(InputError) -> [GGUFTensor] {
+  func tensors(_ options: GGUFOptions) throws(InputError) -> [GGUFTensorInfo] {
     var readings = [Reading()]
     if header.infos.contains(where: { $0.typeID == GGUFTensorType.q2_0.id }) {
       switch options.q2BlockLength {
@@ -70,7 +70,7 @@ struct GGUFPlacement {
         }
       }
     }
-    var fits: [(reading: Reading, tensors: [GGUFTensor])] = []
+    var fits: [(reading: Reading, tensors: [GGUFTensorInfo])] = []
     var failure: InputError?
     for reading in readings {
       do {
@@ -110,8 +110,8 @@ struct GGUFPlacement {
     }
   }
 
-  private func place(_ reading: Reading) throws(InputError) -> [GGUFTensor] {
-    var tensors: [GGUFTensor] = []
+  private func place(_ reading: Reading) throws(InputError) -> [GGUFTensorInfo] {
+    var tensors: [GGUFTensorInfo] = []
     tensors.reserveCapacity(header.infos.count)
     let available = bytes.count - header.dataStart
     // Where the next tensor starts, or where it may start if the size of the last is not known.
@@ -148,7 +148,7 @@ struct GGUFPlacement {
       isExact = size != nil
       ends.append(size == nil ? nil : end)
       tensors.append(
-        GGUFTensor(
+        GGUFTensorInfo(
           name: info.name, type: type, shape: info.shape,
           byteRange: header.dataStart + offset..<header.dataStart + end))
     }
@@ -156,7 +156,7 @@ struct GGUFPlacement {
       let tensor = tensors[index]
       let end =
         index + 1 < tensors.count ? tensors[index + 1].byteRange.lowerBound : bytes.count
-      tensors[index] = GGUFTensor(
+      tensors[index] = GGUFTensorInfo(
         name: tensor.name, type: tensor.type, shape: tensor.shape,
         byteRange: tensor.byteRange.lowerBound..<end)
     }
@@ -165,7 +165,7 @@ struct GGUFPlacement {
 
   /// Whether nothing but zeros follows each tensor of type 36 or 42 up to the next one, and no more
   /// than padding follows the last.
-  private func isTight(_ tensors: [GGUFTensor]) -> Bool {
+  private func isTight(_ tensors: [GGUFTensorInfo]) -> Bool {
     for (index, tensor) in tensors.enumerated() where [36, 42].contains(tensor.type.id) {
       let start = tensor.byteRange.upperBound
       let isLast = index + 1 == tensors.count

@@ -104,7 +104,7 @@ public enum GGUFWriter {
     checking bytes: inout [UInt8], _ path: String
   ) throws(InputError) -> Int {
     bytes += [UInt8](repeating: 0, count: GGUFLimits.alignment.upperBound)
-    let storage = FileBytes.bytes(bytes)
+    let storage = ByteSource.bytes(bytes)
     return try storage.withUnsafeBytes { (bytes) throws(InputError) in
       try GGUFHeader(bytes, of: storage, source: path).alignment
     }

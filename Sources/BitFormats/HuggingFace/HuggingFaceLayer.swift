@@ -52,7 +52,7 @@ public struct HuggingFaceLayer: Sendable {
   ///   positive, `.mismatch` for another type or shape or for latent weights, `.unsupported` for a
   ///   number of output features that is no multiple of 4.
   public init(
-    _ name: String, from checkpoint: ModelCheckpoint, quantization: HuggingFaceQuantization,
+    _ name: String, from checkpoint: ShardedSafetensors, quantization: HuggingFaceQuantization,
     outFeatures: Int? = nil, format: PackedFormat? = nil
   ) throws(InputError) {
     func vector(_ part: String) throws(InputError) -> Vector {
@@ -66,7 +66,7 @@ public struct HuggingFaceLayer: Sendable {
 
     let weightName = "\(name).weight"
     let file = try checkpoint.file(of: weightName)
-    let weight = try file.entry(weightName)
+    let weight = try file.info(of: weightName)
     let source = file.source(of: weight)
     guard weight.shape.count == 2, weight.shape.allSatisfy({ 1...Int(Int32.max) ~= $0 }) else {
       throw InputError(
@@ -106,7 +106,7 @@ public struct HuggingFaceLayer: Sendable {
         ? bias.tensor : Tensor(bias.tensor.scalars.map { $0 * factor }, shape: bias.tensor.shape)
     }
     do {
-      let matrix = try PackedMatrix(
+      let matrix = try CodeMatrix(
         codes: codes, rows: rows, columns: weight.shape[1], alphabet: .ternary,
         scales: .groups([factor]), format: format)
       layer = try PackedBitLinear(
@@ -120,7 +120,7 @@ public struct HuggingFaceLayer: Sendable {
   }
 
   private static func codes(
-    ofFloats weight: SafetensorsTensor, in file: SafetensorsFile
+    ofFloats weight: SafetensorsTensorInfo, in file: SafetensorsFile
   ) throws(InputError) -> [Int8] {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     var codes: [Int8] = []
@@ -148,7 +148,7 @@ public struct HuggingFaceLayer: Sendable {
   }
 }
 
-extension ModelCheckpoint {
+extension ShardedSafetensors {
   /// The names of the layers that are stored as codes, in the order of the files: those with a
   /// `.weight_scale`, or with a U8 matrix as `.weight`.
   public var huggingFaceLayerNames: [String] {

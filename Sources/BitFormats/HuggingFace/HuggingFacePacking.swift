@@ -51,7 +51,7 @@ public struct HuggingFacePacking: Sendable, Hashable {
   public init(
     of name: String, in file: SafetensorsFile, rows: Int? = nil
   ) throws(InputError) {
-    let tensor = try file.entry(name)
+    let tensor = try file.info(of: name)
     let source = file.source(of: tensor)
     guard tensor.dtype == .u8, tensor.shape.count == 2 else {
       throw InputError(

@@ -51,8 +51,8 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
   }
 
   /// How layers quantize: ternary weights, 8-bit activations for each token, an RMSNorm if asked.
-  public var recipe: BitQuantization {
-    var recipe = BitQuantization.b158
+  public var recipe: QuantizationRecipe {
+    var recipe = QuantizationRecipe.b158
     recipe.normalization = usesRMSNorm ? .rms(epsilon: Float(rmsNormEpsilon)) : nil
     return recipe
   }
@@ -112,11 +112,11 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
       })
   }
 
-  /// Reads the text under ``CheckpointSource/quantizationKey`` of a file's metadata; nil if there is
+  /// Reads the text under ``ModelFile/quantizationKey`` of a file's metadata; nil if there is
   /// none. Throws as ``init(config:source:)`` does.
   package init?(metadata: [String: String], source: String) throws(InputError) {
-    guard let text = metadata[CheckpointSource.quantizationKey] else { return nil }
-    let source = "\(source), metadata \(CheckpointSource.quantizationKey)"
+    guard let text = metadata[ModelFile.quantizationKey] else { return nil }
+    let source = "\(source), metadata \(ModelFile.quantizationKey)"
     try self.init(config: [Self.key: JSONValue(parsing: text, source: source)], source: source)
   }
 

@@ -37,7 +37,7 @@ public struct HuggingFaceScale: Sendable, Hashable {
   public init(
     _ name: String, from file: SafetensorsFile, convention: Convention
   ) throws(InputError) {
-    let entry = try file.entry(name)
+    let entry = try file.info(of: name)
     let source = file.source(of: entry)
     guard [.f32, .f16, .bf16].contains(entry.dtype), entry.shape == [1] || entry.shape == [] else {
       throw InputError(

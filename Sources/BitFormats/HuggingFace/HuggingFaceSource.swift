@@ -4,8 +4,8 @@ import BitCore
 enum HuggingFaceSource {
   /// The codes of a layer; nil if its scale belongs to another kind of quantization.
   static func tensor(
-    _ name: String, of checkpoint: ModelCheckpoint, quantization: HuggingFaceQuantization?
-  ) throws(InputError) -> SourceTensor? {
+    _ name: String, of checkpoint: ShardedSafetensors, quantization: HuggingFaceQuantization?
+  ) throws(InputError) -> ModelTensor? {
     let weightName = "\(name).weight"
     let scaleName = "\(name).weight_scale"
     guard let weight = checkpoint[weightName], weight.shape.count == 2 else { return nil }
@@ -28,7 +28,7 @@ enum HuggingFaceSource {
     let scaleFile = try checkpoint.file(of: scaleName)
     let scale = try HuggingFaceScale(
       scaleName, from: scaleFile, convention: quantization.scaleConvention)
-    let scaleEntry = try scaleFile.entry(scaleName)
+    let scaleEntry = try scaleFile.info(of: scaleName)
     let multiplier = scale.multiplier
     let codes: CodedTensor
     if weight.dtype == .u8 {
@@ -60,7 +60,7 @@ enum HuggingFaceSource {
         return (values.map { Int8($0) }, [multiplier])
       }
     }
-    var tensor = SourceTensor(
+    var tensor = ModelTensor(
       name: weightName, shape: [codes.rows, codes.columns], content: .codes(codes),
       place: .safetensors(file, weight), extraBytes: scaleEntry.byteRange.count)
     tensor.scale = (.safetensors(scaleFile, scaleEntry), scale)

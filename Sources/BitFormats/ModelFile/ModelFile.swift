@@ -9,10 +9,10 @@ import BitFiles
 ///
 /// Opening reads the heads of the files and the scales of Hugging Face layers; all else is read
 /// when it is used.
-public struct CheckpointSource: Sendable {
+public struct ModelFile: Sendable {
   /// The files behind it.
   package enum Storage: Sendable {
-    case safetensors(ModelCheckpoint)
+    case safetensors(ShardedSafetensors)
     case gguf(GGUFFile)
   }
 
@@ -23,7 +23,7 @@ public struct CheckpointSource: Sendable {
   /// The path as given.
   public let path: String
   /// The tensors in the order of the files.
-  public package(set) var tensors: [SourceTensor]
+  public package(set) var tensors: [ModelTensor]
   /// What a Hugging Face configuration says about the layers, if there is one.
   public package(set) var quantization: HuggingFaceQuantization?
   /// The members of `config.json`, if there is one.
@@ -38,7 +38,7 @@ public struct CheckpointSource: Sendable {
   /// Opens a checkpoint: GGUF if the file begins so, otherwise safetensors.
   ///
   /// - Throws: ``InputError`` that names the file and the tensor: what ``GGUFFile``,
-  ///   ``ModelCheckpoint``, ``HuggingFaceQuantization`` and ``HuggingFaceScale`` throw, and of kind
+  ///   ``ShardedSafetensors``, ``HuggingFaceQuantization`` and ``HuggingFaceScale`` throw, and of kind
   ///   `.missing` for packed layers without a word on what their scales mean.
   public init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
     self.path = path
@@ -50,11 +50,11 @@ public struct CheckpointSource: Sendable {
         strings[entry.key] = entry.value.stringValue
       }
       self.strings = strings
-      layers = try PackedLayerCoding.layers(in: strings, source: path)
+      layers = try PackedLayerFile.layers(in: strings, source: path)
       quantization = try HuggingFaceQuantization(metadata: strings, source: path)
       tensors = try Self.tensors(of: file)
     } else {
-      let checkpoint = try ModelCheckpoint(path: path)
+      let checkpoint = try ShardedSafetensors(path: path)
       storage = .safetensors(checkpoint)
       config = try checkpoint.config()
       var strings: [String: String] = [:]
@@ -67,7 +67,7 @@ public struct CheckpointSource: Sendable {
   }
 
   private static func isGGUF(_ path: String) throws(InputError) -> Bool {
-    let kind = try SystemCalls.FileKind(path: path)
+    let kind = try FileSystem.FileKind(path: path)
     if kind == .folder { return false }
     let file = try MappedFile(path: path)
     return file.withUnsafeBytes { $0.starts(with: GGUFHeader.magic) }
@@ -75,32 +75,32 @@ public struct CheckpointSource: Sendable {
 
   /// What this project wrote about the layer of a weight, beside it or in the metadata of GGUF;
   /// nil if the layer never was one of this project's.
-  package func members(of tensor: SourceTensor) -> JSONObject? {
+  package func members(of tensor: ModelTensor) -> JSONObject? {
     guard tensor.codes != nil, let name = tensor.layerName else { return nil }
     return tensor.layer?.members ?? layers[name]?.objectValue
   }
 
-  private static func tensors(of file: GGUFFile) throws(InputError) -> [SourceTensor] {
+  private static func tensors(of file: GGUFFile) throws(InputError) -> [ModelTensor] {
     try file.checkIsNotRotated()
-    var tensors: [SourceTensor] = []
+    var tensors: [ModelTensor] = []
     for entry in file.tensors {
-      let content: SourceTensor.Content =
+      let content: ModelTensor.Content =
         if try file.codeFormat(of: entry) != nil {
           .codes(try file.codedTensor(entry.name))
         } else {
           GGUFNumberCodec(entry.type) == nil ? .bytes : .floats
         }
       tensors.append(
-        SourceTensor(
+        ModelTensor(
           name: entry.name, shape: entry.shape, content: content, place: .gguf(file, entry)))
     }
     return tensors
   }
 
   private static func tensors(
-    of checkpoint: ModelCheckpoint, _ quantization: HuggingFaceQuantization?
-  ) throws(InputError) -> [SourceTensor] {
-    var packed: [ByteKey: SourceTensor] = [:]
+    of checkpoint: ShardedSafetensors, _ quantization: HuggingFaceQuantization?
+  ) throws(InputError) -> [ModelTensor] {
+    var packed: [ByteKey: ModelTensor] = [:]
     var hidden: Set<ByteKey> = []
     var factors: [ByteKey: Float] = [:]
     for file in checkpoint.files {
@@ -119,7 +119,7 @@ public struct CheckpointSource: Sendable {
         factors[ByteKey("\(name).bias")] = scale.value.multiplier
       }
     }
-    var tensors: [SourceTensor] = []
+    var tensors: [ModelTensor] = []
     for file in checkpoint.files {
       for entry in file.tensors where !hidden.contains(ByteKey(entry.name)) {
         if let tensor = packed[ByteKey(entry.name)] {
@@ -127,7 +127,7 @@ public struct CheckpointSource: Sendable {
           continue
         }
         let isFloat = entry.dtype.floatConversion != nil
-        var tensor = SourceTensor(
+        var tensor = ModelTensor(
           name: entry.name, shape: entry.shape, content: isFloat ? .floats : .bytes,
           place: .safetensors(file, entry))
         if isFloat { tensor.factor = factors[ByteKey(entry.name)] ?? 1 }

@@ -1,8 +1,8 @@
 import BitCore
 import BitFiles
 
-/// One tensor of a ``CheckpointSource``: what it is, and how to read it piece by piece.
-public struct SourceTensor: Sendable {
+/// One tensor of a ``ModelFile``: what it is, and how to read it piece by piece.
+public struct ModelTensor: Sendable {
   /// What a tensor holds.
   public enum Content: Sendable {
     /// Ternary or sign codes and their scales. The tensors of the file that only describe them,
@@ -32,8 +32,8 @@ public struct SourceTensor: Sendable {
 
   /// A file with the range of bytes of a tensor in it.
   package enum Place: Sendable {
-    case safetensors(SafetensorsFile, SafetensorsTensor)
-    case gguf(GGUFFile, GGUFTensor)
+    case safetensors(SafetensorsFile, SafetensorsTensorInfo)
+    case gguf(GGUFFile, GGUFTensorInfo)
   }
 
   /// The name, such as "model.layers.0.mlp.up_proj.weight".
@@ -115,14 +115,14 @@ public struct SourceTensor: Sendable {
   }
 
   /// Lets the system take back the memory of what was read.
-  package func forget() {
-    place.forget()
-    scale?.place.forget()
-    layer?.scales.forget()
+  package func releasePages() {
+    place.releasePages()
+    scale?.place.releasePages()
+    layer?.scales.releasePages()
   }
 }
 
-extension SourceTensor.Place {
+extension ModelTensor.Place {
   /// Bytes that are copied or read at a time.
   package static let pieceBytes = 4 << 20
 
@@ -157,13 +157,13 @@ extension SourceTensor.Place {
   }
 
   /// Lets the system take back the memory of a range of the tensor's bytes, or of all.
-  package func forget(_ range: Range<Int>? = nil) {
+  package func releasePages(_ range: Range<Int>? = nil) {
     let range = range ?? 0..<byteCount
     switch self {
-    case .safetensors(let file, let entry): file.forget(range, of: entry)
+    case .safetensors(let file, let entry): file.releasePages(range, of: entry)
     case .gguf(let file, let entry):
       let start = entry.byteRange.lowerBound
-      file.forget(start + range.lowerBound..<start + range.upperBound)
+      file.releasePages(start + range.lowerBound..<start + range.upperBound)
     }
   }
 }

@@ -48,7 +48,7 @@ public struct SafetensorsEntry: Sendable {
   public init(
     copying name: String, from file: SafetensorsFile, as newName: String? = nil
   ) throws(InputError) {
-    let tensor = try file.entry(name)
+    let tensor = try file.info(of: name)
     self.init(newName ?? name, dtype: tensor.dtype, shape: tensor.shape) {
       (writer) throws(InputError) in
       // As much as the writer hands on without a copy of its own.
@@ -58,7 +58,7 @@ public struct SafetensorsEntry: Sendable {
         try file.withUnsafeBytes(of: name) { (bytes) throws(InputError) in
           try writer.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
         }
-        file.forget(range, of: tensor)
+        file.releasePages(range, of: tensor)
       }
     }
   }

@@ -10,7 +10,7 @@ extension SafetensorsFile {
   /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if it has another element type.
   public func tensor(_ name: String) throws(InputError) -> Tensor {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     let convert = try floatConversion(of: entry)
     return try withUnsafeBytes(of: name) { bytes in
       Tensor.build(Shape(entry.shape)) { convert(bytes, $0) }
@@ -23,7 +23,7 @@ extension SafetensorsFile {
   /// - Throws: ``InputError`` as ``tensor(_:)`` does; `.mismatch` for rows that the tensor does
   ///   not have.
   public func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     let convert = try floatConversion(of: entry)
     return try withUnsafeBytes(of: name, rows: rows) { bytes in
       Tensor.build(Shape([rows.count] + entry.shape.dropFirst())) { convert(bytes, $0) }
@@ -37,7 +37,7 @@ extension SafetensorsFile {
   public func withUnsafeBytes<R>(
     of name: String, rows: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     guard let count = entry.shape.first, rows.lowerBound >= 0, rows.upperBound <= count else {
       throw InputError(
         .mismatch, source: source(of: entry),
@@ -62,7 +62,7 @@ extension SafetensorsFile {
 
   /// What turns the data of a float tensor into float32.
   private func floatConversion(
-    of entry: SafetensorsTensor
+    of entry: SafetensorsTensorInfo
   ) throws(InputError) -> (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void {
     guard let convert = entry.dtype.floatConversion else {
       throw InputError(
@@ -78,7 +78,7 @@ extension SafetensorsFile {
   ///   `.mismatch` if it has another element type than I8, U8, I16, U16, I32, U32, I64, U64 or
   ///   BOOL, `.unsupported` if a U64 is too large for Int64.
   public func integers(_ name: String) throws(InputError) -> [Int64] {
-    let entry = try entry(name)
+    let entry = try info(of: name)
     return try withUnsafeBytes(of: name) { (bytes) throws(InputError) in
       switch entry.dtype {
       case .bool: return load(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }

@@ -20,9 +20,9 @@ public struct SafetensorsFile: Sendable {
   /// The strings of `__metadata__`; of keys that occur twice, the last value.
   public let metadata: [String: String]
   /// The tensors in the order of their data in the file.
-  public let tensors: [SafetensorsTensor]
+  public let tensors: [SafetensorsTensorInfo]
 
-  private let storage: FileBytes
+  private let storage: ByteSource
   private let places: [ByteKey: Int]
 
   /// Opens a file and checks its header; the data is read when it is used.
@@ -38,7 +38,7 @@ public struct SafetensorsFile: Sendable {
     try self.init(.bytes(bytes), source: source)
   }
 
-  private init(_ storage: FileBytes, source: String) throws(InputError) {
+  private init(_ storage: ByteSource, source: String) throws(InputError) {
     let header = try storage.withUnsafeBytes { (bytes) throws(InputError) in
       try SafetensorsHeader(bytes, source: source)
     }
@@ -50,7 +50,7 @@ public struct SafetensorsFile: Sendable {
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
-  public subscript(name: String) -> SafetensorsTensor? {
+  public subscript(name: String) -> SafetensorsTensorInfo? {
     places[ByteKey(name)].map { tensors[$0] }
   }
 
@@ -63,16 +63,16 @@ public struct SafetensorsFile: Sendable {
   public func withUnsafeBytes<R>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
-    try storage.withUnsafeBytes(in: entry(name).byteRange, body)
+    try storage.withUnsafeBytes(in: info(of: name).byteRange, body)
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
-  package func forget(_ range: Range<Int>, of tensor: SafetensorsTensor) {
+  package func releasePages(_ range: Range<Int>, of tensor: SafetensorsTensorInfo) {
     let start = tensor.byteRange.lowerBound
-    storage.forget(start + range.lowerBound..<start + range.upperBound)
+    storage.releasePages(start + range.lowerBound..<start + range.upperBound)
   }
 
-  package func entry(_ name: String) throws(InputError) -> SafetensorsTensor {
+  package func info(of name: String) throws(InputError) -> SafetensorsTensorInfo {
     guard let entry = self[name] else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
@@ -82,7 +82,7 @@ public struct SafetensorsFile: Sendable {
   }
 
   /// What errors about a tensor name as their source.
-  func source(of entry: SafetensorsTensor) -> String {
+  func source(of entry: SafetensorsTensorInfo) -> String {
     "\(source), tensor \(ErrorText.quoted(entry.name))"
   }
 }

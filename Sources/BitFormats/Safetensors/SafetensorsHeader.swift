@@ -2,7 +2,7 @@ import BitCore
 import BitFiles
 
 /// One tensor of a safetensors file, without its data.
-public struct SafetensorsTensor: Sendable, Equatable {
+public struct SafetensorsTensorInfo: Sendable, Equatable {
   /// The name, such as "model.layers.0.self_attn.q_proj.weight".
   public let name: String
   /// The element type.
@@ -24,7 +24,7 @@ struct SafetensorsHeader {
 
   private(set) var metadata: [String: String] = [:]
   /// In the order of their data.
-  private(set) var tensors: [SafetensorsTensor] = []
+  private(set) var tensors: [SafetensorsTensorInfo] = []
   /// Where in ``tensors`` each name is.
   private(set) var places: [ByteKey: Int] = [:]
 
@@ -124,7 +124,7 @@ struct SafetensorsHeader {
   /// Reads one tensor: an object of three fields, each there once; others are left alone.
   private static func tensor(
     _ name: TensorName, _ parser: inout JSONParser, dataStart: Int
-  ) throws(InputError) -> SafetensorsTensor {
+  ) throws(InputError) -> SafetensorsTensorInfo {
     guard parser.peek == UInt8(ascii: "{") else {
       throw malformed(name.source, try parser.parseValue().kindName, "an object")
     }
@@ -165,7 +165,7 @@ struct SafetensorsHeader {
       throw malformed(
         name.source, "data_offsets \(ErrorText.list(offsets))", "offsets inside the file")
     }
-    return SafetensorsTensor(
+    return SafetensorsTensorInfo(
       name: name.name, dtype: dtype, shape: shape,
       byteRange: offsets[0] + dataStart..<end.partialValue)
   }

@@ -2,7 +2,7 @@ import BitCore
 import BitFiles
 
 /// `model.safetensors.index.json`: which file of a folder has which tensor.
-struct CheckpointIndex {
+struct ShardIndex {
   /// The greatest length of an index in bytes, the same as of a header.
   static let maximumLength = SafetensorsHeader.maximumLength
   /// The greatest number of files.
@@ -16,7 +16,7 @@ struct CheckpointIndex {
   let totalSize: Int?
 
   init(path: String) throws(InputError) {
-    let json = try FolderFile.json(path: path, limit: Self.maximumLength)
+    let json = try SiblingFile.json(path: path, limit: Self.maximumLength)
     func malformed(_ found: String, _ expected: String) -> InputError {
       InputError(.malformed, source: path, found: found, expected: expected)
     }
@@ -36,7 +36,7 @@ struct CheckpointIndex {
           "a file name")
       }
       if names.insert(ByteKey(shard)).inserted {
-        try FolderFile.check(
+        try SiblingFile.check(
           name: shard, source: "\(path), tensor \(ErrorText.quoted(member.key))")
       }
       pairs.append((member.key, ByteKey(shard)))

@@ -5,13 +5,13 @@ import BitFiles
 /// other files such as `config.json` beside them.
 ///
 /// ```swift
-/// let checkpoint = try ModelCheckpoint(path: "bitnet-b1.58-2B-4T")
+/// let checkpoint = try ShardedSafetensors(path: "bitnet-b1.58-2B-4T")
 /// for tensor in checkpoint.tensors { print(tensor.name, tensor.dtype, tensor.shape) }
 /// let norm = try checkpoint.tensor("model.norm.weight")
 /// ```
 ///
 /// Opening reads the headers of all files; data is read when it is used.
-public struct ModelCheckpoint: Sendable {
+public struct ShardedSafetensors: Sendable {
   /// The names of the files that a folder is looked through for, the first that is there counts.
   package static let fileName = "model.safetensors"
   package static let indexName = "model.safetensors.index.json"
@@ -23,7 +23,7 @@ public struct ModelCheckpoint: Sendable {
   /// The files of tensors, sorted by name; only one if there is no index.
   public let files: [SafetensorsFile]
   /// All tensors, file by file in the order of their data. A byte range counts in its file.
-  public let tensors: [SafetensorsTensor]
+  public let tensors: [SafetensorsTensorInfo]
   /// The bytes of all tensors.
   public let totalSize: Int
   /// The bytes of all tensors as the index has it (`metadata.total_size`), which nothing depends
@@ -43,13 +43,13 @@ public struct ModelCheckpoint: Sendable {
   public init(path: String) throws(InputError) {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    if try SystemCalls.FileKind(path: path) != .folder {
+    if try FileSystem.FileKind(path: path) != .folder {
       let isIndex = path.utf8.suffix(5).elementsEqual(".json".utf8)
       try self.init(path: path, isIndex: isIndex, folder: parent, source: path)
-    } else if try SystemCalls.FileKind(path: "\(path)/\(Self.fileName)") != nil {
+    } else if try FileSystem.FileKind(path: "\(path)/\(Self.fileName)") != nil {
       try self.init(
         path: "\(path)/\(Self.fileName)", isIndex: false, folder: path, source: path)
-    } else if try SystemCalls.FileKind(path: "\(path)/\(Self.indexName)") != nil {
+    } else if try FileSystem.FileKind(path: "\(path)/\(Self.indexName)") != nil {
       try self.init(
         path: "\(path)/\(Self.indexName)", isIndex: true, folder: path, source: path)
     } else {
@@ -64,7 +64,7 @@ public struct ModelCheckpoint: Sendable {
       try self.init([SafetensorsFile(path: path)], folder: folder, source: source)
       return
     }
-    let index = try CheckpointIndex(path: path)
+    let index = try ShardIndex(path: path)
     var files: [SafetensorsFile] = []
     for name in index.shards {
       files.append(try SafetensorsFile(path: "\(folder)/\(name)"))
@@ -108,7 +108,7 @@ public struct ModelCheckpoint: Sendable {
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
-  public subscript(name: String) -> SafetensorsTensor? { owner(of: name)?[name] }
+  public subscript(name: String) -> SafetensorsTensorInfo? { owner(of: name)?[name] }
 
   /// The file that a tensor is in.
   ///

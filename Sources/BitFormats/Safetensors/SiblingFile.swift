@@ -2,7 +2,7 @@ import BitCore
 import BitFiles
 
 /// Files that a checkpoint names or has beside its tensors.
-enum FolderFile {
+enum SiblingFile {
   /// Checks that a name leads to a file of its folder and nowhere else.
   static func check(name: String, source: String) throws(InputError) {
     let bytes = Array(name.utf8)
@@ -32,7 +32,7 @@ enum FolderFile {
   }
 }
 
-extension ModelCheckpoint {
+extension ShardedSafetensors {
   /// The greatest length of a file that is read as a whole.
   private static var maximumFileLength: Int { 1 << 28 }
 
@@ -40,7 +40,7 @@ extension ModelCheckpoint {
   ///
   /// - Throws: ``InputError`` of kind `.malformed` for a name with a path.
   public func hasFile(_ name: String) throws(InputError) -> Bool {
-    try SystemCalls.FileKind(path: path(of: name)) == .regular
+    try FileSystem.FileKind(path: path(of: name)) == .regular
   }
 
   /// The bytes of another file of the folder, such as `tokenizer.json`.
@@ -48,13 +48,13 @@ extension ModelCheckpoint {
   /// - Throws: ``InputError``: `.missing` or `.inputOutput` if it is not there or cannot be read,
   ///   `.malformed` for a name with a path, `.unsupported` for more than 256 MiB.
   public func contents(of name: String) throws(InputError) -> [UInt8] {
-    try FolderFile.bytes(path: path(of: name), limit: Self.maximumFileLength)
+    try SiblingFile.bytes(path: path(of: name), limit: Self.maximumFileLength)
   }
 
   /// The value of a JSON file of the folder; throws as ``contents(of:)`` does, and `.malformed` if
   /// it is not JSON.
   package func json(of name: String) throws(InputError) -> JSONValue {
-    try FolderFile.json(path: path(of: name), limit: Self.maximumFileLength)
+    try SiblingFile.json(path: path(of: name), limit: Self.maximumFileLength)
   }
 
   /// The object in `config.json`, or nil if the folder has no such file.
@@ -72,7 +72,7 @@ extension ModelCheckpoint {
   }
 
   /// The `quantization_config` that a file has in its metadata, as this project writes it (see
-  /// ``CheckpointSource/quantizationKey``), or else that of `config.json`; nil if there is none.
+  /// ``ModelFile/quantizationKey``), or else that of `config.json`; nil if there is none.
   ///
   /// - Throws: ``InputError`` as ``config()`` and ``HuggingFaceQuantization/init(config:source:)``
   ///   do.
@@ -88,7 +88,7 @@ extension ModelCheckpoint {
   private static var configName: String { "config.json" }
 
   private func path(of name: String) throws(InputError) -> String {
-    try FolderFile.check(name: name, source: source)
+    try SiblingFile.check(name: name, source: source)
     return "\(folder)/\(name)"
   }
 }

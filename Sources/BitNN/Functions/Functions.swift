@@ -10,7 +10,7 @@ import _Differentiation
 @differentiable(reverse,wrt: (x, weight, bias))
 public func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
   let output = LinearOperation.forward(x, weight: weight, bias: bias, matmul: .blas)
-  FiniteCheck.current?.check(output, parameter: weight)
+  NonFiniteLocator.current?.check(output, parameter: weight)
   return output
 }
 
@@ -62,13 +62,13 @@ func linearParametersDerivative(
 @differentiable(reverse,wrt: (x, weight, bias, normWeight, normBias))
 public func bitLinear(
   _ x: Tensor, weight: Tensor, bias: Tensor? = nil, normWeight: Tensor? = nil,
-  normBias: Tensor? = nil, recipe: BitQuantization, groups: Int = 1,
+  normBias: Tensor? = nil, recipe: QuantizationRecipe, groups: Int = 1,
   strength: QuantizationStrength = .full
 ) -> Tensor {
   let output = NormalizedBitLinear(
     x, weight, bias, normWeight, normBias, recipe, groups, strength
   ).operation.output
-  FiniteCheck.current?.check(output, parameter: weight)
+  NonFiniteLocator.current?.check(output, parameter: weight)
   return output
 }
 
@@ -83,7 +83,7 @@ private struct NormalizedBitLinear {
 
   init(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ normWeight: Tensor?, _ normBias: Tensor?,
-    _ recipe: BitQuantization, _ groups: Int, _ strength: QuantizationStrength
+    _ recipe: QuantizationRecipe, _ groups: Int, _ strength: QuantizationStrength
   ) {
     self.x = x
     normalization = recipe.normalization
@@ -120,7 +120,7 @@ private struct NormalizedBitLinear {
 @usableFromInline
 func bitLinearDerivative(
   _ x: Tensor, weight: Tensor, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
-  recipe: BitQuantization, groups: Int, strength: QuantizationStrength
+  recipe: QuantizationRecipe, groups: Int, strength: QuantizationStrength
 ) -> (
   value: Tensor,
   pullback: (Tensor) -> (
@@ -136,7 +136,7 @@ func bitLinearDerivative(
 @usableFromInline
 func bitLinearParametersDerivative(
   _ x: Tensor, weight: Tensor, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
-  recipe: BitQuantization, groups: Int, strength: QuantizationStrength
+  recipe: QuantizationRecipe, groups: Int, strength: QuantizationStrength
 ) -> (
   value: Tensor,
   pullback: (Tensor) -> (

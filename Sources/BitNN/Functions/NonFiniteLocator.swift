@@ -6,8 +6,8 @@ import _Differentiation
 ///
 /// While a check is current, layers with parameters show it their outputs; a layer is known by the
 /// place of a parameter in memory.
-package final class FiniteCheck: Sendable {
-  @TaskLocal static var current: FiniteCheck?
+package final class NonFiniteLocator: Sendable {
+  @TaskLocal static var current: NonFiniteLocator?
 
   private let names: [Int: String]
   private let first = Mutex<String?>(nil)
@@ -28,7 +28,7 @@ package final class FiniteCheck: Sendable {
       parameters.map { name, value in
         (Int(bitPattern: value.pointer), layerName(ofParameter: name))
       }, uniquingKeysWith: { first, _ in first })
-    let check = FiniteCheck(names: names)
+    let check = NonFiniteLocator(names: names)
     _ = $current.withValue(check) { model(inputs) }
     return withExtendedLifetime(parameters) {
       check.first.withLock { $0.map { "layer \($0)" } }
@@ -42,13 +42,13 @@ package final class FiniteCheck: Sendable {
 
 /// `output`, shown to the current check as that of the layer with this parameter.
 @differentiable(reverse,wrt: output)
-package func observed(_ output: Tensor, of parameter: Tensor?) -> Tensor {
-  FiniteCheck.current?.check(output, parameter: parameter)
+package func traced(_ output: Tensor, of parameter: Tensor?) -> Tensor {
+  NonFiniteLocator.current?.check(output, parameter: parameter)
   return output
 }
 
-@derivative(of: observed, wrt: output)
-package func observedDerivative(
+@derivative(of: traced, wrt: output)
+package func tracedDerivative(
   _ output: Tensor, of parameter: Tensor?
 ) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
   (output, { $0 })

@@ -13,7 +13,7 @@ import _Differentiation
 /// Forward: the input is normalized (if the recipe says so) and quantized to integers, the weights
 /// are quantized to codes with a scale for each group of output rows, and
 /// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packed()`` gives the
-/// layer for inference, which computes the same bits. See ``BitQuantization`` for the recipes and
+/// layer for inference, which computes the same bits. See ``QuantizationRecipe`` for the recipes and
 /// ``BitLinearOperation`` for the gradients.
 public struct BitLinear: Layer, Sendable {
   /// Latent weights `[out, in]`; empty once the layer ``isPacked``.
@@ -26,7 +26,7 @@ public struct BitLinear: Layer, Sendable {
   public var normBias: Tensor?
 
   /// How weights and activations are quantized.
-  @noDerivative public let recipe: BitQuantization
+  @noDerivative public let recipe: QuantizationRecipe
   /// Equal blocks of output rows with a scale each.
   @noDerivative public let groups: Int
   /// The layer's input features.
@@ -44,12 +44,12 @@ public struct BitLinear: Layer, Sendable {
   ///   - outFeatures: the last extent of outputs.
   ///   - groups: blocks of output rows with a scale each; must divide `outFeatures`.
   ///   - bias: whether the layer adds a bias.
-  ///   - recipe: ``BitQuantization/bitnet``, ``BitQuantization/b158``, or one of your own.
+  ///   - recipe: ``QuantizationRecipe/bitnet``, ``QuantizationRecipe/b158``, or one of your own.
   ///   - learnsNorm: whether the recipe's normalization has a learned factor (and, if it
   ///     subtracts the mean, a learned offset).
   public init(
     _ inFeatures: Int, _ outFeatures: Int, groups: Int = 1, bias: Bool = false,
-    recipe: BitQuantization = .bitnet, learnsNorm: Bool = false
+    recipe: QuantizationRecipe = .bitnet, learnsNorm: Bool = false
   ) {
     var generator = SeededGenerator.fresh()
     self.init(
@@ -60,7 +60,7 @@ public struct BitLinear: Layer, Sendable {
   /// A layer with parameters from `generator`.
   public init(
     _ inFeatures: Int, _ outFeatures: Int, groups: Int = 1, bias: Bool = false,
-    recipe: BitQuantization = .bitnet, learnsNorm: Bool = false,
+    recipe: QuantizationRecipe = .bitnet, learnsNorm: Bool = false,
     using generator: inout SeededGenerator
   ) {
     self.init(
@@ -71,7 +71,7 @@ public struct BitLinear: Layer, Sendable {
 
   /// A layer of the given latent weights `[out, in]` and bias `[out]` or nil.
   public init(
-    weight: Tensor, bias: Tensor? = nil, groups: Int = 1, recipe: BitQuantization = .bitnet,
+    weight: Tensor, bias: Tensor? = nil, groups: Int = 1, recipe: QuantizationRecipe = .bitnet,
     learnsNorm: Bool = false
   ) {
     KaimingUniform.check(weight: weight, bias: bias)
@@ -136,7 +136,7 @@ public struct BitLinear: Layer, Sendable {
   /// ``strength``.
   public func packed() -> PackedBitLinear {
     if let packedLayer { return packedLayer }
-    let matrix = recipe.weights.quantize(weight, groups: groups)
+    let matrix = recipe.weightQuantizer.quantize(weight, groups: groups)
     do {
       return try PackedBitLinear(
         matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,

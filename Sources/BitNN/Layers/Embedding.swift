@@ -20,7 +20,7 @@ public struct Embedding: Module, Sendable {
   /// The rows `[indices.count, features]` for indices in 0..<vocabulary.
   @differentiable(reverse,wrt: self)
   public func callAsFunction(_ indices: [Int32]) -> Tensor {
-    observed(
+    traced(
       EmbeddingLookup.forward(weight, indices: indices), of: withoutDerivative(at: weight))
   }
 

@@ -64,7 +64,7 @@ public struct Linear: Layer, Sendable {
   }
 
   /// Replaces the float computation by a BitLinear layer with the same weights.
-  mutating func quantize(_ recipe: BitQuantization, groups: Int) {
+  mutating func quantize(_ recipe: QuantizationRecipe, groups: Int) {
     guard bitLinear == nil else { return }
     bitLinear = BitLinear(weight: weight, bias: bias, groups: groups, recipe: recipe)
     weight = .zero

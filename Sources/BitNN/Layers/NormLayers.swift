@@ -89,7 +89,7 @@ struct LearnedNorm: Layer, Sendable {
 
   @differentiable(reverse)
   func callAsFunction(_ input: Tensor) -> Tensor {
-    observed(normalization(input, weight: weight, bias: bias), of: withoutDerivative(at: weight))
+    traced(normalization(input, weight: weight, bias: bias), of: withoutDerivative(at: weight))
   }
 
   mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {

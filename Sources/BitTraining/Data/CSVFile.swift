@@ -26,7 +26,7 @@ public enum CSVFile {
   public static func read(
     path: String, classCount: Int? = nil, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> LabeledDataset {
-    var bytes = try FileBytes.read(path, maximumBytes: maximumBytes)
+    var bytes = try WholeFile.read(path, maximumBytes: maximumBytes)
     if Gzip.isGzip(bytes) {
       bytes = try Gzip.inflate(bytes, maximumBytes: maximumBytes, source: path)
     }

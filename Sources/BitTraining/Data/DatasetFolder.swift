@@ -59,7 +59,7 @@ public struct TrainTestData: Sendable {
     path: String, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> TrainTestData {
     let folder = DatasetFolder(path, maximumBytes: maximumBytes)
-    switch try SystemCalls.FileKind(path: folder.path) {
+    switch try FileSystem.FileKind(path: folder.path) {
     case nil where folder.path == FashionMNIST.path:
       throw FashionMNIST.missing(folder.path)
     case nil:
@@ -163,7 +163,7 @@ private struct DatasetFolder {
 
   /// The path of the first of `names` that the folder has.
   private func find(_ names: [String]) throws(InputError) -> String? {
-    for name in names where try SystemCalls.FileKind(path: "\(path)/\(name)") != nil {
+    for name in names where try FileSystem.FileKind(path: "\(path)/\(name)") != nil {
       return "\(path)/\(name)"
     }
     return nil

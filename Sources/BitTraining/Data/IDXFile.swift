@@ -24,7 +24,7 @@ public struct IDXFile: Sendable {
   public static func read(
     path: String, rank: Int? = nil, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> IDXFile {
-    let bytes = try FileBytes.read(path, maximumBytes: maximumBytes)
+    let bytes = try WholeFile.read(path, maximumBytes: maximumBytes)
     return try IDXFile(bytes: bytes, source: path, rank: rank, maximumBytes: maximumBytes)
   }
 

@@ -192,7 +192,7 @@ public struct Trainer<Model: Layer> {
     let result = Randomness.withRandomness(randomness) { gradient(inputs, labels) }
     guard result.loss.isFinite else {
       let place =
-        Randomness.withRandomness(randomness) { FiniteCheck.locate(in: model, inputs: inputs) }
+        Randomness.withRandomness(randomness) { NonFiniteLocator.locate(in: model, inputs: inputs) }
         ?? "the loss"
       throw Self.notFinite(
         "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(place)")
@@ -254,7 +254,9 @@ public struct Trainer<Model: Layer> {
     var place: String?
     let test = evaluate { inputs in
       let logits = model(inputs)
-      if place == nil, !logits.isFinite { place = FiniteCheck.locate(in: model, inputs: inputs) }
+      if place == nil, !logits.isFinite {
+        place = NonFiniteLocator.locate(in: model, inputs: inputs)
+      }
       return logits
     }
     guard test.loss.isFinite else {

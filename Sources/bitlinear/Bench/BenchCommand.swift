@@ -58,7 +58,7 @@ struct BenchCommand: ParsableCommand {
     guard !overheads else { return try measureOverheads(plan) }
     if csv { print(BenchResult.csvHeader) }
     var rows: [[String]] = []
-    let limits = MachineLimits(bytes: Self.streamBytes)
+    let limits = MachinePeak(bytes: Self.streamBytes)
     for threads in plan.threads {
       let pool = ThreadPool(threads: threads)
       let peakRounds = 1 << 16
@@ -137,7 +137,7 @@ extension BenchMode: ExpressibleByArgument {}
 
 /// Copies of one layer, enough to fill the memory that a mode asks for.
 private struct Layers {
-  private let copies: [PackedMatrix]
+  private let copies: [CodeMatrix]
   /// The bytes of one layer's codes and scales.
   let weightBytes: Int
 
@@ -155,7 +155,7 @@ private struct Layers {
     var next = 0
     return {
       let quantized = quantizer.quantize(x, kernels: .active, pool: pool)
-      _ = copies[next].multiply(quantized, bias: nil, kernels: .active, pool: pool)
+      _ = copies[next].matmul(quantized, bias: nil, kernels: .active, pool: pool)
       next = next + 1 == copies.count ? 0 : next + 1
     }
   }

@@ -13,7 +13,7 @@ struct BenchFormat: CustomStringConvertible {
     self.format = format
     blockColumns = parts.count > 1 ? Int(parts[1].dropFirst()) : nil
     guard parts.count == 1 || parts[1] == "b\(blockColumns ?? 0)",
-      blockColumns.map(MatrixScales.blockLengths.contains) ?? true
+      blockColumns.map(WeightScales.blockLengths.contains) ?? true
     else { return nil }
   }
 
@@ -27,15 +27,19 @@ struct BenchFormat: CustomStringConvertible {
   }
 
   /// A matrix of random codes in this format.
-  func matrix(_ shape: BenchShape) -> PackedMatrix {
+  func matrix(_ shape: BenchShape) -> CodeMatrix {
     var generator = SeededGenerator(seed: 0)
     let weights = generator.uniform([shape.rows, shape.columns], bound: 1)
-    guard let blockColumns else { return format.alphabet.quantize(weights, format: format) }
+    guard let blockColumns else {
+      return WeightQuantizer(format.alphabet).quantize(weights, format: format)
+    }
     // Scales as files have them: half precision floats.
     let blocks = (shape.columns + blockColumns - 1) / blockColumns
     let scales = (0..<shape.rows * blocks).map { Float($0 % 64 + 64) / 1024 }
-    return format.alphabet.quantize(weights, blockColumns: blockColumns, format: format)
-      .rescaled(.blocks(columns: blockColumns, scales))
+    return WeightQuantizer(format.alphabet).quantize(
+      weights, blockColumns: blockColumns, format: format
+    )
+    .rescaled(.blocks(columns: blockColumns, scales))
   }
 }
 

@@ -52,7 +52,7 @@ struct Overheads {
         _ = ActivationQuantizer().quantize(token, kernels: .active, pool: pool)
       }
       for format in formats where format.blockColumns == nil {
-        let quantizer = format.format.alphabet
+        let quantizer = WeightQuantizer(format.format.alphabet)
         measure("pack \(shape) floats to \(format)") {
           let statistics = quantizer.statistics(
             of: weights, groups: 1, kernels: .active, pool: pool)

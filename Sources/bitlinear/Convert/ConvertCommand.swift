@@ -56,7 +56,7 @@ struct ConvertCommand: ParsableCommand {
       type: try ConversionRun.type(outtype), isLossy: lossy, keepsNames: keepNames)
     let run = ConversionRun()
     let (conversion, compared) = try run { progress in
-      let source = try CheckpointSource(
+      let source = try ModelFile(
         path: input, options: GGUFOptions(i2sLayout: i2sLayout?.layout))
       guard i2sLayout == nil || source.isGGUF else {
         throw InputError(
@@ -68,7 +68,7 @@ struct ConvertCommand: ParsableCommand {
       return (conversion, verify ? try conversion.verify(progress: progress) : nil)
     }
     let source = conversion.source
-    let written = try CheckpointSource(path: output)
+    let written = try ModelFile(path: output)
     let layers = source.tensors.filter { if case .codes = $0.content { true } else { false } }
     if json {
       let object: JSONValue = [

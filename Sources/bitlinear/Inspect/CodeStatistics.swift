@@ -22,17 +22,17 @@ struct CodeStatistics: Sendable {
   /// - Parameters:
   ///   - name: the name for ``codes``.
   ///   - tensor: the codes and scales.
-  ///   - forget: called after each part, to give back the memory of what was read.
+  ///   - releasePages: called after each part, to give back the memory of what was read.
   /// - Throws: what ``CodedTensor/rows(_:)`` throws.
   init(
-    _ name: String, of tensor: CodedTensor, forget: () -> Void = {}
+    _ name: String, of tensor: CodedTensor, releasePages: () -> Void = {}
   ) throws(InputError) {
     self.init(name: name)
     let piece = max(1, Self.pieceCount / max(1, tensor.columns))
     for first in stride(from: 0, to: tensor.rows, by: piece) {
       let rows = first..<min(tensor.rows, first + piece)
       add(try tensor.rows(rows), rows: rows.count, of: tensor)
-      forget()
+      releasePages()
     }
   }
 

@@ -47,14 +47,14 @@ struct GGUFModel: InspectedModel {
   }
 
   private static func layer(
-    _ tensor: GGUFTensor, in file: GGUFFile
+    _ tensor: GGUFTensorInfo, in file: GGUFFile
   ) throws(InputError) -> CodedLayer {
     let coded = try file.codedTensor(tensor.name)
     let (kind, count) = CodedLayer.scales(of: coded)
     return CodedLayer(
       name: tensor.name, tensorName: tensor.name, coded: coded, bytes: tensor.byteRange.count,
       scaleKind: kind, scaleCount: count,
-      forget: { file.forget(0..<tensor.byteRange.count, of: tensor) })
+      releasePages: { file.releasePages(0..<tensor.byteRange.count, of: tensor) })
   }
 
   func content(of name: String) throws(InputError) -> TensorContent {
@@ -66,7 +66,7 @@ struct GGUFModel: InspectedModel {
           let values = try file.withUnsafeBytes(of: name) { bytes in
             type.doubles(UnsafeRawBufferPointer(rebasing: bytes[range]))
           }
-          file.forget(range, of: tensor)
+          file.releasePages(range, of: tensor)
           return values
         })
     }
@@ -82,7 +82,7 @@ struct GGUFModel: InspectedModel {
       NumberStream(pieces: (tensor.rows + rows - 1) / rows) { (piece) throws(InputError) in
         let values = try file.values(
           name, rows: piece * rows..<min(tensor.rows, (piece + 1) * rows))
-        file.forget(0..<tensor.byteRange.count, of: tensor)
+        file.releasePages(0..<tensor.byteRange.count, of: tensor)
         return values.map { Double($0) }
       })
   }

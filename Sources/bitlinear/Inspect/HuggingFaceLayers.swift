@@ -14,7 +14,7 @@ struct HuggingFaceLayers {
   /// - Parameters:
   ///   - checkpoint: the tensors.
   ///   - isFree: whether a tensor of codes belongs to no other layer.
-  init(in checkpoint: ModelCheckpoint, where isFree: (String) -> Bool) {
+  init(in checkpoint: ShardedSafetensors, where isFree: (String) -> Bool) {
     let names = checkpoint.tensors.compactMap { tensor -> String? in
       guard tensor.name.hasSuffix(".weight"), tensor.dtype == .u8, tensor.shape.count == 2,
         let scale = checkpoint["\(tensor.name)_scale"],
@@ -47,7 +47,7 @@ struct HuggingFaceLayers {
   }
 
   private static func layer(
-    _ name: String, in checkpoint: ModelCheckpoint, _ convention: HuggingFaceScale.Convention?
+    _ name: String, in checkpoint: ShardedSafetensors, _ convention: HuggingFaceScale.Convention?
   ) throws(InputError) -> CodedLayer {
     let (weightName, scaleName) = ("\(name).weight", "\(name).weight_scale")
     let file = try checkpoint.file(of: weightName)
@@ -74,6 +74,6 @@ struct HuggingFaceLayers {
       bytes: weight.byteRange.count + scale.byteRange.count, scaleKind: "tensor", scaleCount: 1,
       scaleUse: convention.map { $0 == .multiplies ? .multiplies : .divides } ?? .unknown,
       storedScales: { () throws(InputError) in try scaleFile.tensor(scaleName).scalars },
-      forget: { file.forget(0..<weight.byteRange.count, of: weight) })
+      releasePages: { file.releasePages(0..<weight.byteRange.count, of: weight) })
   }
 }

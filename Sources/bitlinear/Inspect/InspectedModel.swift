@@ -84,7 +84,7 @@ struct CodedLayer {
   /// The scales as stored; nil where they are among the codes.
   var storedScales: (() throws(InputError) -> [Float])?
   /// Gives back the memory of what was read.
-  var forget: () -> Void = {}
+  var releasePages: () -> Void = {}
 
   /// Bits in the file for each weight, scales included.
   var bitsPerWeight: Double {
@@ -94,7 +94,7 @@ struct CodedLayer {
 
   /// Goes through all codes and scales.
   func statistics() throws(InputError) -> CodeStatistics {
-    try CodeStatistics(name, of: coded, forget: forget)
+    try CodeStatistics(name, of: coded, releasePages: releasePages)
   }
 
   /// The kind and number of the scales of a tensor.
@@ -130,9 +130,9 @@ extension InspectedModel {
 
 /// Opens what a path leads to.
 enum InspectedModels {
-  /// A GGUF file, known by its first bytes or its name, or anything that ``ModelCheckpoint`` opens.
+  /// A GGUF file, known by its first bytes or its name, or anything that ``ShardedSafetensors`` opens.
   ///
-  /// - Throws: ``InputError`` as ``GGUFFile`` and ``ModelCheckpoint`` do, and of kind `.mismatch` if
+  /// - Throws: ``InputError`` as ``GGUFFile`` and ``ShardedSafetensors`` do, and of kind `.mismatch` if
   ///   a layout of I2_S is given for another kind of file.
   static func open(
     path: String, i2sLayout: I2SLayout?
@@ -140,7 +140,7 @@ enum InspectedModels {
     if try isGGUF(path) {
       return GGUFModel(try GGUFFile(path: path, options: GGUFOptions(i2sLayout: i2sLayout)))
     }
-    let checkpoint = try ModelCheckpoint(path: path)
+    let checkpoint = try ShardedSafetensors(path: path)
     guard i2sLayout == nil else {
       throw InputError(
         .mismatch, source: "--i2s-layout", found: "\(path), which is no GGUF file",
@@ -150,7 +150,7 @@ enum InspectedModels {
   }
 
   private static func isGGUF(_ path: String) throws(InputError) -> Bool {
-    guard try SystemCalls.FileKind(path: path) == .regular else { return false }
+    guard try FileSystem.FileKind(path: path) == .regular else { return false }
     if path.lowercased().hasSuffix(".gguf") { return true }
     return try MappedFile(path: path).withUnsafeBytes { $0.starts(with: "GGUF".utf8) }
   }

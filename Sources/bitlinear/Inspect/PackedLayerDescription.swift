@@ -9,7 +9,7 @@ enum PackedLayerDescription {
     var layers: [CodedLayer] = []
     for (name, tensor) in try PackedLayerSource.tensors(of: file) {
       guard case .codes(let coded) = tensor.content else { continue }
-      let scale = try file.entry("\(name).weight_scale")
+      let scale = try file.info(of: "\(name).weight_scale")
       var (kind, count) = CodedLayer.scales(of: coded)
       if coded.scaleKind == .row {
         count = scale.shape[0]
@@ -20,7 +20,7 @@ enum PackedLayerDescription {
           name: name, tensorName: tensor.name, coded: coded, bytes: tensor.byteCount,
           scaleKind: kind, scaleCount: count,
           storedScales: { () throws(InputError) in try file.tensor(scale.name).scalars },
-          forget: tensor.forget))
+          releasePages: tensor.releasePages))
     }
     return layers
   }

@@ -9,7 +9,7 @@ struct SafetensorsModel: InspectedModel {
   let tensors: [InspectedTensor]
   let layers: [CodedLayer]
   let problems: [String]
-  private let checkpoint: ModelCheckpoint
+  private let checkpoint: ShardedSafetensors
 
   var source: String { checkpoint.source }
   var kind: String { "safetensors" }
@@ -17,7 +17,7 @@ struct SafetensorsModel: InspectedModel {
   /// Lists the tensors and finds the packed layers.
   ///
   /// - Throws: ``InputError`` for a description of packed layers that does not fit the tensors.
-  init(_ checkpoint: ModelCheckpoint) throws(InputError) {
+  init(_ checkpoint: ShardedSafetensors) throws(InputError) {
     self.checkpoint = checkpoint
     let files = checkpoint.files
     var metadata: [String: String] = [:]
@@ -58,7 +58,7 @@ struct SafetensorsModel: InspectedModel {
         let values = try file.withUnsafeBytes(of: name) { bytes in
           type.doubles(UnsafeRawBufferPointer(rebasing: bytes[range]))
         }
-        file.forget(range, of: tensor)
+        file.releasePages(range, of: tensor)
         return values
       })
   }

@@ -51,14 +51,14 @@ struct QuantizeCommand: ParsableCommand {
     try CPU.checkEnvironment()
     let selects = try selection()
     let type = try type()
-    let quantizer = recipe.recipe.weights
+    let quantizer = recipe.recipe.weightQuantizer
     guard groups >= 1 else {
       throw InputError(
         .malformed, source: "--groups", found: "\(groups)", expected: "a positive number")
     }
     let run = ConversionRun()
     let (source, layers, written) = try run { progress in
-      let source = try CheckpointSource(path: input)
+      let source = try ModelFile(path: input)
       let (quantized, layers) = try source.quantized(
         quantizer, groups: groups, selects: selects, progress: progress)
       var layerRecipe = recipe.recipe
@@ -70,7 +70,7 @@ struct QuantizeCommand: ParsableCommand {
         options: ConversionOptions(type: type, isLossy: true, recipe: layerRecipe),
         progress: progress)
       try conversion.write(progress: progress)
-      let written = try CheckpointSource(path: output)
+      let written = try ModelFile(path: output)
       return (source, layers, (written, conversion))
     }
     let results = QuantizeResults(
@@ -94,7 +94,7 @@ struct QuantizeCommand: ParsableCommand {
           expected: "a regular expression")
       }
     }
-    let included = try expression("--include", include) ?? CheckpointSource.isLinearWeight
+    let included = try expression("--include", include) ?? ModelFile.isLinearWeight
     let excluded = try expression("--exclude", exclude) ?? { _ in false }
     return { included($0) && !excluded($0) }
   }
@@ -136,5 +136,5 @@ enum QuantizeRecipe: String, ExpressibleByArgument, CaseIterable {
   case bitnet
   case b158
 
-  var recipe: BitQuantization { self == .bitnet ? .bitnet : .b158 }
+  var recipe: QuantizationRecipe { self == .bitnet ? .bitnet : .b158 }
 }

@@ -11,8 +11,8 @@ struct QuantizeResults {
   let output: String
   let type: ConversionType
   let layers: [QuantizedLayer]
-  let source: CheckpointSource
-  let written: CheckpointSource
+  let source: ModelFile
+  let written: ModelFile
   let conversion: Conversion
 
   /// A layer with what is stored of it.

@@ -11,7 +11,7 @@ enum Recipe: String, CaseIterable {
   case float
 
   /// How layers quantize; nil for float layers.
-  var quantization: BitQuantization? {
+  var quantization: QuantizationRecipe? {
     switch self {
     case .bitnet: .bitnet
     case .b158: .b158

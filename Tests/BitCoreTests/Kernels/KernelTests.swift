@@ -86,8 +86,8 @@ import Testing
     }
   }
 
-  @Test(arguments: names, WeightQuantizer.allCases)
-  func `weights to codes`(name: String, alphabet: WeightQuantizer) throws {
+  @Test(arguments: names, WeightAlphabet.allCases)
+  func `weights to codes`(name: String, alphabet: WeightAlphabet) throws {
     let panels = try table(name).encode_panel
     let kernel = alphabet == .sign ? panels.1 : panels.0
     for columns in Array(1...70) + [127, 128, 129, 255, 256, 257] {
@@ -128,7 +128,7 @@ import Testing
 
   /// Random weights, among them some exactly on a threshold and some not finite.
   private func awkwardWeights(
-    _ rows: Int, _ columns: Int, _ alphabet: WeightQuantizer, _ parameters: [Float]
+    _ rows: Int, _ columns: Int, _ alphabet: WeightAlphabet, _ parameters: [Float]
   ) -> Tensor {
     var weights = random([rows, columns], seed: UInt64(columns))
     for row in 0..<rows {
@@ -143,7 +143,7 @@ import Testing
 
   /// The panel of codes that the header describes.
   private func panel(
-    _ weights: Tensor, _ alphabet: WeightQuantizer, _ parameters: [Float]
+    _ weights: Tensor, _ alphabet: WeightAlphabet, _ parameters: [Float]
   ) -> [UInt8] {
     let columns = weights.shape[1]
     var panel = [UInt8](repeating: 0, count: (columns + 3) / 4 * 64)

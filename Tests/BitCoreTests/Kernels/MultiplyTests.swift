@@ -9,8 +9,8 @@ import Testing
   static let columnCounts = Array(1...65) + [127, 128, 129, 255, 256, 257, 300, 784]
 
   /// Rows and numbers of tokens change with the columns, so that each comes up.
-  @Test(arguments: columnCounts, WeightQuantizer.allCases)
-  func `random codes`(columns: Int, alphabet: WeightQuantizer) throws {
+  @Test(arguments: columnCounts, WeightAlphabet.allCases)
+  func `random codes`(columns: Int, alphabet: WeightAlphabet) throws {
     let product = CodeProduct(
       tokens: 33, rows: 1 + columns * 37 % 70, columns: columns, alphabet: alphabet)
     let counts = Self.tokenCounts.enumerated().filter { $0.offset % 3 == columns % 3 }
@@ -21,7 +21,7 @@ import Testing
 
   @Test(arguments: 1...70)
   func `every number of rows`(rows: Int) throws {
-    for alphabet in WeightQuantizer.allCases {
+    for alphabet in WeightAlphabet.allCases {
       let product = CodeProduct(tokens: 5, rows: rows, columns: 70, alphabet: alphabet)
       for scales in [.groups([0.3]), product.blockScales(64, exactHalves: true)] {
         #expect(try product.firstDifference(scales, tokens: [1, 5]) == nil)
@@ -30,16 +30,16 @@ import Testing
   }
 
   @Test(
-    arguments: [(2560, 70), (70, 2560), (17, 6912)], WeightQuantizer.allCases)
-  func `long rows and many of them`(size: (Int, Int), alphabet: WeightQuantizer) throws {
+    arguments: [(2560, 70), (70, 2560), (17, 6912)], WeightAlphabet.allCases)
+  func `long rows and many of them`(size: (Int, Int), alphabet: WeightAlphabet) throws {
     let product = CodeProduct(tokens: 6, rows: size.0, columns: size.1, alphabet: alphabet)
     for scales in product.scales {
       #expect(try product.firstDifference(scales, tokens: [1, 2, 6]) == nil)
     }
   }
 
-  @Test(arguments: WeightQuantizer.allCases)
-  func `the size of a layer of a language model`(alphabet: WeightQuantizer) throws {
+  @Test(arguments: WeightAlphabet.allCases)
+  func `the size of a layer of a language model`(alphabet: WeightAlphabet) throws {
     let product = CodeProduct(tokens: 2, rows: 2560, columns: 2560, alphabet: alphabet)
     let scales = product.blockScales(128, exactHalves: true)
     #expect(try product.firstDifference(scales, tokens: [1, 2], kernels: [CPU.kernelName]) == nil)
@@ -51,7 +51,7 @@ import Testing
     let quantizer = ActivationQuantizer(range: activation == -128 ? .full : .symmetric)
     let x = Tensor(repeating: activation > 0 ? 1 : -1, shape: [tokens, columns])
     #expect(quantizer.quantize(x).codes.allSatisfy { $0 == activation })
-    for alphabet in WeightQuantizer.allCases {
+    for alphabet in WeightAlphabet.allCases {
       for code in alphabet == .sign ? [1, -1] : [1, 0, -1] as [Int8] {
         let product = CodeProduct(
           codes: [Int8](repeating: code, count: rows * columns), rows: rows, x: x,
@@ -70,8 +70,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 6, 8, 12, 24], WeightQuantizer.allCases)
-  func `groups of rows`(groups: Int, alphabet: WeightQuantizer) throws {
+  @Test(arguments: [1, 2, 3, 4, 6, 8, 12, 24], WeightAlphabet.allCases)
+  func `groups of rows`(groups: Int, alphabet: WeightAlphabet) throws {
     let product = CodeProduct(tokens: 5, rows: 24, columns: 50, alphabet: alphabet)
     let scales = (0..<groups).map { Float($0 + 1) / 7 }
     #expect(try product.firstDifference(.groups(scales), tokens: [1, 5]) == nil)
@@ -83,8 +83,8 @@ import Testing
     }
   }
 
-  @Test(arguments: WeightQuantizer.allCases, 9...16)
-  func `wide activations`(alphabet: WeightQuantizer, bits: Int) throws {
+  @Test(arguments: WeightAlphabet.allCases, 9...16)
+  func `wide activations`(alphabet: WeightAlphabet, bits: Int) throws {
     for (columns, rows) in [(1, 3), (31, 11), (65, 66), (257, 17), (300, 5)] {
       for range in [ActivationQuantizer.CodeRange.symmetric, .full] {
         let product = CodeProduct(
@@ -98,8 +98,8 @@ import Testing
   }
 
   /// All sums of a row at once: 2560 * 32768 takes more than the 24 bits of a float.
-  @Test(arguments: WeightQuantizer.allCases)
-  func `extreme wide activations`(alphabet: WeightQuantizer) throws {
+  @Test(arguments: WeightAlphabet.allCases)
+  func `extreme wide activations`(alphabet: WeightAlphabet) throws {
     let product = CodeProduct(
       codes: [Int8](repeating: -1, count: 3 * 2561), rows: 3,
       x: Tensor(repeating: -1, shape: [2, 2561]), alphabet: alphabet,
@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  @Test(arguments: MatrixScales.blockLengths)
+  @Test(arguments: WeightScales.blockLengths)
   func `scales are kept as half precision floats where those are exact`(length: Int) throws {
     let product = CodeProduct(tokens: 1, rows: 66, columns: 300, alphabet: .ternary)
     for isExact in [true, false] {

@@ -3,9 +3,9 @@ import Testing
 @testable import BitCore
 
 @Suite struct PackedBitLinearTests {
-  @Test(arguments: 0..<12, WeightQuantizer.allCases)
+  @Test(arguments: 0..<12, WeightAlphabet.allCases)
   func `the packed layer gives the bits of the trained one`(
-    index: Int, alphabet: WeightQuantizer
+    index: Int, alphabet: WeightAlphabet
   ) throws {
     var generator = SeededGenerator(seed: UInt64(index))
     let groups = [1, 2, 5][index % 3]
@@ -14,7 +14,7 @@ import Testing
     let leading = [[], [3], [2, 5]][index / 2 % 3]
     let norms: [Normalization?] = [nil, .rms(), .layer(), .group(4)]
     let norm = norms[index % 4]
-    let recipe = BitQuantization(
+    let recipe = QuantizationRecipe(
       weights: alphabet,
       activations: ActivationQuantizer(
         bits: index % 2 == 0 ? 8 : 12, granularity: index % 5 == 0 ? .tensor : .token),
@@ -29,7 +29,7 @@ import Testing
       norm?(x, weight: normWeight, bias: normBias) ?? x, weight: weight, bias: bias,
       recipe: recipe, groups: groups
     ).output
-    let matrix = alphabet.quantize(weight, groups: groups)
+    let matrix = WeightQuantizer(alphabet).quantize(weight, groups: groups)
     let layer = try PackedBitLinear(
       matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,
       normBias: normBias)
@@ -41,7 +41,7 @@ import Testing
     #expect(layer.byteCount == layer.matrix.byteCount + 4 * vectors)
 
     // The same codes read back from a file.
-    let reread = try PackedMatrix(
+    let reread = try CodeMatrix(
       codes: matrix.codes, rows: rows, columns: columns, alphabet: alphabet,
       groupScales: matrix.groupScales)
     #expect(
@@ -52,14 +52,14 @@ import Testing
   }
 
   /// The layer's formula, from the quantized input on, by plain loops.
-  @Test(arguments: PackedFormat.allCases, MatrixScales.blockLengths)
+  @Test(arguments: PackedFormat.allCases, WeightScales.blockLengths)
   func `a scale for each block of weights`(format: PackedFormat, length: Int) throws {
     let (rows, columns, alphabet) = (70, 300, format.alphabet)
     var generator = SeededGenerator(seed: 5)
     let x = generator.normal([6, columns])
     let (normWeight, bias) = (generator.normal([columns]), generator.normal([rows]))
     for (bits, range) in [(8, ActivationQuantizer.CodeRange.symmetric), (8, .full), (11, .full)] {
-      let recipe = BitQuantization(
+      let recipe = QuantizationRecipe(
         weights: alphabet, activations: ActivationQuantizer(bits: bits, range: range),
         normalization: .rms())
       let normalized = Normalization.rms()(x, weight: normWeight)
@@ -68,7 +68,7 @@ import Testing
         alphabet: alphabet, quantizer: recipe.activations)
       for isExact in [true, false] {
         let scales = product.blockScales(length, exactHalves: isExact)
-        let matrix = try PackedMatrix(
+        let matrix = try CodeMatrix(
           codes: product.codes, rows: rows, columns: columns, alphabet: alphabet, scales: scales,
           format: format)
         let layer = try PackedBitLinear(
@@ -104,10 +104,10 @@ import Testing
   }
 
   @Test func `parts that do not fit are refused`() throws {
-    let matrix = try PackedMatrix(
+    let matrix = try CodeMatrix(
       codes: [1, -1, 1, 1, 1, 1], rows: 2, columns: 3, alphabet: .sign, groupScales: [1])
     func message(
-      bias: Tensor? = nil, _ recipe: BitQuantization = .bitnet, normWeight: Tensor? = nil,
+      bias: Tensor? = nil, _ recipe: QuantizationRecipe = .bitnet, normWeight: Tensor? = nil,
       normBias: Tensor? = nil
     ) -> String? {
       #expect(throws: InputError.self) {
@@ -116,7 +116,7 @@ import Testing
           normBias: normBias)
       }?.description
     }
-    var grouped = BitQuantization.bitnet
+    var grouped = QuantizationRecipe.bitnet
     grouped.normalization = .group(2)
     #expect(message(bias: .zeros([3])) == "bias: found shape [3], expected [2]")
     #expect(message(normWeight: .zeros([2])) == "norm weight: found shape [2], expected [3]")

@@ -4,41 +4,41 @@ import Testing
 
 /// Codes as the bytes of files: the same for every format in memory.
 @Suite struct PackedRowsTests {
-  @Test(arguments: PackedFormat.allCases, PackedMatrixTests.sizes)
+  @Test(arguments: PackedFormat.allCases, CodeMatrixTests.sizes)
   func `bytes round trip`(format: PackedFormat, size: (Int, Int)) throws {
     let (rows, columns) = size
     var generator = SeededGenerator(seed: 3)
     let codes = generator.codes(rows * columns, format.alphabet)
     let perByte = format.alphabet == .sign ? 8 : 4
     #expect(
-      PackedMatrix.rowBytes(columns: columns, alphabet: format.alphabet)
+      CodeMatrix.rowBytes(columns: columns, alphabet: format.alphabet)
         == (columns + perByte - 1) / perByte)
     let blocks = max(1, (columns + 127) / 128)
     for scales in [
       .groups([0.5]), .blocks(columns: 128, (0..<rows * blocks).map { 0.1 * Float($0) - 1 }),
-    ] as [MatrixScales] {
-      let matrix = try PackedMatrix(
+    ] as [WeightScales] {
+      let matrix = try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: format.alphabet, scales: scales,
         format: format)
       let bytes = matrix.packedRows
       #expect(bytes == expectedBytes(codes, rows, columns, format.alphabet))
-      let read = try PackedMatrix(
+      let read = try CodeMatrix(
         packedRows: bytes, rows: rows, columns: columns, alphabet: format.alphabet,
         scales: scales, format: format, source: "test")
       #expect(read.codes == codes)
       #expect(read.scales == scales)
       #expect(read.format == format)
       let x = ActivationQuantizer().quantize(random([2, columns]))
-      #expect(sameBits(read.multiply(x), matrix.multiply(x)))
+      #expect(sameBits(read.matmul(x), matrix.matmul(x)))
     }
   }
 
   @Test func `bytes by hand`() throws {
-    let ternary = try PackedMatrix(
+    let ternary = try CodeMatrix(
       codes: [1, 0, -1, 1, -1, 1, 0, 0, 0, 0], rows: 2, columns: 5, alphabet: .ternary,
       scales: .groups([1]), format: .ternary1_6)
     #expect(ternary.packedRows == [0b10_00_01_10, 0b00, 0b01_01_01_10, 0b01])
-    let sign = try PackedMatrix(
+    let sign = try CodeMatrix(
       codes: [1, -1, -1, 1, -1, -1, -1, 1, 1], rows: 1, columns: 9, alphabet: .sign,
       scales: .groups([1]))
     #expect(sign.packedRows == [0b1000_1001, 1])
@@ -51,10 +51,10 @@ import Testing
       ([0b10_0000], .sign, "code 1 in row 0, column 5, expected zero bits after 5 columns"),
       ([0], .ternary, "1 bytes of codes, expected 2 for 1 x 5"),
       ([0, 0], .sign, "2 bytes of codes, expected 1 for 1 x 5"),
-    ] as [([UInt8], WeightQuantizer, String)])
-  func `bad bytes are refused`(bytes: [UInt8], alphabet: WeightQuantizer, message: String) {
+    ] as [([UInt8], WeightAlphabet, String)])
+  func `bad bytes are refused`(bytes: [UInt8], alphabet: WeightAlphabet, message: String) {
     let error = #expect(throws: InputError.self) {
-      try PackedMatrix(
+      try CodeMatrix(
         packedRows: bytes, rows: 1, columns: 5, alphabet: alphabet, scales: .groups([1]),
         source: "file")
     }
@@ -70,12 +70,12 @@ import Testing
       (.blocks(columns: 5, [1]), nil, "scales: found blocks of 5 weights, expected 64, 128 or 256"),
       (.groups([1, 2]), nil, "scales: found 2 groups, expected a number that divides 1 rows"),
       (.groups([1]), .ternary2, "format: found ternary2, expected one for sign codes"),
-    ] as [(MatrixScales, PackedFormat?, String)])
+    ] as [(WeightScales, PackedFormat?, String)])
   func `scales and formats that do not fit are refused with the source`(
-    scales: MatrixScales, format: PackedFormat?, message: String
+    scales: WeightScales, format: PackedFormat?, message: String
   ) {
     let error = #expect(throws: InputError.self) {
-      try PackedMatrix(
+      try CodeMatrix(
         packedRows: [0], rows: 1, columns: 5, alphabet: .sign, scales: scales, format: format,
         source: "file")
     }
@@ -83,9 +83,9 @@ import Testing
   }
 
   @Test func `more columns than sums are exact for are refused`() {
-    let columns = PackedMatrix.maximumColumns + 1
+    let columns = CodeMatrix.maximumColumns + 1
     let error = #expect(throws: InputError.self) {
-      try PackedMatrix(
+      try CodeMatrix(
         packedRows: [UInt8](repeating: 0, count: columns / 8 + 1), rows: 1, columns: columns,
         alphabet: .sign, scales: .groups([1]), source: "file")
     }
@@ -96,7 +96,7 @@ import Testing
 
   /// Code `code + 1` in 2 bits or `code == +1` in 1, the first column in the lowest bits.
   private func expectedBytes(
-    _ codes: [Int8], _ rows: Int, _ columns: Int, _ alphabet: WeightQuantizer
+    _ codes: [Int8], _ rows: Int, _ columns: Int, _ alphabet: WeightAlphabet
   ) -> [UInt8] {
     let bits = alphabet == .sign ? 1 : 2
     return (0..<rows).flatMap { row in

@@ -6,8 +6,8 @@ import Testing
 @Suite struct SameBitsTests {
   @Test(
     arguments: [(1, 200, 784), (40, 8, 300), (33, 70, 300), (128, 25, 64), (3, 1000, 100)],
-    WeightQuantizer.allCases)
-  func `for any number of threads`(size: (Int, Int, Int), alphabet: WeightQuantizer) throws {
+    WeightAlphabet.allCases)
+  func `for any number of threads`(size: (Int, Int, Int), alphabet: WeightAlphabet) throws {
     let (tokens, rows, columns) = size
     for bits in [8, 12] {
       let product = CodeProduct(
@@ -17,7 +17,7 @@ import Testing
       for scales in [.groups([0.3]), product.blockScales(128, exactHalves: false)] {
         for matrix in try product.matrices(scales) {
           let results = [1, 2, 3, 8].map { threads in
-            matrix.multiply(
+            matrix.matmul(
               x, bias: product.bias, kernels: .active, pool: ThreadPool(threads: threads))
           }
           for y in results { #expect(sameBits(y, results[0])) }
@@ -27,9 +27,9 @@ import Testing
   }
 
   /// Few tokens and many go different ways: where one ends depends on the kernels.
-  @Test(arguments: CPU.usableKernelNames, WeightQuantizer.allCases)
+  @Test(arguments: CPU.usableKernelNames, WeightAlphabet.allCases)
   func `for a token alone or in a batch of 2 to 40`(
-    name: String, alphabet: WeightQuantizer
+    name: String, alphabet: WeightAlphabet
   ) throws {
     let kernels = try #require(Kernels(named: name))
     let quantizer = ActivationQuantizer()
@@ -38,7 +38,7 @@ import Testing
     for scales in [.groups([0.3]), product.blockScales(64, exactHalves: true)] {
       for matrix in try product.matrices(scales) {
         func output(_ range: Range<Int>) -> Tensor {
-          matrix.multiply(
+          matrix.matmul(
             quantizer.quantize(tokens.rows(range)), bias: product.bias, kernels: kernels,
             pool: .shared)
         }
@@ -52,9 +52,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [8, 12], WeightQuantizer.allCases)
-  func `for a token alone or in a batch of a layer`(bits: Int, alphabet: WeightQuantizer) {
-    let quantization = BitQuantization(
+  @Test(arguments: [8, 12], WeightAlphabet.allCases)
+  func `for a token alone or in a batch of a layer`(bits: Int, alphabet: WeightAlphabet) {
+    let quantization = QuantizationRecipe(
       weights: alphabet, activations: ActivationQuantizer(bits: bits), normalization: .layer())
     let weight = random([70, 300])
     let x = random([140, 300], seed: 4)
@@ -71,22 +71,22 @@ import Testing
     let quantizer = ActivationQuantizer(bits: bits)
     let weight = random([130, 333])
     let x = quantizer.quantize(random([tokens, 333], seed: 4))
-    for alphabet in WeightQuantizer.allCases {
+    for alphabet in WeightAlphabet.allCases {
       let formats = PackedFormat.allCases.filter { $0.alphabet == alphabet }
-      let unpacked = alphabet.quantize(weight, groups: 2)
+      let unpacked = WeightQuantizer(alphabet).quantize(weight, groups: 2)
       #expect(unpacked.format == nil)
       for format in formats {
         let packed = unpacked.packed(as: format)
         #expect(packed.format == format)
-        #expect(sameBits(packed.multiply(x), unpacked.multiply(x)))
+        #expect(sameBits(packed.matmul(x), unpacked.matmul(x)))
       }
-      for length in MatrixScales.blockLengths {
+      for length in WeightScales.blockLengths {
         let matrices = formats.map {
-          alphabet.quantize(weight, blockColumns: length, format: $0)
+          WeightQuantizer(alphabet).quantize(weight, blockColumns: length, format: $0)
         }
         #expect(matrices.map(\.format) == formats)
         for matrix in matrices {
-          #expect(sameBits(matrix.multiply(x), matrices[0].multiply(x)))
+          #expect(sameBits(matrix.matmul(x), matrices[0].matmul(x)))
         }
       }
     }
@@ -98,14 +98,15 @@ import Testing
     let scalar = try #require(Kernels(named: "scalar"))
     let (x, weight) = (random([7, 130]), random([21, 130], seed: 4))
     for format in [nil] + PackedFormat.allCases {
-      for alphabet in WeightQuantizer.allCases where format?.alphabet ?? alphabet == alphabet {
+      for alphabet in WeightAlphabet.allCases where format?.alphabet ?? alphabet == alphabet {
         for bits in [4, 8, 12] {
           let results = [kernels, scalar].map { kernels in
-            let statistics = alphabet.statistics(of: weight, groups: 3, kernels: kernels)
-            let matrix = alphabet.quantize(
+            let statistics = WeightQuantizer(alphabet).statistics(
+              of: weight, groups: 3, kernels: kernels)
+            let matrix = WeightQuantizer(alphabet).quantize(
               weight, statistics: statistics, format: format, kernels: kernels)
             let quantized = ActivationQuantizer(bits: bits).quantize(x, kernels: kernels)
-            return matrix.multiply(quantized, bias: nil, kernels: kernels, pool: .shared)
+            return matrix.matmul(quantized, bias: nil, kernels: kernels, pool: .shared)
           }
           #expect(sameBits(results[0], results[1]))
         }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct StripTests {
   static let columnCounts =
     Array(1...70) + [127, 128, 129, 191, 192, 193, 255, 256, 257, 300, 513, 784]
-  static let blockLengths = [0] + MatrixScales.blockLengths
+  static let blockLengths = [0] + WeightScales.blockLengths
 
   @Test(arguments: PackedFormat.allCases, blockLengths)
   func `packing and unpacking`(format: PackedFormat, length: Int) throws {
@@ -67,7 +67,7 @@ import Testing
     for row in 0..<64 {
       var all = [Int8](repeating: filler, count: 64 * columns)
       all.replaceSubrange(row * columns..<(row + 1) * columns, with: codes)
-      let matrix = try PackedMatrix(
+      let matrix = try CodeMatrix(
         codes: all, rows: 64, columns: columns, alphabet: format.alphabet, scales: .groups([1]),
         format: format)
       let bytes = Array(matrix.codeBuffer.elements)
@@ -82,11 +82,11 @@ import Testing
   /// 4q + j.
   @Test func `bytes of unpacked codes`() {
     let statistics = [WeightQuantizer.Statistics(mean: 0, scale: 1)]
-    for alphabet in WeightQuantizer.allCases {
+    for alphabet in WeightAlphabet.allCases {
       for (row, column) in [(0, 0), (1, 0), (0, 1), (15, 5), (16, 4), (37, 6), (63, 7)] {
         var weight = Tensor(repeating: -1, shape: [64, 8])
         weight[row, column] = 1
-        let matrix = alphabet.quantize(weight, statistics: statistics)
+        let matrix = WeightQuantizer(alphabet).quantize(weight, statistics: statistics)
         let bytes = Array(matrix.codeBuffer.elements)
         #expect(bytes.count == 4 * 128)
         let place = row / 16 * 128 + 64 * (column / 4) + 4 * (row % 16) + column % 4
@@ -101,7 +101,7 @@ import Testing
     let codes = (0..<243).flatMap { byte in
       [81, 27, 9, 3, 1].map { Int8(byte / $0 % 3 - 1) }
     }
-    let matrix = try PackedMatrix(
+    let matrix = try CodeMatrix(
       codes: codes, rows: 243, columns: 5, alphabet: .ternary, scales: .groups([1]),
       format: .ternary1_6)
     let bytes = Array(matrix.codeBuffer.elements)

@@ -37,7 +37,7 @@ import Testing
     let matrix = WeightQuantizer.sign.quantize(golden.weight.tensor, groups: golden.groups)
     let quantized = quantizedInput(golden)
     #expect(integerSums(matrix, quantized) == golden.acc)
-    let y = matrix.packed().multiply(quantized, bias: golden.bias?.tensor)
+    let y = matrix.packed().matmul(quantized, bias: golden.bias?.tensor)
     #expect(y.shape.extents == golden.y.shape)
     #expect(difference(y, golden.y.data, relative: 1e-5, absolute: 1e-5) == nil)
   }
@@ -49,16 +49,16 @@ import Testing
 }
 
 /// The sums of code * code that the kernels compute, seen through scales of 1.
-func integerSums(_ matrix: PackedMatrix, _ x: QuantizedTensor) -> [Int] {
+func integerSums(_ matrix: CodeMatrix, _ x: QuantizedTensor) -> [Int] {
   let ones = x.scales.map { _ in Float(1) }
   let unscaledInput = QuantizedTensor(
     shape: x.shape, bits: x.bits, scales: ones, stride: x.stride, narrow: x.narrow, wide: x.wide,
     sums: x.sums, inverseScales: ones)
   do {
-    let unscaledMatrix = try PackedMatrix(
+    let unscaledMatrix = try CodeMatrix(
       codes: matrix.codes, rows: matrix.rows, columns: matrix.columns, alphabet: matrix.alphabet,
       groupScales: [1])
-    return unscaledMatrix.multiply(unscaledInput).scalars.map { Int($0) }
+    return unscaledMatrix.matmul(unscaledInput).scalars.map { Int($0) }
   } catch {
     Issue.record(error)
     return []

@@ -24,8 +24,8 @@ import Testing
   }
 
   private func check(_ x: Tensor, _ weight: Tensor) {
-    let quantized = BitQuantization.bitnet.activations.quantize(x)
-    let matrix = BitQuantization.bitnet.weights.quantize(weight)
+    let quantized = QuantizationRecipe.bitnet.activations.quantize(x)
+    let matrix = QuantizationRecipe.bitnet.weightQuantizer.quantize(weight)
     #expect(integerSums(matrix.packed(), quantized) == referenceLayer(x, weight))
   }
 

@@ -15,7 +15,7 @@ import Testing
     let x = golden.x.tensor
     let normWeight = golden.normWeight.map(vector)
     let normBias = golden.normBias.map(vector)
-    let quantization = BitQuantization(
+    let quantization = QuantizationRecipe(
       weights: golden.weightMode == "bit1" ? .sign : .ternary,
       activations: ActivationQuantizer(epsilon: 1e-5), normalization: golden.normalization)
     let strength = QuantizationStrength(

@@ -30,7 +30,7 @@ import Testing
     let matrix = WeightQuantizer.ternary.quantize(golden.weight.tensor)
     let quantized = quantizedInput(golden)
     #expect(integerSums(matrix, quantized) == golden.acc)
-    let y = matrix.packed().multiply(quantized, bias: golden.bias.map(vector))
+    let y = matrix.packed().matmul(quantized, bias: golden.bias.map(vector))
     #expect(y.shape.extents == golden.y.shape)
     let largest = golden.y.data.lazy.map { abs($0) }.max() ?? 0
     #expect(difference(y, golden.y.data, relative: 1e-5, absolute: 1e-5 * largest) == nil)
@@ -41,7 +41,7 @@ import Testing
   private func quantizedInput(_ golden: Golden.Ternary) -> QuantizedTensor {
     let x = golden.x.tensor
     let normalized = golden.normalization?(x, weight: golden.normWeight.map(vector)) ?? x
-    return BitQuantization.b158.activations.quantize(normalized)
+    return QuantizationRecipe.b158.activations.quantize(normalized)
   }
 }
 

@@ -13,11 +13,12 @@ import Testing
       shape: [rows, columns])
   }
 
-  @Test(arguments: PackedFormat.allCases, MatrixScales.blockLengths)
+  @Test(arguments: PackedFormat.allCases, WeightScales.blockLengths)
   func `a scale for each block of weights`(format: PackedFormat, length: Int) {
     for (rows, columns) in [(1, 1), (3, 63), (16, 64), (17, 65), (5, 256), (70, 300), (2, 513)] {
       let weight = exactWeights(rows, columns)
-      let matrix = format.alphabet.quantize(weight, blockColumns: length, format: format)
+      let matrix = WeightQuantizer(format.alphabet).quantize(
+        weight, blockColumns: length, format: format)
       let (scales, codes) = plain(weight, format.alphabet, length)
       #expect(matrix.scales == .blocks(columns: length, scales))
       #expect(matrix.codes == codes)
@@ -26,12 +27,12 @@ import Testing
     }
   }
 
-  @Test(arguments: WeightQuantizer.allCases)
-  func `blocks as long as a row are rows with a scale each`(alphabet: WeightQuantizer) {
+  @Test(arguments: WeightAlphabet.allCases)
+  func `blocks as long as a row are rows with a scale each`(alphabet: WeightAlphabet) {
     for columns in [1, 50, 64] {
       let weight = exactWeights(20, columns)
-      let rows = alphabet.quantize(weight, groups: 20)
-      let blocks = alphabet.quantize(weight, blockColumns: 64)
+      let rows = WeightQuantizer(alphabet).quantize(weight, groups: 20)
+      let blocks = WeightQuantizer(alphabet).quantize(weight, blockColumns: 64)
       #expect(blocks.scales == .blocks(columns: 64, rows.groupScales))
       #expect(blocks.codes == rows.codes)
       #expect(blocks.format == alphabet.defaultFormat)
@@ -42,15 +43,16 @@ import Testing
   @Test(arguments: PackedFormat.allCases, [1, 2, 10, 70])
   func `quantizing to a format packs at once`(format: PackedFormat, groups: Int) {
     let weight = random([70, 333])
-    let direct = format.alphabet.quantize(weight, groups: groups, format: format)
-    let packed = format.alphabet.quantize(weight, groups: groups).packed(as: format)
+    let direct = WeightQuantizer(format.alphabet).quantize(weight, groups: groups, format: format)
+    let packed = WeightQuantizer(format.alphabet).quantize(weight, groups: groups).packed(
+      as: format)
     #expect((direct.format, packed.format) == (format, format))
     #expect(direct.codes == packed.codes)
     #expect(direct.scales == packed.scales)
     #expect(direct.groupScales.count == groups)
     #expect(direct.byteCount == packed.byteCount)
     let x = ActivationQuantizer().quantize(random([3, 333], seed: 8))
-    #expect(sameBits(direct.multiply(x), packed.multiply(x)))
+    #expect(sameBits(direct.matmul(x), packed.matmul(x)))
     // The bytes themselves, but for rows and columns that only fill up.
     #expect(direct.packedRows == packed.packedRows)
   }
@@ -69,16 +71,16 @@ import Testing
     #expect(sign.codes.indices.filter { sign.codes[$0] == 1 } == [200])
   }
 
-  @Test(arguments: WeightQuantizer.allCases, [Float.nan, .infinity])
+  @Test(arguments: WeightAlphabet.allCases, [Float.nan, .infinity])
   func `a weight that is not finite shows in its row and in no other`(
-    alphabet: WeightQuantizer, value: Float
+    alphabet: WeightAlphabet, value: Float
   ) {
     var weight = random([4, 200])
     weight[1, 130] = value
-    let matrix = alphabet.quantize(weight, blockColumns: 64)
+    let matrix = WeightQuantizer(alphabet).quantize(weight, blockColumns: 64)
     #expect(matrix.scales.values.indices.filter { !matrix.scales.values[$0].isFinite } == [6])
     for tokens in [1, 33] {
-      let y = matrix.multiply(ActivationQuantizer().quantize(random([tokens, 200], seed: 2)))
+      let y = matrix.matmul(ActivationQuantizer().quantize(random([tokens, 200], seed: 2)))
       for token in 0..<tokens {
         for row in 0..<4 { #expect(y[token, row].isFinite == (row != 1)) }
       }
@@ -94,7 +96,7 @@ import Testing
 
   /// Scales `[rows, blocks]` and codes by the formulas.
   private func plain(
-    _ weight: Tensor, _ alphabet: WeightQuantizer, _ length: Int
+    _ weight: Tensor, _ alphabet: WeightAlphabet, _ length: Int
   ) -> (scales: [Float], codes: [Int8]) {
     let columns = weight.shape[1]
     let values = weight.scalars

@@ -9,7 +9,7 @@ struct CodeProduct: Sendable {
   let rows: Int
   let columns: Int
   let tokens: Int
-  let alphabet: WeightQuantizer
+  let alphabet: WeightAlphabet
   /// `[rows, columns]`
   let codes: [Int8]
   /// `[rows]`
@@ -23,7 +23,7 @@ struct CodeProduct: Sendable {
 
   /// The product of given codes and the activations `x`, `[tokens, columns]`.
   init(
-    codes: [Int8], rows: Int, x: Tensor, alphabet: WeightQuantizer,
+    codes: [Int8], rows: Int, x: Tensor, alphabet: WeightAlphabet,
     quantizer: ActivationQuantizer = ActivationQuantizer()
   ) {
     self.rows = rows
@@ -39,7 +39,7 @@ struct CodeProduct: Sendable {
 
   /// The product of random codes and activations.
   init(
-    tokens: Int, rows: Int, columns: Int, alphabet: WeightQuantizer,
+    tokens: Int, rows: Int, columns: Int, alphabet: WeightAlphabet,
     quantizer: ActivationQuantizer = ActivationQuantizer()
   ) {
     var generator = SeededGenerator(seed: UInt64(rows * 10_000 + columns))
@@ -55,14 +55,14 @@ struct CodeProduct: Sendable {
 
   /// Scales of every kind: of the tensor, of groups, of rows, and of blocks of every length, both
   /// ones that are exact as half precision floats and ones that are not.
-  var scales: [MatrixScales] {
+  var scales: [WeightScales] {
     var generator = SeededGenerator(seed: UInt64(rows + columns))
-    var kinds: [MatrixScales] = [.groups([0.3])]
+    var kinds: [WeightScales] = [.groups([0.3])]
     if let groups = [2, 3, 5, 7].first(where: { rows > $0 && rows % $0 == 0 }) {
       kinds.append(.groups((0..<groups).map { _ in generator.nextUniform() + 0.5 }))
     }
     kinds.append(.groups((0..<rows).map { _ in generator.nextUniform() + 0.5 }))
-    for length in MatrixScales.blockLengths {
+    for length in WeightScales.blockLengths {
       for isExact in [true, false] {
         kinds.append(blockScales(length, exactHalves: isExact))
       }
@@ -72,7 +72,7 @@ struct CodeProduct: Sendable {
 
   /// Scales of blocks, positive and negative ones: multiples of 1/1024 that half precision has the
   /// bits for, or such that it has not.
-  func blockScales(_ length: Int, exactHalves: Bool) -> MatrixScales {
+  func blockScales(_ length: Int, exactHalves: Bool) -> WeightScales {
     var generator = SeededGenerator(seed: UInt64(length + columns))
     let count = rows * ((columns + length - 1) / length)
     return .blocks(
@@ -87,9 +87,9 @@ struct CodeProduct: Sendable {
 
   /// The matrix in every format that holds its codes; unpacked, too, where scales are not of
   /// blocks.
-  func matrices(_ scales: MatrixScales) throws -> [PackedMatrix] {
+  func matrices(_ scales: WeightScales) throws -> [CodeMatrix] {
     var matrices = try PackedFormat.allCases.filter { $0.alphabet == alphabet }.map {
-      try PackedMatrix(
+      try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: alphabet, scales: scales, format: $0)
     }
     if case .groups(let values) = scales { matrices.append(unpacked(values)) }
@@ -97,17 +97,17 @@ struct CodeProduct: Sendable {
   }
 
   /// A byte for each code, from latent weights that have these codes under these scales.
-  private func unpacked(_ groupScales: [Float]) -> PackedMatrix {
+  private func unpacked(_ groupScales: [Float]) -> CodeMatrix {
     let groupWeights = codes.count / groupScales.count
     let weight = Tensor(
       codes.indices.map { Float(codes[$0]) * groupScales[$0 / max(1, groupWeights)] },
       shape: [rows, columns])
-    return alphabet.quantize(
+    return WeightQuantizer(alphabet).quantize(
       weight, statistics: groupScales.map { WeightQuantizer.Statistics(mean: 0, scale: $0) })
   }
 
   /// `[tokens, rows]`, by the formulas of `bk_matmul`.
-  func expected(_ scales: MatrixScales, hasBias: Bool) -> [Float] {
+  func expected(_ scales: WeightScales, hasBias: Bool) -> [Float] {
     let parts = (columns + 63) / 64
     let blockParts = scales.blockColumns.map { $0 / 64 }
     let blocks = scales.blocks(in: columns)
@@ -142,7 +142,7 @@ struct CodeProduct: Sendable {
   /// Multiplies every matrix of these scales with the first tokens, by every set of kernels that
   /// this CPU has: the first output that is not what the plain loop gives, bit for bit, or nil.
   func firstDifference(
-    _ scales: MatrixScales, tokens: [Int], kernels names: [String] = CPU.usableKernelNames
+    _ scales: WeightScales, tokens: [Int], kernels names: [String] = CPU.usableKernelNames
   ) throws -> String? {
     let inputs = tokens.map { activations(tokens: $0) }
     let expected = [false, true].map { self.expected(scales, hasBias: $0) }
@@ -151,7 +151,7 @@ struct CodeProduct: Sendable {
         let kernels = try #require(Kernels(named: name))
         for x in inputs {
           let hasBias = (x.shape.rows + index + place) % 2 == 0
-          let y = matrix.multiply(
+          let y = matrix.matmul(
             x, bias: hasBias ? bias : nil, kernels: kernels, pool: Self.pool)
           guard let wrong = Self.difference(y, expected[hasBias ? 1 : 0], rows: rows) else {
             continue
@@ -207,7 +207,7 @@ struct CodeProduct: Sendable {
 
 extension SeededGenerator {
   /// Codes of an alphabet, each as likely as the others.
-  mutating func codes(_ count: Int, _ alphabet: WeightQuantizer) -> [Int8] {
+  mutating func codes(_ count: Int, _ alphabet: WeightAlphabet) -> [Int8] {
     let table: [Int8] = alphabet == .sign ? [-1, 1] : [-1, 0, 1]
     var codes: [Int8] = []
     codes.reserveCapacity(count)

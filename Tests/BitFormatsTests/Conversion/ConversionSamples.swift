@@ -8,7 +8,7 @@ import Testing
 struct ConversionSample {
   let rows = 8
   let columns = 512
-  let alphabet: WeightQuantizer
+  let alphabet: WeightAlphabet
   let scaleKind: CodedTensor.ScaleKind
   let codes: [Int8]
   let scales: [Float]
@@ -16,7 +16,7 @@ struct ConversionSample {
 
   /// Codes and, if not given otherwise, scales that a half holds exactly.
   init(
-    _ alphabet: WeightQuantizer = .ternary, scaleKind: CodedTensor.ScaleKind = .tensor,
+    _ alphabet: WeightAlphabet = .ternary, scaleKind: CodedTensor.ScaleKind = .tensor,
     scales: [Float]? = nil, seed: UInt64 = 1
   ) {
     self.alphabet = alphabet
@@ -55,10 +55,10 @@ struct ConversionSample {
     let matrix = try coded().packedMatrix()
     let layer = try PackedBitLinear(
       matrix: matrix, bias: nil, recipe: alphabet == .sign ? .bitnet : .b158)
-    let plan = PackedLayerCoding.encode([("blk.0.ffn_up", layer)])
+    let plan = PackedLayerFile.encode([("blk.0.ffn_up", layer)])
     try SafetensorsWriter.write(
       plan.entries + [SafetensorsEntry("blk.0.attn_norm.weight", Tensor(norm), dtype: .bf16)],
-      metadata: [PackedLayerCoding.metadataKey: plan.metadata], to: path)
+      metadata: [PackedLayerFile.metadataKey: plan.metadata], to: path)
   }
 
   /// Expects that a checkpoint holds these codes and products.
@@ -76,7 +76,7 @@ struct ConversionSample {
 
 /// The codes of a tensor of a checkpoint.
 func weight(_ path: String, _ name: String) throws -> CodedTensor {
-  let tensor = try #require(CheckpointSource(path: path).tensors.first { $0.name == name })
+  let tensor = try #require(ModelFile(path: path).tensors.first { $0.name == name })
   guard case .codes(let codes) = tensor.content else { throw CocoaError(.featureUnsupported) }
   return codes
 }
@@ -86,7 +86,7 @@ func weight(_ path: String, _ name: String) throws -> CodedTensor {
 func convert(
   _ from: String, _ to: String, _ options: ConversionOptions = ConversionOptions()
 ) throws -> ConversionType {
-  let conversion = try Conversion(CheckpointSource(path: from), to: to, options: options)
+  let conversion = try Conversion(ModelFile(path: from), to: to, options: options)
   try conversion.write()
   #expect(try conversion.verify() > 0)
   return conversion.type

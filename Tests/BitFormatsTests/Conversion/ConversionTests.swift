@@ -22,7 +22,7 @@ import Testing
       try sample.expect(b)
       try convert(b, back, ConversionOptions(type: from))
       try sample.expect(back)
-      let (first, last) = try (CheckpointSource(path: a), CheckpointSource(path: back))
+      let (first, last) = try (ModelFile(path: a), ModelFile(path: back))
       #expect(first.tensors.map(\.name).sorted() == last.tensors.map(\.name).sorted())
       #expect(first.byteCount == last.byteCount)
     }
@@ -42,7 +42,7 @@ import Testing
       #expect(b.count == d.count)
       // The recipe of the layer stands in the metadata all the way.
       let file = try SafetensorsFile(path: "\(folder)/c.safetensors")
-      let layer = try PackedLayerCoding.decode("blk.0.ffn_up", from: file)
+      let layer = try PackedLayerFile.decode("blk.0.ffn_up", from: file)
       #expect(layer.recipe == .bitnet)
       #expect(layer.matrix.codes == sample.codes)
     }
@@ -91,11 +91,11 @@ import Testing
       let integers = SafetensorsEntry("i", [1, -2, 3], shape: [3], dtype: .i32)
       let layer = try PackedBitLinear(
         matrix: sample.coded().packedMatrix(), bias: nil, recipe: .b158)
-      let plan = PackedLayerCoding.encode([("x", layer)])
+      let plan = PackedLayerFile.encode([("x", layer)])
       let (a, b, c) = ("\(folder)/a.safetensors", "\(folder)/b.gguf", "\(folder)/c.safetensors")
       try SafetensorsWriter.write(
         plan.entries + [halves, doubles, integers],
-        metadata: [PackedLayerCoding.metadataKey: plan.metadata, "format": "pt"], to: a)
+        metadata: [PackedLayerFile.metadataKey: plan.metadata, "format": "pt"], to: a)
       try convert(a, b)
       try convert(b, c, ConversionOptions(type: .bitlinear))
       // All but the kind of scales is what it was, byte for byte.
@@ -200,7 +200,7 @@ import Testing
       let (a, b) = ("\(folder)/a.gguf", "\(folder)/b.safetensors")
       try ConversionSample(scales: [0.75]).writeGGUF(a, .i2_s)
       try convert(a, b, ConversionOptions(type: .hf))
-      let checkpoint = try ModelCheckpoint(path: b)
+      let checkpoint = try ShardedSafetensors(path: b)
       let quantization = try #require(try checkpoint.quantization())
       #expect(quantization.scaleConvention == .multiplies)
       let layer = try HuggingFaceLayer(
@@ -211,13 +211,13 @@ import Testing
       let entries = try file.tensors.map { try SafetensorsEntry(copying: $0.name, from: file) }
       let bad = "\(folder)/bad.safetensors"
       try SafetensorsWriter.write(
-        entries, metadata: [CheckpointSource.quantizationKey: "[1]"], to: bad)
+        entries, metadata: [ModelFile.quantizationKey: "[1]"], to: bad)
       for open in [
-        { _ = try ModelCheckpoint(path: bad).quantization() },
-        { _ = try CheckpointSource(path: bad) },
+        { _ = try ShardedSafetensors(path: bad).quantization() },
+        { _ = try ModelFile(path: bad) },
       ] as [() throws -> Void] {
         let error = #expect(throws: InputError.self, performing: open)
-        #expect(error?.source.contains("metadata \(CheckpointSource.quantizationKey)") == true)
+        #expect(error?.source.contains("metadata \(ModelFile.quantizationKey)") == true)
       }
     }
   }
@@ -228,7 +228,7 @@ import Testing
       let (a, b) = ("\(folder)/a.gguf", "\(folder)/b.safetensors")
       try ConversionSample(scales: [0.75]).writeGGUF(a, .i2_s)
       try Data("old".utf8).write(to: URL(fileURLWithPath: b))
-      let conversion = try Conversion(CheckpointSource(path: a), to: b)
+      let conversion = try Conversion(ModelFile(path: a), to: b)
       let stop = InputError(.inputOutput, source: "x", found: "a stop", expected: "none")
       let error = #expect(throws: InputError.self) {
         try conversion.write { (progress) throws(InputError) in
@@ -245,7 +245,7 @@ import Testing
     try withTemporaryFolder { folder in
       let (a, b) = ("\(folder)/a.gguf", "\(folder)/b.gguf")
       try ConversionSample(scales: [0.75]).writeGGUF(a, .i2_s)
-      let conversion = try Conversion(CheckpointSource(path: a), to: b)
+      let conversion = try Conversion(ModelFile(path: a), to: b)
       try conversion.write()
       #expect(try conversion.verify() == 8 * 512 + 512)
       try ConversionSample(scales: [0.75], seed: 2).writeGGUF(b, .tq2_0)

@@ -59,8 +59,8 @@ import Testing
   }
 
   private static func layer(_ path: String, _ type: ConversionType) throws -> PackedBitLinear {
-    let checkpoint = try ModelCheckpoint(path: path)
-    guard type == .hf else { return try PackedLayerCoding.decode(name, from: checkpoint.files[0]) }
+    let checkpoint = try ShardedSafetensors(path: path)
+    guard type == .hf else { return try PackedLayerFile.decode(name, from: checkpoint.files[0]) }
     let quantization = try #require(try checkpoint.quantization())
     return try HuggingFaceLayer(name, from: checkpoint, quantization: quantization).layer
   }
@@ -112,16 +112,16 @@ import Testing
 
   /// This project's layers, of which Hugging Face has only some.
   @Test(arguments: [
-    (BitQuantization.b158, false), (.b158, true), (.bitnet, false),
+    (QuantizationRecipe.b158, false), (.b158, true), (.bitnet, false),
     (
-      BitQuantization(
+      QuantizationRecipe(
         weights: .sign, activations: ActivationQuantizer(granularity: .token),
         normalization: .layer(epsilon: 0.01)), true
     ),
   ])
-  func fromPackedLayers(recipe: BitQuantization, hasNormWeight: Bool) throws {
+  func fromPackedLayers(recipe: QuantizationRecipe, hasNormWeight: Bool) throws {
     try withTemporaryFolder { folder in
-      let matrix = try PackedMatrix(
+      let matrix = try CodeMatrix(
         codes: randomCodes(Self.rows * Self.columns, seed: 12, alphabet: recipe.weights),
         rows: Self.rows, columns: Self.columns, alphabet: recipe.weights, scales: .groups([0.75]))
       let weight = Tensor((0..<Self.columns).map { 1 - Float($0) / 128 })
@@ -129,11 +129,11 @@ import Testing
       let layer = try PackedBitLinear(
         matrix: matrix, bias: Tensor((0..<Self.rows).map { 1.5 * Float($0) }), recipe: recipe,
         normWeight: hasNormWeight ? weight : nil, normBias: isLayer ? weight : nil)
-      let plan = PackedLayerCoding.encode([(Self.name, layer)])
+      let plan = PackedLayerFile.encode([(Self.name, layer)])
       let path = "\(folder)/in"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
       try SafetensorsWriter.write(
-        plan.entries, metadata: [PackedLayerCoding.metadataKey: plan.metadata],
+        plan.entries, metadata: [PackedLayerFile.metadataKey: plan.metadata],
         to: "\(path)/model.safetensors")
       let isSign = recipe.weights == .sign
       for model in ["other", "bitnet"] {
@@ -159,25 +159,25 @@ import Testing
   @Test func biasesThatAreNoProducts() throws {
     try withTemporaryFolder { folder in
       let codes = randomCodes(Self.rows * Self.columns, seed: 13)
-      let matrix = try PackedMatrix(
+      let matrix = try CodeMatrix(
         codes: codes, rows: Self.rows, columns: Self.columns, alphabet: .ternary,
         scales: .groups([0.1]))
-      var recipe = BitQuantization.b158
+      var recipe = QuantizationRecipe.b158
       recipe.normalization = nil
       let bias = (0..<Self.rows).map { 1 / (3 + Float($0)) }
-      let plan = PackedLayerCoding.encode([
+      let plan = PackedLayerFile.encode([
         (Self.name, try PackedBitLinear(matrix: matrix, bias: Tensor(bias), recipe: recipe))
       ])
       let (path, out) = ("\(folder)/in.safetensors", "\(folder)/out/")
       try SafetensorsWriter.write(
-        plan.entries, metadata: [PackedLayerCoding.metadataKey: plan.metadata], to: path)
+        plan.entries, metadata: [PackedLayerFile.metadataKey: plan.metadata], to: path)
       let error = #expect(throws: InputError.self) {
         try convert(path, out, ConversionOptions(type: .hf))
       }
       #expect(error?.source == "\(path), tensor \"\(Self.name).bias\"")
       #expect(error?.found.contains("a bias that cannot be scaled exactly") == true)
       try convert(path, out, ConversionOptions(type: .hf, isLossy: true))
-      let stored = try ModelCheckpoint(path: out).tensor("\(Self.name).bias").scalars
+      let stored = try ShardedSafetensors(path: out).tensor("\(Self.name).bias").scalars
       #expect(stored == bias.map { $0 / 0.1 })
       let read = try #require(try Self.layer(out, .hf).bias).scalars
       #expect(zip(read, bias).allSatisfy { abs($0 - $1) <= $1.ulp })

@@ -30,20 +30,21 @@ import Testing
     return path
   }
 
-  @Test(arguments: WeightQuantizer.allCases, [1, 4])
-  func equalsTheQuantizer(quantizer: WeightQuantizer, groups: Int) throws {
+  @Test(arguments: WeightAlphabet.allCases, [1, 4])
+  func equalsTheQuantizer(quantizer: WeightAlphabet, groups: Int) throws {
     try withTemporaryFolder { folder in
       let weight = Self.sample()
       let path = try write(folder, weight)
-      let (source, layers) = try CheckpointSource(path: path).quantized(quantizer, groups: groups)
+      let (source, layers) = try ModelFile(path: path).quantized(
+        WeightQuantizer(quantizer), groups: groups)
       #expect(layers.map(\.name) == ["a.weight"])
       let out = "\(folder)/out.safetensors"
       let options = ConversionOptions(type: .bitlinear, isLossy: true)
       let conversion = try Conversion(source, to: out, options: options)
       try conversion.write()
-      let expected = quantizer.quantize(weight, groups: groups)
+      let expected = WeightQuantizer(quantizer).quantize(weight, groups: groups)
       let file = try SafetensorsFile(path: out)
-      let matrix = try PackedLayerCoding.decode("a", from: file).matrix
+      let matrix = try PackedLayerFile.decode("a", from: file).matrix
       #expect(matrix.codes == expected.codes)
       let scales = matrix.scales.values
       for row in 0..<1040 {
@@ -58,7 +59,7 @@ import Testing
         #expect(file[name]?.dtype == before[name]?.dtype)
       }
       // The quality, from whole matrices.
-      let values = quantizer.values(weight, groups: groups).scalars
+      let values = WeightQuantizer(quantizer).values(weight, groups: groups).scalars
       var (error, square, product, other) = (0.0, 0.0, 0.0, 0.0)
       for (w, q) in zip(weight.scalars, values) {
         error += pow(Double(w) - Double(q), 2)
@@ -82,7 +83,7 @@ import Testing
       // Not the integers, which GGUF does not have in this type.
       let bare = "\(folder)/bare.safetensors"
       try SafetensorsWriter.write([SafetensorsEntry("a.weight", weight)], to: bare)
-      let (source, _) = try CheckpointSource(path: bare).quantized(.ternary)
+      let (source, _) = try ModelFile(path: bare).quantized(.ternary)
       let out = "\(folder)/out.gguf"
       try Conversion(source, to: out, options: ConversionOptions(type: .tq2_0, isLossy: true))
         .write()
@@ -92,7 +93,7 @@ import Testing
       let stored = ConversionType.tq2_0.stored(scale: expected.scales.values[0])
       #expect(read.scales.allSatisfy { $0 == stored })
       #expect(stored != expected.scales.values[0])
-      let (whole, _) = try CheckpointSource(path: path).quantized(.ternary)
+      let (whole, _) = try ModelFile(path: path).quantized(.ternary)
       #expect(throws: InputError.self) {
         try Conversion(whole, to: out, options: ConversionOptions(type: .tq2_0, isLossy: true))
           .write()
@@ -110,7 +111,7 @@ import Testing
       var weight = Self.sample().scalars
       weight[1280 * 1039 + 7] = .nan
       let path = try write(folder, Tensor(weight).reshaped(Self.shape))
-      let source = try CheckpointSource(path: path)
+      let source = try ModelFile(path: path)
       let error = #expect(throws: InputError.self) { try source.quantized(.ternary) }
       #expect(error?.kind == .notFinite)
       #expect(error?.source == "\(path), tensor \"a.weight\"")
@@ -127,7 +128,7 @@ import Testing
   @Test func zerosStayZeros() throws {
     try withTemporaryFolder { folder in
       let path = try write(folder, Tensor(repeating: 0, shape: Self.shape))
-      let (source, layers) = try CheckpointSource(path: path).quantized(.ternary)
+      let (source, layers) = try ModelFile(path: path).quantized(.ternary)
       let out = "\(folder)/out.safetensors"
       try Conversion(source, to: out, options: ConversionOptions(type: .hf, isLossy: true)).write()
       #expect(layers[0].isZero)
@@ -143,6 +144,6 @@ import Testing
     ("model.norm.weight", false), ("encoder.output.weight", false), ("a.bias", false),
   ])
   func names(name: String, isLinear: Bool) {
-    #expect(CheckpointSource.isLinearWeight(name) == isLinear)
+    #expect(ModelFile.isLinearWeight(name) == isLinear)
   }
 }

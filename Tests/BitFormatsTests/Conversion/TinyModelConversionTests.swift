@@ -22,10 +22,10 @@ import Testing
     ).path
   }
 
-  private static func open(_ path: String) throws -> CheckpointSource {
+  private static func open(_ path: String) throws -> ModelFile {
     // Nothing in the file tells that it is in the layout of ARM.
     let layout: I2SLayout? = path.hasSuffix("-arm.gguf") ? .arm : nil
-    return try CheckpointSource(path: path, options: GGUFOptions(i2sLayout: layout))
+    return try ModelFile(path: path, options: GGUFOptions(i2sLayout: layout))
   }
 
   /// Converts into a new file, or a folder for safetensors.
@@ -43,7 +43,7 @@ import Testing
     var numbers: Set<Float> = []
     var values: [Float] = []
 
-    init(_ tensor: SourceTensor) throws {
+    init(_ tensor: ModelTensor) throws {
       if case .codes(let coded) = tensor.content {
         let read = try coded.rows(0..<coded.rows)
         (codes, numbers) = (read.codes, Set(read.scales))
@@ -54,7 +54,7 @@ import Testing
   }
 
   private static let expected = Result {
-    try CheckpointSource(path: path(hub)).tensors.map { ($0.name, try Content($0)) }
+    try ModelFile(path: path(hub)).tensors.map { ($0.name, try Content($0)) }
   }
 
   /// Expects the tensors of the model, and the bytes of other programs where there are such.
@@ -62,7 +62,7 @@ import Testing
     _ path: String, _ type: ConversionType, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let expected = try self.expected.get()
-    let made = try CheckpointSource(path: path)
+    let made = try ModelFile(path: path)
     let names = type.suffix == "gguf" ? Self.names : [:]
     #expect(made.tensors.count == expected.count, sourceLocation: sourceLocation)
     for (name, content) in expected {
@@ -79,8 +79,8 @@ import Testing
   ) throws {
     switch type {
     case .hf:
-      let golden = try ModelCheckpoint(path: self.path(hub))
-      let made = try ModelCheckpoint(path: path)
+      let golden = try ShardedSafetensors(path: self.path(hub))
+      let made = try ShardedSafetensors(path: path)
       #expect(
         made.tensors.map(\.name).sorted() == golden.tensors.map(\.name).sorted(),
         sourceLocation: sourceLocation)
@@ -175,7 +175,7 @@ import Testing
       let path = try Self.path(name)
       try BitFormatsTests.convert(path, "\(folder)/model")
       let (first, copy) = try (
-        ModelCheckpoint(path: path), ModelCheckpoint(path: "\(folder)/model")
+        ShardedSafetensors(path: path), ShardedSafetensors(path: "\(folder)/model")
       )
       #expect(first.tensors.count == copy.tensors.count)
       for tensor in first.tensors {
@@ -192,7 +192,7 @@ import Testing
       let (between, last) = ("\(folder)/x.safetensors", "\(folder)/y.safetensors")
       try BitFormatsTests.convert(path, between, ConversionOptions(type: .bitlinear))
       try BitFormatsTests.convert(between, last, ConversionOptions(type: .hf))
-      let (start, end) = try (CheckpointSource(path: path), CheckpointSource(path: last))
+      let (start, end) = try (ModelFile(path: path), ModelFile(path: last))
       #expect(start.tensors.map(\.name).sorted() == end.tensors.map(\.name).sorted())
       for tensor in start.tensors {
         let found = try #require(end.tensors.first { $0.name == tensor.name })
@@ -207,7 +207,7 @@ import Testing
       let path = try Self.path("gguf/tiny256-tq2_0.gguf")
       let out = "\(folder)/x.safetensors"
       try BitFormatsTests.convert(path, out, ConversionOptions(keepsNames: true))
-      let names = try CheckpointSource(path: out).tensors.map(\.name)
+      let names = try ModelFile(path: out).tensors.map(\.name)
       #expect(names.sorted() == (try GGUFFile(path: path)).tensors.map(\.name).sorted())
     }
   }

@@ -14,7 +14,7 @@ import Testing
   static func tensor(
     _ type: GGUFTensorType, block: Int, columns: Int, rows: Int, seed: UInt64
   ) throws -> CodedTensor {
-    let alphabet: WeightQuantizer = type == .q1_0 ? .sign : .ternary
+    let alphabet: WeightAlphabet = type == .q1_0 ? .sign : .ternary
     var generator = SeededGenerator(seed: seed)
     let scales = (0..<(block == 0 ? 1 : rows * (columns / block))).map { _ in
       // Halves: 11 bits and an exponent.
@@ -148,8 +148,8 @@ import Testing
 
 @Suite struct CodedTensorTests {
   static func scales(
-    _ codes: [Int8], _ scales: [Float], rows: Int, block: Int, alphabet: WeightQuantizer = .ternary
-  ) throws -> MatrixScales {
+    _ codes: [Int8], _ scales: [Float], rows: Int, block: Int, alphabet: WeightAlphabet = .ternary
+  ) throws -> WeightScales {
     let tensor = try CodedTensor(
       codes: codes, rows: rows, columns: codes.count / rows, alphabet: alphabet,
       scaleKind: .block(columns: block), scales: scales, source: "w")
@@ -193,8 +193,8 @@ import Testing
     for scales in [
       .groups([2]), .groups([1, 2]), .groups([1, 2, 3, 4]),
       .blocks(columns: 64, [1, 2, 3, 4, 5, 6, 7, 8]),
-    ] as [MatrixScales] {
-      let matrix = try PackedMatrix(
+    ] as [WeightScales] {
+      let matrix = try CodeMatrix(
         codes: codes, rows: 4, columns: 128, alphabet: .ternary, scales: scales)
       let tensor = CodedTensor(matrix, source: "m")
       #expect(try tensor.values(0..<4) == matrix.values.scalars)

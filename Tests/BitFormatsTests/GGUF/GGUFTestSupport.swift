@@ -84,7 +84,7 @@ func data(of name: String, in file: GGUFFile) throws -> [UInt8] {
 
 /// Random ternary codes.
 func randomCodes(
-  _ count: Int, seed: UInt64, alphabet: WeightQuantizer = .ternary
+  _ count: Int, seed: UInt64, alphabet: WeightAlphabet = .ternary
 ) -> [Int8] {
   var generator = SeededGenerator(seed: seed)
   return (0..<count).map { _ in

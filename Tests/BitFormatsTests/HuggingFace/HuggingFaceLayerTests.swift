@@ -41,7 +41,7 @@ func writeCheckpoint(
   func readsAndWritesModels(name: String) throws {
     let expected = try #require(try Self.models.get()[name])
     let folder = try goldenFolder(name)
-    let checkpoint = try ModelCheckpoint(path: folder)
+    let checkpoint = try ShardedSafetensors(path: folder)
     let quantization = try #require(try checkpoint.quantization())
     #expect(Set(checkpoint.huggingFaceLayerNames) == Set(expected.keys))
     var entries: [SafetensorsEntry] = []
@@ -74,7 +74,7 @@ func writeCheckpoint(
 
   @Test(arguments: [PackedFormat.ternary2, .ternary1_6])
   func holdsCodesInTheFormatThatIsAskedFor(format: PackedFormat) throws {
-    let checkpoint = try ModelCheckpoint(path: goldenFolder("tiny64-offline-autobitlinear-f32"))
+    let checkpoint = try ShardedSafetensors(path: goldenFolder("tiny64-offline-autobitlinear-f32"))
     let read = try HuggingFaceLayer(
       "model.layers.0.self_attn.k_proj", from: checkpoint,
       quantization: HuggingFaceQuantization(linearClass: .autobitlinear), outFeatures: 32,
@@ -90,7 +90,7 @@ func writeCheckpoint(
   private static func checkpoint(
     _ golden: HuggingFaceGolden.Layer, _ linearClass: HuggingFaceQuantization.LinearClass,
     floats: DType?, in folder: String
-  ) throws -> ModelCheckpoint {
+  ) throws -> ShardedSafetensors {
     let (rows, columns) = (golden.ternary.shape[0], golden.ternary.shape[1])
     let codes = golden.ternary.data.map { Int8($0) }
     let scale =
@@ -116,7 +116,7 @@ func writeCheckpoint(
       linearClass: linearClass, usesRMSNorm: golden.use_rms_norm,
       rmsNormEpsilon: golden.rms_norm_eps)
     try writeCheckpoint(entries, quantization, to: folder)
-    return try ModelCheckpoint(path: folder)
+    return try ShardedSafetensors(path: folder)
   }
 
   /// The outputs of transformers' own layers: bias and norm, both meanings of the scale.
@@ -160,7 +160,7 @@ func writeCheckpoint(
     try withTemporaryFolder { folder in
       try writeCheckpoint(stored.entries, quantization, to: folder)
       let read = try HuggingFaceLayer(
-        "l", from: ModelCheckpoint(path: folder), quantization: quantization)
+        "l", from: ShardedSafetensors(path: folder), quantization: quantization)
       #expect(read.layer.matrix.codes == matrix.codes)
       #expect(read.scale == stored.scale)
       if linearClass == .autobitlinear {
@@ -175,7 +175,7 @@ func writeCheckpoint(
   @Test func refusesToWriteWhatTheFormatLacks() throws {
     let quantization = HuggingFaceQuantization()
     func refused(
-      _ matrix: PackedMatrix, _ recipe: BitQuantization, normBias: Tensor? = nil
+      _ matrix: CodeMatrix, _ recipe: QuantizationRecipe, normBias: Tensor? = nil
     ) throws -> String? {
       let layer = try PackedBitLinear(matrix: matrix, recipe: recipe, normBias: normBias)
       let error = #expect(throws: InputError.self) {
@@ -185,10 +185,10 @@ func writeCheckpoint(
       #expect(error?.source.hasPrefix("layer l") == true)
       return error?.found
     }
-    func matrix(_ rows: Int, _ scales: MatrixScales, _ weights: WeightQuantizer = .ternary) throws
-      -> PackedMatrix
+    func matrix(_ rows: Int, _ scales: WeightScales, _ weights: WeightAlphabet = .ternary) throws
+      -> CodeMatrix
     {
-      try PackedMatrix(
+      try CodeMatrix(
         codes: [Int8](repeating: 1, count: rows * 64), rows: rows, columns: 64, alphabet: weights,
         scales: scales)
     }
@@ -245,14 +245,15 @@ func writeCheckpoint(
       try writeCheckpoint(Array(entries.values), quantization, to: folder)
       #expect(
         try HuggingFaceLayer(
-          "l", from: ModelCheckpoint(path: folder), quantization: quantization
+          "l", from: ShardedSafetensors(path: folder), quantization: quantization
         ).layer.matrix.groupScales == [0.5])
       for (part, tensor) in changes {
         entries[part] = tensor.map { SafetensorsEntry("l.\(part)", $0) }
       }
       try writeCheckpoint(Array(entries.values), quantization, to: folder)
       let error = #expect(throws: InputError.self) {
-        try HuggingFaceLayer("l", from: ModelCheckpoint(path: folder), quantization: quantization)
+        try HuggingFaceLayer(
+          "l", from: ShardedSafetensors(path: folder), quantization: quantization)
       }
       #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
       #expect(error?.source.hasPrefix(folder) == true)
@@ -272,7 +273,8 @@ func writeCheckpoint(
         ]
         try writeCheckpoint(entries, quantization, to: folder)
         let error = #expect(throws: InputError.self) {
-          try HuggingFaceLayer("l", from: ModelCheckpoint(path: folder), quantization: quantization)
+          try HuggingFaceLayer(
+            "l", from: ShardedSafetensors(path: folder), quantization: quantization)
         }
         #expect(error?.kind == .malformed)
         #expect(error?.found == "\(bad) in row 2, column 1")
@@ -280,7 +282,8 @@ func writeCheckpoint(
       // Latent weights are to be read as floats.
       quantization.mode = .online
       let error = #expect(throws: InputError.self) {
-        try HuggingFaceLayer("l", from: ModelCheckpoint(path: folder), quantization: quantization)
+        try HuggingFaceLayer(
+          "l", from: ShardedSafetensors(path: folder), quantization: quantization)
       }
       #expect(error?.found == "F32 latent weights of autobitlinear")
     }
@@ -304,7 +307,7 @@ func writeCheckpoint(
         try Data(content).write(to: URL(fileURLWithPath: path))
         do throws(InputError) {
           return try HuggingFaceLayer(
-            "l", from: ModelCheckpoint(path: folder), quantization: quantization
+            "l", from: ShardedSafetensors(path: folder), quantization: quantization
           ).layer
         } catch {
           return nil

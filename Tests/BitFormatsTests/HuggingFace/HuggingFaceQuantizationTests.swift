@@ -23,7 +23,7 @@ import Testing
     #expect(expected.scaleConvention == .divides)
     #expect(expected.recipe.normalization == nil)
     #expect(expected.recipe.weights == .ternary)
-    #expect(expected.recipe.activations == BitQuantization.b158.activations)
+    #expect(expected.recipe.activations == QuantizationRecipe.b158.activations)
   }
 
   @Test func readsEveryKey() throws {

@@ -4,7 +4,7 @@ import BitFormats
 import Foundation
 import Testing
 
-@Suite struct ModelCheckpointTests {
+@Suite struct ShardedSafetensorsTests {
   /// A folder of two files with tensors a, b and c, d, an index and a `config.json`.
   private static func write(
     to folder: String, map: String = standardMap, files: [String: [String]] = standardFiles
@@ -39,7 +39,7 @@ import Testing
     try withTemporaryFolder { folder in
       try Self.write(to: folder)
       for path in [folder, folder + "/", "\(folder)/\(Self.index)"] {
-        let checkpoint = try ModelCheckpoint(path: path)
+        let checkpoint = try ShardedSafetensors(path: path)
         #expect(checkpoint.tensors.map(\.name) == ["a", "b", "c", "d"])
         #expect(checkpoint.files.count == 2)
         #expect(checkpoint.totalSize == 24)
@@ -57,13 +57,13 @@ import Testing
             == #"\#(path): found no tensor "e", expected a tensor of this name"#)
       }
       // One of the files alone has only its own tensors.
-      let one = try ModelCheckpoint(path: folder + "/x-1.safetensors")
+      let one = try ShardedSafetensors(path: folder + "/x-1.safetensors")
       #expect(one.tensors.map(\.name) == ["a", "b"])
       #expect(one.declaredTotalSize == nil)
       // One file comes before an index.
       try SafetensorsWriter.write(
         [SafetensorsEntry("one", [5], shape: [1], dtype: .i8)], to: folder + "/model.safetensors")
-      let file = try ModelCheckpoint(path: folder)
+      let file = try ShardedSafetensors(path: folder)
       #expect(file.tensors.map(\.name) == ["one"])
       #expect(try file.integers("one") == [5])
     }
@@ -73,7 +73,7 @@ import Testing
     try withTemporaryFolder { folder in
       try Self.write(to: folder)
       try AtomicFile.write("[1]", to: folder + "/list.json")
-      let checkpoint = try ModelCheckpoint(path: folder)
+      let checkpoint = try ShardedSafetensors(path: folder)
       #expect(try checkpoint.contents(of: "list.json") == Array("[1]".utf8))
       #expect(try checkpoint.json(of: "list.json") == [1])
       #expect(try checkpoint.hasFile("list.json"))
@@ -101,17 +101,17 @@ import Testing
 
   @Test func aFolderWithoutTensorsIsNamed() throws {
     try withTemporaryFolder { folder in
-      let error = #expect(throws: InputError.self) { try ModelCheckpoint(path: folder) }
+      let error = #expect(throws: InputError.self) { try ShardedSafetensors(path: folder) }
       #expect(error?.kind == .missing)
       #expect(
         error?.description == "\(folder): found neither model.safetensors nor "
           + "model.safetensors.index.json, expected one of them")
       for path in ["\(folder)/none", "\(folder)/none.json", ""] {
-        let missing = #expect(throws: InputError.self) { try ModelCheckpoint(path: path) }
+        let missing = #expect(throws: InputError.self) { try ShardedSafetensors(path: path) }
         #expect(missing?.kind == .missing)
       }
       try SafetensorsWriter.write([], to: folder + "/model.safetensors")
-      let empty = try ModelCheckpoint(path: folder)
+      let empty = try ShardedSafetensors(path: folder)
       #expect(empty.tensors.isEmpty && empty.totalSize == 0)
       #expect(try empty.config() == nil)
       #expect(try empty.quantization() == nil)
@@ -127,7 +127,7 @@ import Testing
     try withTemporaryFolder { folder in
       let map = #"{"weight_map":{"a":""# + name + #""}}"#
       try Self.write(to: folder, map: map)
-      let error = #expect(throws: InputError.self) { try ModelCheckpoint(path: folder) }
+      let error = #expect(throws: InputError.self) { try ShardedSafetensors(path: folder) }
       #expect(error?.kind == .malformed)
       #expect(error?.source == #"\#(folder)/\#(Self.index), tensor "a""#)
       #expect(error?.expected == "a file of the same folder, without a path")
@@ -160,7 +160,7 @@ import Testing
   func saysWhatIsWrongWithAnIndex(map: String, message: String) throws {
     try withTemporaryFolder { folder in
       try Self.write(to: folder, map: map)
-      let error = #expect(throws: InputError.self) { try ModelCheckpoint(path: folder) }
+      let error = #expect(throws: InputError.self) { try ShardedSafetensors(path: folder) }
       #expect(error?.kind == .malformed)
       #expect(error?.description.hasPrefix("\(folder)/\(Self.index): \(message)") == true)
     }
@@ -170,13 +170,13 @@ import Testing
     try withTemporaryFolder { folder in
       try Self.write(
         to: folder, files: ["x-1.safetensors": ["a", "b"], "x-2.safetensors": ["c", "d", "a"]])
-      let twice = #expect(throws: InputError.self) { try ModelCheckpoint(path: folder) }
+      let twice = #expect(throws: InputError.self) { try ShardedSafetensors(path: folder) }
       #expect(
         twice?.description == #"\#(folder): found "a" in \#(folder)/x-1.safetensors and "#
           + "\(folder)/x-2.safetensors, expected every tensor in one file")
       try Self.write(
         to: folder, map: #"{"weight_map":{"a":"x-3.safetensors"}}"#)
-      let missing = #expect(throws: InputError.self) { try ModelCheckpoint(path: folder) }
+      let missing = #expect(throws: InputError.self) { try ShardedSafetensors(path: folder) }
       #expect(missing?.kind == .missing)
       #expect(missing?.source == "\(folder)/x-3.safetensors")
     }
@@ -188,7 +188,7 @@ import Testing
         try Self.write(
           to: folder,
           map: #"{"metadata":{"total_size":\#(text)},"weight_map":{"a":"x-1.safetensors"}}"#)
-        let checkpoint = try ModelCheckpoint(path: folder)
+        let checkpoint = try ShardedSafetensors(path: folder)
         #expect(checkpoint.declaredTotalSize == size)
         // All tensors of the files that the index names are there.
         #expect(checkpoint.tensors.map(\.name) == ["a", "b"])
@@ -204,7 +204,7 @@ import Testing
       func isRead(_ name: String, _ content: [UInt8]) throws -> Bool {
         try Self.write(content, to: folder, name)
         do throws(InputError) {
-          let checkpoint = try ModelCheckpoint(path: folder)
+          let checkpoint = try ShardedSafetensors(path: folder)
           for tensor in checkpoint.tensors { _ = try checkpoint.tensor(tensor.name) }
           _ = try checkpoint.quantization()
           return true

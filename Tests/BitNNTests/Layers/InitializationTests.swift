@@ -48,7 +48,7 @@ import Testing
     #expect(Linear(4, 3, bias: false).parameters().map(\.name) == ["weight"])
     let learned = BitLinear(4, 3, recipe: .b158, learnsNorm: true)
     #expect(learned.parameters().map(\.name) == ["weight", "norm.weight"])
-    var recipe = BitQuantization.b158
+    var recipe = QuantizationRecipe.b158
     recipe.normalization = .layer()
     let centered = BitLinear(4, 3, recipe: recipe, learnsNorm: true)
     #expect(centered.parameters().map(\.name) == ["weight", "norm.weight", "norm.bias"])

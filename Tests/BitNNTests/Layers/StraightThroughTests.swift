@@ -56,7 +56,7 @@ import _Differentiation
     if golden.norm != "none" { try #require(norms[golden.norm] != nil) }
     var layer = BitLinear(
       weight: golden.weight.tensor, bias: vector(golden.bias)?.tensor, groups: golden.groups,
-      recipe: BitQuantization(
+      recipe: QuantizationRecipe(
         weights: golden.weight_mode == "bit1" ? .sign : .ternary,
         activations: ActivationQuantizer(granularity: .token, epsilon: 1e-5),
         normalization: norms[golden.norm]), learnsNorm: golden.norm_weight != nil)

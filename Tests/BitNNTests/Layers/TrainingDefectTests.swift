@@ -10,7 +10,7 @@ import _Differentiation
   /// The reference's sign() has no gradient: five steps leave its weights as they are.
   @Test(arguments: ["bitnet", "b158"])
   func stepsChangeTheWeights(_ name: String) throws {
-    let recipe = try #require(BitQuantization.named(name))
+    let recipe = try #require(QuantizationRecipe.named(name))
     var generator = SeededGenerator(seed: 1)
     var layer = BitLinear(10, 20, groups: 2, recipe: recipe, using: &generator)
     let (x, target) = (random([32, 10], seed: 2), random([32, 20], seed: 3))
@@ -38,7 +38,7 @@ import _Differentiation
   /// The reference has no bias; another implementation drops it, a third one divides it.
   @Test(arguments: ["bitnet", "b158"])
   func biasIsAddedAfterTheScales(_ name: String) throws {
-    let recipe = try #require(BitQuantization.named(name))
+    let recipe = try #require(QuantizationRecipe.named(name))
     let (weight, bias, x) = (random([6, 8]), random([6], seed: 2), random([5, 8], seed: 3))
     let with = BitLinear(weight: weight, bias: bias, groups: 3, recipe: recipe)
     var expected = BitLinear(weight: weight, groups: 3, recipe: recipe)(x)
@@ -55,7 +55,7 @@ import _Differentiation
   /// The reference keeps float weights for ever.
   @Test(arguments: [("bitnet", 1.0), ("b158", 2.0)])
   func packingSavesMemory(_ name: String, bits: Double) throws {
-    let recipe = try #require(BitQuantization.named(name))
+    let recipe = try #require(QuantizationRecipe.named(name))
     let layer = BitLinear(512, 256, recipe: recipe)
     let packed = layer.packed()
     let bitsPerWeight = Double(8 * packed.byteCount) / Double(512 * 256)

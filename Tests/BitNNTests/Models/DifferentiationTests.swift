@@ -13,7 +13,7 @@ import _Differentiation
   @Test(arguments: ["bitnet", "b158", "float"])
   func modelGradientAloneIsThatOfBoth(_ name: String) {
     func quantized<M: Layer>(_ model: M) -> M {
-      BitQuantization.named(name).map { model.quantized($0) } ?? model
+      QuantizationRecipe.named(name).map { model.quantized($0) } ?? model
     }
     check(quantized(SampleNetwork()))
     check(quantized(SampleNetwork(hasExtra: false)))

@@ -8,11 +8,11 @@ import Testing
   private let x = random([6, 12], seed: 9)
 
   /// A layer with everything that a layer can have.
-  private func layer(_ weights: WeightQuantizer, groups: Int, seed: UInt64) -> BitLinear {
+  private func layer(_ weights: WeightAlphabet, groups: Int, seed: UInt64) -> BitLinear {
     var generator = SeededGenerator(seed: seed)
     var layer = BitLinear(
       12, 12, groups: groups, bias: true,
-      recipe: BitQuantization(
+      recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(bits: 7, granularity: .tensor),
         normalization: .group(2, epsilon: 1e-4)), learnsNorm: true, using: &generator)
     layer.setParameters([
@@ -21,8 +21,8 @@ import Testing
     return layer
   }
 
-  @Test(arguments: WeightQuantizer.allCases, [1, 3])
-  func latentAndPackedRoundTrip(_ weights: WeightQuantizer, groups: Int) throws {
+  @Test(arguments: WeightAlphabet.allCases, [1, 3])
+  func latentAndPackedRoundTrip(_ weights: WeightAlphabet, groups: Int) throws {
     let model = Pair(
       layer(weights, groups: groups, seed: 1), layer(weights, groups: groups, seed: 2))
     try withFolder { folder in
@@ -49,7 +49,7 @@ import Testing
       #expect(file.metadata["who"] == "me" && file.metadata["format"] == "pt")
       #expect(file["first.weight"]?.shape == [12, weights == .sign ? 2 : 3])
       #expect(file["first.weight_scale"]?.shape == [groups])
-      #expect(try SafetensorsFile(path: latent).metadata[PackedLayerCoding.metadataKey] == nil)
+      #expect(try SafetensorsFile(path: latent).metadata[PackedLayerFile.metadataKey] == nil)
     }
   }
 
@@ -57,7 +57,7 @@ import Testing
   func wholeModelsRoundTrip(_ name: String) throws {
     func make(_ seed: UInt64) -> SampleNetwork {
       let model = SampleNetwork(seed: seed)
-      return BitQuantization.named(name).map { model.quantized($0, groups: 2) } ?? model
+      return QuantizationRecipe.named(name).map { model.quantized($0, groups: 2) } ?? model
     }
     try withFolder { folder in
       let path = "\(folder)/model.safetensors"

@@ -9,7 +9,7 @@ import Testing
 
   @Test(arguments: ["bitnet", "b158"], [1, 2])
   func quantizedKeepsParameters(_ name: String, groups: Int) throws {
-    let recipe = try #require(BitQuantization.named(name))
+    let recipe = try #require(QuantizationRecipe.named(name))
     let model = SampleNetwork()
     let quantized = model.quantized(recipe, groups: groups)
     #expect(sameParameters(quantized, model))
@@ -73,7 +73,7 @@ import Testing
 
   @Test(arguments: ["bitnet", "b158"], [1, 4])
   func packedGivesTheSameBits(_ name: String, groups: Int) throws {
-    let recipe = try #require(BitQuantization.named(name))
+    let recipe = try #require(QuantizationRecipe.named(name))
     let model = SampleNetwork().quantized(recipe, groups: groups)
     let packed = model.packed()
     #expect(sameBits(packed(x), model(x)))
@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test func learnedNormsArePacked() {
-    var recipe = BitQuantization.b158
+    var recipe = QuantizationRecipe.b158
     recipe.normalization = .group(3)
     var layer = BitLinear(12, 4, groups: 2, bias: true, recipe: recipe, learnsNorm: true)
     layer.setParameters(["norm.weight": random([12]), "norm.bias": random([12], seed: 2)])
@@ -138,7 +138,7 @@ import Testing
   }
 
   @Test func summaryTellsRecipesApart() {
-    var other = BitQuantization.b158
+    var other = QuantizationRecipe.b158
     other.normalization = .rms(epsilon: 1e-6)
     let all = [
       SampleNetwork().quantized(.b158), SampleNetwork().quantized(.bitnet),

@@ -8,12 +8,13 @@ import Testing
 @Suite struct PackedLayerFormatTests {
   /// 4 x 130 codes with a scale for each block of 64.
   private func blockLayer(
-    _ weights: WeightQuantizer, length: Int = 64, format: PackedFormat? = nil
+    _ weights: WeightAlphabet, length: Int = 64, format: PackedFormat? = nil
   ) throws -> PackedBitLinear {
     try PackedBitLinear(
-      matrix: weights.quantize(random([4, 130]), blockColumns: length, format: format),
+      matrix: WeightQuantizer(weights).quantize(
+        random([4, 130]), blockColumns: length, format: format),
       bias: random([4], seed: 2),
-      recipe: BitQuantization(
+      recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(), normalization: .rms()))
   }
 
@@ -21,25 +22,27 @@ import Testing
   func formatsAndBlockScalesRoundTrip(_ format: PackedFormat, length: Int?) throws {
     let weights = format.alphabet
     let matrix =
-      length.map { weights.quantize(random([70, 130]), blockColumns: $0, format: format) }
-      ?? weights.quantize(random([70, 130]), groups: 2, format: format)
+      length.map {
+        WeightQuantizer(weights).quantize(random([70, 130]), blockColumns: $0, format: format)
+      }
+      ?? WeightQuantizer(weights).quantize(random([70, 130]), groups: 2, format: format)
     let layer = try PackedBitLinear(
       matrix: matrix,
-      recipe: BitQuantization(
+      recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(), normalization: nil))
     try withFolder { folder in
       let path = "\(folder)/layer.safetensors"
-      try PackedLayerFile.write(layer, to: path)
+      try PackedLayerSample.write(layer, to: path)
       let file = try SafetensorsFile(path: path)
       #expect(file["a.b.weight"]?.shape == [70, weights == .sign ? 17 : 33])
       let blocks = length.map { (130 + $0 - 1) / $0 }
       #expect(file["a.b.weight_scale"]?.shape == (blocks.map { [70, $0] } ?? [2]))
       // A reader that knows no formats and blocks must not see a word of them in other files.
-      let text = try #require(file.metadata[PackedLayerCoding.metadataKey])
+      let text = try #require(file.metadata[PackedLayerFile.metadataKey])
       #expect(text.contains(#""block_features""#) == (length != nil))
       #expect(text.contains(#""format""#) == (format == .ternary1_6))
 
-      let read = try PackedLayerCoding.decode("a.b", from: file)
+      let read = try PackedLayerFile.decode("a.b", from: file)
       #expect(read.matrix.format == format)
       #expect(read.matrix.scales == matrix.scales)
       #expect(read.matrix.codes == matrix.codes)
@@ -49,14 +52,15 @@ import Testing
         #expect(sameBits(read(x), layer(x)))
       }
       // The same file again.
-      try PackedLayerFile.write(read, to: "\(folder)/again.safetensors")
+      try PackedLayerSample.write(read, to: "\(folder)/again.safetensors")
       #expect(try bytes(ofFile: path) == bytes(ofFile: "\(folder)/again.safetensors"))
     }
   }
 
   @Test(arguments: [.nan, .infinity, -.infinity] as [Float])
   func impossibleBlockScales(_ scale: Float) throws {
-    try PackedLayerFile.refuses(blockLayer(.ternary), .malformed, "[4, blocks] of finite numbers") {
+    try PackedLayerSample.refuses(blockLayer(.ternary), .malformed, "[4, blocks] of finite numbers")
+    {
       tensors, _ in
       tensors["a.b.weight_scale"].bytes.replaceSubrange(44..<48, with: bytes(scale))
     }
@@ -66,46 +70,46 @@ import Testing
   @Test func negativeBlockScales() throws {
     try withFolder { folder in
       let path = "\(folder)/layer.safetensors"
-      try PackedLayerFile.write(blockLayer(.ternary), to: path)
+      try PackedLayerSample.write(blockLayer(.ternary), to: path)
       try edit(path) { tensors, _ in
         tensors["a.b.weight_scale"].bytes.replaceSubrange(4..<8, with: bytes(-2))
       }
-      let read = try PackedLayerCoding.decode("a.b", from: SafetensorsFile(path: path))
+      let read = try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
       #expect(read.matrix.scales.values[1] == -2)
     }
   }
 
   @Test func blockScalesThatDoNotFit() throws {
     // 130 weights have three blocks of 64, two of 128.
-    try PackedLayerFile.refuses(
+    try PackedLayerSample.refuses(
       blockLayer(.ternary), .mismatch, "12 scales, expected 8 for 4 x 130 in blocks of 128"
     ) { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set("block_features", to: "128")
+      metadata[PackedLayerFile.metadataKey]?.set("block_features", to: "128")
     }
-    try PackedLayerFile.refuses(blockLayer(.sign), .malformed, "[4, blocks] of finite numbers") {
+    try PackedLayerSample.refuses(blockLayer(.sign), .malformed, "[4, blocks] of finite numbers") {
       tensors, _ in
       tensors["a.b.weight_scale"].shape = [12]
     }
-    try PackedLayerFile.refuses(blockLayer(.sign), .malformed, "[4, blocks] of finite numbers") {
+    try PackedLayerSample.refuses(blockLayer(.sign), .malformed, "[4, blocks] of finite numbers") {
       tensors, _ in
       tensors["a.b.weight_scale"].shape = [3, 4]
     }
-    try PackedLayerFile.refuses(
+    try PackedLayerSample.refuses(
       blockLayer(.sign), .mismatch, "8 scales, expected 12 for 4 x 130 in blocks of 64"
     ) { tensors, _ in
       tensors["a.b.weight_scale"].shape = [4, 2]
       tensors["a.b.weight_scale"].bytes.removeLast(16)
     }
     // A matrix of scales is one of blocks, whose length must be there.
-    try PackedLayerFile.refuses(blockLayer(.ternary), .malformed, "a vector of finite numbers") {
+    try PackedLayerSample.refuses(blockLayer(.ternary), .malformed, "a vector of finite numbers") {
       _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.remove("block_features")
+      metadata[PackedLayerFile.metadataKey]?.remove("block_features")
     }
     // And a vector is none of blocks.
-    try PackedLayerFile.refuses(
-      PackedLayerFile.layer(.ternary), .malformed, "[4, blocks] of finite numbers"
+    try PackedLayerSample.refuses(
+      PackedLayerSample.layer(.ternary), .malformed, "[4, blocks] of finite numbers"
     ) { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set("block_features", to: "64")
+      metadata[PackedLayerFile.metadataKey]?.set("block_features", to: "64")
     }
   }
 
@@ -114,9 +118,9 @@ import Testing
     "true",
   ])
   func impossibleBlockLengths(_ value: String) throws {
-    for layer in [try blockLayer(.ternary), PackedLayerFile.layer(.ternary)] {
-      try PackedLayerFile.refuses(layer, .malformed, "block_features") { _, metadata in
-        metadata[PackedLayerCoding.metadataKey]?.set("block_features", to: value)
+    for layer in [try blockLayer(.ternary), PackedLayerSample.layer(.ternary)] {
+      try PackedLayerSample.refuses(layer, .malformed, "block_features") { _, metadata in
+        metadata[PackedLayerFile.metadataKey]?.set("block_features", to: value)
       }
     }
   }
@@ -129,27 +133,27 @@ import Testing
       (.ternary, #""""#, "ternary2 or ternary1.6"), (.ternary, "null", "ternary2 or ternary1.6"),
       (.sign, #""ternary1.6""#, "expected sign1"), (.sign, #""ternary2""#, "expected sign1"),
       (.sign, "1", "expected sign1"),
-    ] as [(WeightQuantizer, String, String)])
-  func impossibleFormats(_ weights: WeightQuantizer, _ value: String, _ expected: String) throws {
-    for layer in [try blockLayer(weights), PackedLayerFile.layer(weights)] {
-      try PackedLayerFile.refuses(layer, .malformed, expected) { _, metadata in
-        metadata[PackedLayerCoding.metadataKey]?.set("format", to: value)
+    ] as [(WeightAlphabet, String, String)])
+  func impossibleFormats(_ weights: WeightAlphabet, _ value: String, _ expected: String) throws {
+    for layer in [try blockLayer(weights), PackedLayerSample.layer(weights)] {
+      try PackedLayerSample.refuses(layer, .malformed, expected) { _, metadata in
+        metadata[PackedLayerFile.metadataKey]?.set("format", to: value)
       }
     }
   }
 
   /// A format that is the default one may be written out.
   @Test func theDefaultFormatByName() throws {
-    for (weights, name) in [(WeightQuantizer.ternary, "ternary2"), (.sign, "sign1")] {
+    for (weights, name) in [(WeightAlphabet.ternary, "ternary2"), (.sign, "sign1")] {
       try withFolder { folder in
         let path = "\(folder)/layer.safetensors"
-        try PackedLayerFile.write(PackedLayerFile.layer(weights), to: path)
+        try PackedLayerSample.write(PackedLayerSample.layer(weights), to: path)
         try edit(path) { _, metadata in
-          metadata[PackedLayerCoding.metadataKey]?.set("format", to: "\"\(name)\"")
+          metadata[PackedLayerFile.metadataKey]?.set("format", to: "\"\(name)\"")
         }
-        let read = try PackedLayerCoding.decode("a.b", from: SafetensorsFile(path: path))
+        let read = try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
         #expect(read.matrix.format == weights.defaultFormat)
-        #expect(read.matrix.codes == PackedLayerFile.layer(weights).matrix.codes)
+        #expect(read.matrix.codes == PackedLayerSample.layer(weights).matrix.codes)
       }
     }
   }

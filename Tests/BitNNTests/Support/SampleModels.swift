@@ -61,7 +61,7 @@ struct Pair<Inner: Layer>: Layer {
 
 /// What the bundled network is built from.
 func perceptron(
-  _ features: [Int], _ recipe: BitQuantization?, groups: Int = 1, bias: Bool = false,
+  _ features: [Int], _ recipe: QuantizationRecipe?, groups: Int = 1, bias: Bool = false,
   seed: UInt64 = 3
 ) -> MultilayerPerceptron<Linear> {
   var generator = SeededGenerator(seed: seed)
@@ -72,9 +72,9 @@ func perceptron(
   return recipe.map { model.quantized($0, groups: groups) } ?? model
 }
 
-extension BitQuantization {
+extension QuantizationRecipe {
   /// The recipe of a name, for the arguments of tests; nil for "float".
-  static func named(_ name: String) -> BitQuantization? {
+  static func named(_ name: String) -> QuantizationRecipe? {
     ["bitnet": .bitnet, "b158": .b158][name]
   }
 }

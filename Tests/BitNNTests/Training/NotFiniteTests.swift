@@ -19,7 +19,7 @@ import Testing
     var model = perceptron([20, 12, 12, 3], nil)
     model.layers[layer].weight[1, 2] = .nan
     if layer == 0 { model.layers[2].weight[0, 0] = .infinity }
-    if let recipe = BitQuantization.named(name) { model = model.quantized(recipe) }
+    if let recipe = QuantizationRecipe.named(name) { model = model.quantized(recipe) }
     var trainer = Trainer(model, data: try syntheticData(train: 90), options: options())
     expectError(.notFinite, "loss of nan at step 1, first in layer layers.\(layer),") {
       try trainer.run()

@@ -69,7 +69,7 @@ import Testing
       let float = Pair(
         Linear(weight: random([16, 20], scale: 0.2)), Linear(weight: random([3, 16], scale: 0.2)),
         dropout: 0.3)
-      let model = BitQuantization.named(name).map { float.quantized($0) } ?? float
+      let model = QuantizationRecipe.named(name).map { float.quantized($0) } ?? float
       var options = options(epochs: 3)
       options.seed = seed
       var trainer = Trainer(model, data: data, options: options)

@@ -4,7 +4,7 @@ import BitCore
 import BitFormats
 
 /// Reads whole files into memory.
-enum FileBytes {
+enum WholeFile {
   /// The bytes of the file at `path`. Throws if it is missing, not a regular file, not readable,
   /// or larger than `maximumBytes`.
   static func read(_ path: String, maximumBytes: Int) throws(InputError) -> [UInt8] {

@@ -4,7 +4,7 @@ import Testing
 
 /// Codes and scales go in and come out unchanged, in every format, and take the memory that the
 /// format says.
-@Suite struct PackedMatrixTests {
+@Suite struct CodeMatrixTests {
   static let sizes = [
     (1, 1), (7, 3), (8, 32), (9, 33), (16, 5), (17, 300), (64, 64), (65, 257), (130, 8), (0, 5),
     (5, 0),
@@ -15,20 +15,20 @@ import Testing
     let (rows, columns) = size
     var generator = SeededGenerator(seed: 1)
     let codes = generator.codes(rows * columns, format.alphabet)
-    let matrix = try PackedMatrix(
+    let matrix = try CodeMatrix(
       codes: codes, rows: rows, columns: columns, alphabet: format.alphabet,
       scales: .groups([0.5]), format: format)
     #expect(matrix.codes == codes)
     #expect(matrix.format == format)
     #expect(matrix.values == Tensor(codes.map { Float($0) / 2 }, shape: [rows, columns]))
     let x = ActivationQuantizer().quantize(.zeros([2, columns]))
-    #expect(matrix.multiply(x) == .zeros([2, rows]))
+    #expect(matrix.matmul(x) == .zeros([2, rows]))
 
-    for length in MatrixScales.blockLengths {
+    for length in WeightScales.blockLengths {
       let blocks = max(1, (columns + length - 1) / length)
       let values = (0..<rows * blocks).map { Float($0) * 0.1 - 1 }
-      let scales = MatrixScales.blocks(columns: length, values)
-      let matrix = try PackedMatrix(
+      let scales = WeightScales.blocks(columns: length, values)
+      let matrix = try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: format.alphabet, scales: scales,
         format: format)
       #expect(matrix.codes == codes)
@@ -38,7 +38,7 @@ import Testing
         Float(codes[index]) * values[index / columns * blocks + index % columns / length]
       }
       #expect(matrix.values == Tensor(expected, shape: [rows, columns]))
-      #expect(matrix.multiply(x) == .zeros([2, rows]))
+      #expect(matrix.matmul(x) == .zeros([2, rows]))
     }
   }
 
@@ -49,8 +49,8 @@ import Testing
     let blocks = max(1, (columns + 63) / 64)
     for scales in [
       .groups([0.5]), .blocks(columns: 64, (0..<rows * blocks).map { Float($0) + 0.1 }),
-    ] as [MatrixScales] {
-      let matrix = try PackedMatrix(
+    ] as [WeightScales] {
+      let matrix = try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: .ternary, scales: scales)
       #expect(matrix.format == .ternary2)
       // Not asking for a format changes none.
@@ -58,7 +58,7 @@ import Testing
       let smaller = matrix.packed(as: .ternary1_6)
       #expect(smaller.packed().codeBuffer === smaller.codeBuffer)
       #expect(smaller.format == .ternary1_6)
-      let direct = try PackedMatrix(
+      let direct = try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: .ternary, scales: scales,
         format: .ternary1_6)
       for matrix in [smaller, smaller.packed(as: .ternary2), direct] {
@@ -71,8 +71,8 @@ import Testing
   }
 
   @Test func `unpacked codes take the default format`() {
-    for (alphabet, format) in [(WeightQuantizer.ternary, PackedFormat.ternary2), (.sign, .sign1)] {
-      let matrix = alphabet.quantize(random([5, 9]))
+    for (alphabet, format) in [(WeightAlphabet.ternary, PackedFormat.ternary2), (.sign, .sign1)] {
+      let matrix = WeightQuantizer(alphabet).quantize(random([5, 9]))
       #expect(matrix.format == nil)
       #expect(matrix.packed().format == format)
       #expect(alphabet.defaultFormat == format)
@@ -97,8 +97,8 @@ import Testing
   func `bits of a weight`(format: PackedFormat, bits: Double) {
     let (rows, columns) = (2560, 2560)
     func bitsPerWeight(_ bytes: Int) -> Double { Double(8 * bytes) / Double(rows * columns) }
-    func matrix(_ scales: MatrixScales) -> PackedMatrix {
-      PackedMatrix(
+    func matrix(_ scales: WeightScales) -> CodeMatrix {
+      CodeMatrix(
         rows: rows, columns: columns, alphabet: format.alphabet, format: format, scales: scales)
     }
     let plain = matrix(.groups([0.1]))
@@ -106,7 +106,7 @@ import Testing
     #expect(format.bitsPerWeight == bits)
     // And a float for each row.
     #expect(plain.byteCount == plain.codeByteCount + 4 * rows)
-    for length in MatrixScales.blockLengths {
+    for length in WeightScales.blockLengths {
       // Blocks begin with bytes of their own.
       let codeBits = format == .ternary1_6 ? 1.625 : bits
       for (value, scaleBits) in [(Float(0.125), 16.0), (0.1, 32)] {
@@ -129,7 +129,7 @@ import Testing
   func `bad codes are refused`(codes: [Int8], message: String) {
     for format in [nil, .ternary2, .ternary1_6] as [PackedFormat?] {
       let error = #expect(throws: InputError.self) {
-        try PackedMatrix(
+        try CodeMatrix(
           codes: codes, rows: 2, columns: 2, alphabet: .ternary, scales: .groups([1]),
           format: format)
       }
@@ -139,7 +139,7 @@ import Testing
 
   @Test func `a sign matrix has no zeros`() {
     let error = #expect(throws: InputError.self) {
-      try PackedMatrix(codes: [1, 0], rows: 1, columns: 2, alphabet: .sign, groupScales: [1])
+      try CodeMatrix(codes: [1, 0], rows: 1, columns: 2, alphabet: .sign, groupScales: [1])
     }
     #expect(error?.description == "code 1: found 0, expected -1 or +1")
     #expect(error?.kind == .malformed)
@@ -148,7 +148,7 @@ import Testing
   @Test func `sizes that cannot be are refused`() {
     for (rows, columns) in [(Int.max, 2), (-1, -2), (1 << 32, 1 << 32)] {
       let error = #expect(throws: InputError.self) {
-        try PackedMatrix(
+        try CodeMatrix(
           codes: [1, 1], rows: rows, columns: columns, alphabet: .sign, groupScales: [1])
       }
       #expect(error?.description == "codes: found 2 codes, expected \(rows) x \(columns)")
@@ -160,13 +160,13 @@ import Testing
       (.sign, .ternary2, "format: found ternary2, expected one for sign codes"),
       (.sign, .ternary1_6, "format: found ternary1.6, expected one for sign codes"),
       (.ternary, .sign1, "format: found sign1, expected one for ternary codes"),
-    ] as [(WeightQuantizer, PackedFormat, String)])
+    ] as [(WeightAlphabet, PackedFormat, String)])
   func `formats of the other alphabet are refused`(
-    alphabet: WeightQuantizer, format: PackedFormat, message: String
+    alphabet: WeightAlphabet, format: PackedFormat, message: String
   ) {
-    for scales in [.groups([1]), .blocks(columns: 64, [1])] as [MatrixScales] {
+    for scales in [.groups([1]), .blocks(columns: 64, [1])] as [WeightScales] {
       let error = #expect(throws: InputError.self) {
-        try PackedMatrix(
+        try CodeMatrix(
           codes: [1, -1], rows: 1, columns: 2, alphabet: alphabet, scales: scales, format: format)
       }
       #expect(error?.description == message)
@@ -199,12 +199,12 @@ import Testing
         .blocks(columns: 128, [1, 1, 1, 1]), .mismatch,
         "4 scales, expected 3 for 3 x 65 in blocks of 128"
       ),
-    ] as [(MatrixScales, InputError.Kind, String)])
+    ] as [(WeightScales, InputError.Kind, String)])
   func `scales that do not fit are refused`(
-    scales: MatrixScales, kind: InputError.Kind, message: String
+    scales: WeightScales, kind: InputError.Kind, message: String
   ) {
     let error = #expect(throws: InputError.self) {
-      try PackedMatrix(
+      try CodeMatrix(
         codes: [Int8](repeating: 1, count: 195), rows: 3, columns: 65, alphabet: .sign,
         scales: scales)
     }

@@ -6,20 +6,20 @@ import Testing
 @testable import BitNN
 
 /// Files of one packed layer, `a.b`, and what their reader must refuse.
-enum PackedLayerFile {
+enum PackedLayerSample {
   /// 4 x 10 codes, so that rows have unused bits.
-  static func layer(_ weights: WeightQuantizer) -> PackedBitLinear {
+  static func layer(_ weights: WeightAlphabet) -> PackedBitLinear {
     BitLinear(
       weight: random([4, 10]), bias: random([4], seed: 2), groups: 2,
-      recipe: BitQuantization(
+      recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(), normalization: .rms())
     ).packed()
   }
 
   static func write(_ layer: PackedBitLinear, to path: String) throws {
-    let (entries, metadata) = PackedLayerCoding.encode([("a.b", layer)])
+    let (entries, metadata) = PackedLayerFile.encode([("a.b", layer)])
     try SafetensorsWriter.write(
-      entries, metadata: [PackedLayerCoding.metadataKey: metadata], to: path)
+      entries, metadata: [PackedLayerFile.metadataKey: metadata], to: path)
   }
 
   /// Writes a file, which must be readable, changes it and expects an error that names the file,
@@ -33,12 +33,12 @@ enum PackedLayerFile {
       let path = "\(folder)/layer.safetensors"
       try write(layer, to: path)
       #expect(throws: Never.self, sourceLocation: sourceLocation) {
-        try PackedLayerCoding.decode("a.b", from: SafetensorsFile(path: path))
+        try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
       }
       try edit(path, change)
       let file = try SafetensorsFile(path: path)
       expectError(kind, path, "a.b", part, sourceLocation: sourceLocation) {
-        _ = try PackedLayerCoding.decode("a.b", from: file)
+        _ = try PackedLayerFile.decode("a.b", from: file)
       }
     }
   }

@@ -5,8 +5,8 @@ import Testing
 @testable import BitNN
 
 @Suite struct PackedLayerCodingTests {
-  @Test(arguments: WeightQuantizer.allCases, [1, 3, 4, 5, 8, 9, 63])
-  func layersRoundTrip(_ weights: WeightQuantizer, columns: Int) throws {
+  @Test(arguments: WeightAlphabet.allCases, [1, 3, 4, 5, 8, 9, 63])
+  func layersRoundTrip(_ weights: WeightAlphabet, columns: Int) throws {
     let norms: [Normalization?] = [nil, .rms(epsilon: 0.1), .layer(), .group(columns)]
     let activations = [
       ActivationQuantizer(), ActivationQuantizer(bits: 2, granularity: .tensor),
@@ -15,27 +15,28 @@ import Testing
     ]
     var layers: [(name: String, layer: PackedBitLinear)] = []
     for (index, norm) in norms.enumerated() {
-      let matrix = weights.quantize(random([6, columns], seed: UInt64(index)), groups: 3)
+      let matrix = WeightQuantizer(weights).quantize(
+        random([6, columns], seed: UInt64(index)), groups: 3)
       layers.append(
         (
           "layer \(index)",
           try PackedBitLinear(
             matrix: matrix, bias: index == 0 ? random([6]) : nil,
-            recipe: BitQuantization(
+            recipe: QuantizationRecipe(
               weights: weights, activations: activations[index], normalization: norm),
             normWeight: index == 1 ? random([columns]) : nil,
             normBias: index == 2 ? random([columns]) : nil)
         ))
     }
-    let (entries, metadata) = PackedLayerCoding.encode(layers)
+    let (entries, metadata) = PackedLayerFile.encode(layers)
     try withFolder { folder in
       let path = "\(folder)/layers.safetensors"
       try SafetensorsWriter.write(
-        entries, metadata: [PackedLayerCoding.metadataKey: metadata], to: path)
+        entries, metadata: [PackedLayerFile.metadataKey: metadata], to: path)
       let file = try SafetensorsFile(path: path)
-      #expect(try PackedLayerCoding.names(in: file) == layers.map(\.name))
+      #expect(try PackedLayerFile.names(in: file) == layers.map(\.name))
       for (name, layer) in layers {
-        let read = try PackedLayerCoding.decode(name, from: file)
+        let read = try PackedLayerFile.decode(name, from: file)
         #expect(read.matrix.codes == layer.matrix.codes)
         #expect(read.matrix.groupScales == layer.matrix.groupScales)
         #expect(read.recipe == layer.recipe)
@@ -45,7 +46,7 @@ import Testing
         #expect(sameBits(read(x), layer(x)))
       }
       expectError(.missing, path, "no packed layer nobody") {
-        _ = try PackedLayerCoding.decode("nobody", from: file)
+        _ = try PackedLayerFile.decode("nobody", from: file)
       }
     }
   }
@@ -54,17 +55,17 @@ import Testing
     try withFolder { folder in
       let path = "\(folder)/plain.safetensors"
       try SafetensorsWriter.write([SafetensorsEntry("x", random([2]))], to: path)
-      #expect(try PackedLayerCoding.names(in: SafetensorsFile(path: path)) == [])
+      #expect(try PackedLayerFile.names(in: SafetensorsFile(path: path)) == [])
     }
   }
 
   private func refuses(
-    _ weights: WeightQuantizer, _ kind: InputError.Kind, _ part: String,
+    _ weights: WeightAlphabet, _ kind: InputError.Kind, _ part: String,
     sourceLocation: SourceLocation = #_sourceLocation,
     _ change: (inout [RawTensor], inout [String: String]) -> Void
   ) throws {
-    try PackedLayerFile.refuses(
-      PackedLayerFile.layer(weights), kind, part, sourceLocation: sourceLocation, change)
+    try PackedLayerSample.refuses(
+      PackedLayerSample.layer(weights), kind, part, sourceLocation: sourceLocation, change)
   }
 
   @Test func codesOutsideTheAlphabet() throws {
@@ -139,7 +140,7 @@ import Testing
   ])
   func impossibleDescriptions(_ member: String, _ value: String) throws {
     try refuses(.ternary, .malformed, member) { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set(member, to: value)
+      metadata[PackedLayerFile.metadataKey]?.set(member, to: value)
     }
   }
 
@@ -149,24 +150,24 @@ import Testing
   ])
   func missingDescriptions(_ member: String) throws {
     try refuses(.ternary, .malformed, "\(member) null") { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.remove(member)
+      metadata[PackedLayerFile.metadataKey]?.remove(member)
     }
   }
 
   /// Nine features take as many bytes as ten, but leave bits that are set.
   @Test func featuresThatDoNotFit() throws {
     try refuses(.ternary, .malformed, "zero bits after 9 columns") { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set("in_features", to: "9")
+      metadata[PackedLayerFile.metadataKey]?.set("in_features", to: "9")
     }
     try refuses(.ternary, .mismatch, "4 for 13 ternary codes") { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set("in_features", to: "13")
+      metadata[PackedLayerFile.metadataKey]?.set("in_features", to: "13")
     }
   }
 
   @Test func normGroupsThatDoNotDivide() throws {
     try refuses(.ternary, .mismatch, "3 groups") { _, metadata in
-      metadata[PackedLayerCoding.metadataKey]?.set("norm", to: #""group""#)
-      metadata[PackedLayerCoding.metadataKey]?.set("norm_groups", to: "3")
+      metadata[PackedLayerFile.metadataKey]?.set("norm", to: #""group""#)
+      metadata[PackedLayerFile.metadataKey]?.set("norm_groups", to: "3")
     }
   }
 
@@ -178,10 +179,10 @@ import Testing
   func impossibleMetadata(_ text: String, _ part: String) throws {
     try withFolder { folder in
       let path = "\(folder)/layer.safetensors"
-      try PackedLayerFile.write(PackedLayerFile.layer(.ternary), to: path)
-      try edit(path) { _, metadata in metadata[PackedLayerCoding.metadataKey] = text }
+      try PackedLayerSample.write(PackedLayerSample.layer(.ternary), to: path)
+      try edit(path) { _, metadata in metadata[PackedLayerFile.metadataKey] = text }
       let file = try SafetensorsFile(path: path)
-      expectError(.malformed, path, part) { _ = try PackedLayerCoding.decode("a.b", from: file) }
+      expectError(.malformed, path, part) { _ = try PackedLayerFile.decode("a.b", from: file) }
     }
   }
 }
