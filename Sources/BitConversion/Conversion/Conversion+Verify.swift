@@ -8,9 +8,15 @@ extension Conversion {
   ///
   /// - Returns: the number of weights and of other elements that were compared.
   /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and the first difference,
-  ///   `.missing` for a tensor that is not there; and what reading throws.
+  ///   `.missing` for a tensor that is not there; what reading and `progress` throw.
   @discardableResult
-  public func verify(progress: ConversionProgress.Handler? = nil) throws(InputError) -> Int {
+  public func verify(progress: ConversionProgress.Handler? = nil) throws -> Int {
+    try ConversionProgress.withHandler(progress) { (handler) throws(InputError) in
+      try verify(handler)
+    }
+  }
+
+  private func verify(_ progress: ConversionMonitor.Handler?) throws(InputError) -> Int {
     let written = try ModelFile(
       path: { if case .folder(let path) = target { path } else { target.file } }())
     var places: [ByteKey: Int] = [:]

@@ -8,8 +8,14 @@ extension Conversion {
   ///
   /// - Parameter progress: is told how far writing is; what it throws ends it.
   /// - Throws: ``InputError`` that names the tensor that the target cannot hold or that cannot be
-  ///   read, and `.inputOutput` for trouble with the files.
-  public func write(progress: ConversionProgress.Handler? = nil) throws(InputError) {
+  ///   read, and `.inputOutput` for trouble with the files. What `progress` throws.
+  public func write(progress: ConversionProgress.Handler? = nil) throws {
+    try ConversionProgress.withHandler(progress) { (handler) throws(InputError) in
+      try write(handler)
+    }
+  }
+
+  private func write(_ progress: ConversionMonitor.Handler?) throws(InputError) {
     switch target {
     case .gguf(let path):
       let entries = try ggufEntries(ConversionMonitor(step: .writing, total: 0, handler: nil))

@@ -36,10 +36,19 @@ public struct Conversion: Sendable {
   ///   - options: what may be done.
   ///   - progress: is told how far reading is.
   /// - Throws: ``InputError`` that names the tensor that the target cannot hold; of kind `.mismatch`
-  ///   if the target is the source, under whatever name.
+  ///   if the target is the source, under whatever name. What `progress` throws.
   public init(
     _ source: ModelFile, to path: String, options: ConversionOptions = ConversionOptions(),
     progress: ConversionProgress.Handler? = nil
+  ) throws {
+    self = try ConversionProgress.withHandler(progress) { (handler) throws(InputError) in
+      try Conversion(source, to: path, options, handler)
+    }
+  }
+
+  private init(
+    _ source: ModelFile, to path: String, _ options: ConversionOptions,
+    _ progress: ConversionMonitor.Handler?
   ) throws(InputError) {
     (self.source, self.path, self.options) = (source, path, options)
     let target = try ConversionTarget(path: path)
@@ -105,7 +114,7 @@ public struct Conversion: Sendable {
   private static func items(
     _ source: ModelFile, _ target: ConversionTarget, _ type: ConversionType,
     _ quantization: HuggingFaceQuantization, _ options: ConversionOptions, isCertain: Bool,
-    _ progress: ConversionProgress.Handler?
+    _ progress: ConversionMonitor.Handler?
   ) throws(InputError) -> [ConversionItem] {
     let monitor = ConversionMonitor(step: .reading, total: source.byteCount, handler: progress)
     let names = TargetNames(

@@ -186,11 +186,21 @@ extension ModelFile {
   ///   - progress: is told how far reading is.
   /// - Returns: the checkpoint, and the layers in its order.
   /// - Throws: ``InputError``: `.missing` if nothing is selected, `.mismatch` if the rows of a weight
-  ///   are no multiple of `groups`, `.notFinite` for a weight that is NaN or infinite.
+  ///   are no multiple of `groups`, `.notFinite` for a weight that is NaN or infinite. What
+  ///   `progress` throws.
   public func quantized(
     _ quantizer: WeightQuantizer, groups: Int = 1,
     selects: (String) -> Bool = ModelFile.isLinearWeight,
     progress: ConversionProgress.Handler? = nil
+  ) throws -> (source: ModelFile, layers: [QuantizedLayer]) {
+    try ConversionProgress.withHandler(progress) { (handler) throws(InputError) in
+      try quantized(quantizer, groups: groups, selects: selects, handler)
+    }
+  }
+
+  private func quantized(
+    _ quantizer: WeightQuantizer, groups: Int, selects: (String) -> Bool,
+    _ progress: ConversionMonitor.Handler?
   ) throws(InputError) -> (source: ModelFile, layers: [QuantizedLayer]) {
     var result = self
     var layers: [QuantizedLayer] = []
