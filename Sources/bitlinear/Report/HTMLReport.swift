@@ -94,8 +94,8 @@ struct HTMLReport: Sendable {
     }
     return section(
       "Training",
-      "A sound training lowers the loss and raises the accuracy on the test pictures too, which "
-        + "the network never learns from. A growing gap between training and test is overfitting.",
+      "The test set is not trained on: a training that works lowers its loss and raises its "
+        + "accuracy too. A growing gap between training and test is overfitting.",
       cards.isEmpty ? nil : "<div class=\"pair\">\(cards.joined(separator: "\n"))</div>")
   }
 
@@ -112,7 +112,7 @@ struct HTMLReport: Sendable {
   private var layers: String? {
     guard !content.layers.isEmpty else { return nil }
     let table = TextTable(
-      header: ["Layer", "−1", "0", "+1", "Bits a weight"],
+      header: ["Layer", "−1", "0", "+1", "Bits per weight"],
       rows: content.layers.map { layer in
         [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
           + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
@@ -124,8 +124,8 @@ struct HTMLReport: Sendable {
     let picture = "<div class=\"wide\">\(chart.svg(id: "codes"))</div>"
     return section(
       "Weight codes",
-      "What the weights of each packed layer are. The information in a weight is at most "
-        + "log₂ 3 = 1.585 bits, reached where all three codes are equally frequent.",
+      "The codes of each packed layer and their entropy, which is at most log₂ 3 = 1.585 bits per "
+        + "weight, if all three codes are equally frequent.",
       "<div class=\"\(isPair ? "pair" : "stack")\">"
         + "<figure class=\"card\(isPair ? "" : " scroll")\">\(picture)</figure>"
         + "<div class=\"card scroll\">\(html(table, alignment: [false, true, true, true, true]))"
@@ -136,7 +136,7 @@ struct HTMLReport: Sendable {
     guard let matrix = content.confusion, !matrix.classNames.isEmpty else { return nil }
     let mistakes = matrix.largestMistakes(8)
     let table = TextTable(
-      header: ["Picture of", "Taken for", "Count"],
+      header: ["Actual", "Predicted", "Count"],
       rows: mistakes.map {
         [
           matrix.classNames[$0.actual], matrix.classNames[$0.predicted],
@@ -148,9 +148,9 @@ struct HTMLReport: Sendable {
       ? "<p class=\"note\">There are none.</p>" : html(table, alignment: [false, false, true])
     let chart = ConfusionMatrixChart(matrix: matrix).svg(id: "confusion")
     return section(
-      "Mistakes",
-      "Each row holds all test pictures of one class and each column one answer; the diagonal is "
-        + "right. The shade is the share of the row, for mistakes its square root.",
+      "Confusion matrix",
+      "A row per actual class and a column per predicted class of the test images; the diagonal is "
+        + "correct. The shade is the share of the row, for mistakes its square root.",
       "<div class=\"matrix\"><figure class=\"card scroll\"><div class=\"wide\">\(chart)</div>"
         + "</figure><div class=\"card scroll\"><h3>Most frequent mistakes</h3>\(list)</div></div>")
   }
@@ -158,15 +158,12 @@ struct HTMLReport: Sendable {
   private var pictures: String? {
     guard !content.pictures.isEmpty else { return nil }
     let shown = content.pictures.prefix(PictureGrid.limit)
-    let wrong = shown.count { !$0.isRight }
-    let (those, remark) =
-      wrong == 1 ? ("the wrong one is", "it really is") : ("wrong ones are", "they really are")
-    let marking =
-      wrong == 0 ? "" : "; \(those) framed and marked ×, with what \(remark)"
+    let wrong = shown.count { !$0.isCorrect }
+    let marking = wrong == 0 ? "" : "; a wrong one is framed, marked × and has its actual class"
     return section(
-      "Test pictures",
-      "\(shown.count - wrong) of these \(shown.count) are recognised\(marking). "
-        + "The percentage is how sure the network is of its answer. \(content.pictureNote)",
+      "Test images",
+      "\(shown.count - wrong) of these \(shown.count) predictions are correct\(marking). "
+        + "The percentage is the probability that the network gives. \(content.pictureNote)",
       PictureGrid(pictures: Array(shown)).html())
   }
 
@@ -191,7 +188,7 @@ struct HTMLReport: Sendable {
       + rows.joined(separator: "\n") + "</tbody></table>"
   }
 
-  /// The information in a weight in bits.
+  /// The entropy of the codes, in bits per weight.
   private static func entropy(_ shares: [Double]) -> Double {
     shares.reduce(0) { $1 > 0 ? $0 - $1 * log2($1) : $0 }
   }
