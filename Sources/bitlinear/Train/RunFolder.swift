@@ -1,13 +1,12 @@
 import BitCore
 import BitFiles
-import BitNN
 import Foundation
 
-/// The folder that a command writes its results to.
-struct OutputFolder {
+/// The folder with the files of a training run.
+struct RunFolder {
   private let folder: String
 
-  /// Makes the folder, with the folders around it, unless it exists.
+  /// Makes the folder and its parents, unless they exist.
   init(_ path: String) throws(InputError) {
     folder = path
     // Not FileManager, whose errors do not always say what is in the way.
@@ -15,47 +14,41 @@ struct OutputFolder {
     var part = path.hasPrefix("/") ? "/" : ""
     for name in path.split(separator: "/") {
       part += name
-      failure = mkdir(part, 0o777) == 0 ? nil : errno
+      failure = FileSystem.errorCode { mkdir(part, 0o777) }
       part += "/"
     }
-    if Self.isFolder(path) {
-      failure = access(path, W_OK | X_OK) == 0 ? nil : errno
+    if try FileSystem.FileKind(path: path) == .folder {
+      failure = FileSystem.errorCode { access(path, W_OK | X_OK) }
     } else if failure == EEXIST {
       failure = ENOTDIR
     }
     if let failure {
-      throw InputError(
-        .inputOutput, source: "--out \(path)", found: String(cString: strerror(failure)),
-        expected: "a folder that can be made and written")
+      throw FileSystem.failure(
+        failure, source: "--out \(path)", expected: "a folder that can be made and written")
     }
   }
 
-  private static func isFolder(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      && isDirectory.boolValue
-  }
-
+  /// The path of a file in the folder.
   func path(_ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 
-  func contains(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
+  /// Whether the folder has a file of that name.
+  func contains(_ name: String) throws(InputError) -> Bool {
+    try Self.exists(folder, with: name)
+  }
 
-  /// Whether a folder is there and has a file, without making the folder.
-  static func exists(_ folder: String, with name: String) -> Bool {
-    FileManager.default.fileExists(atPath: "\(folder)/\(name)")
+  /// Whether there is a folder with a file of that name; makes nothing.
+  static func exists(_ folder: String, with name: String) throws(InputError) -> Bool {
+    try FileSystem.FileKind(path: "\(folder)/\(name)") != nil
   }
 
   /// Removes a file of an earlier run, if there is one.
   func remove(_ name: String) throws(InputError) {
     let path = path(name)
-    guard unlink(path) != 0 else { return }
-    let code = errno
-    if code == ENOENT { return }
-    throw InputError(
-      .inputOutput, source: path, found: String(cString: strerror(code)),
-      expected: "a file that can be replaced")
+    let code = FileSystem.errorCode { unlink(path) }
+    guard let code, code != ENOENT else { return }
+    throw FileSystem.failure(code, source: path, expected: "a file that can be replaced")
   }
 
   /// Writes a text file, whole or not at all.
@@ -63,8 +56,8 @@ struct OutputFolder {
     try AtomicFile.write(text, to: path(name))
   }
 
-  func bytes(_ name: String) -> Int {
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path(name))
-    return (attributes?[.size] as? NSNumber)?.intValue ?? 0
+  /// The length of a file in bytes.
+  func byteCount(_ name: String) throws(InputError) -> Int {
+    try MappedFile(path: path(name)).count
   }
 }

@@ -1,8 +1,7 @@
 import BitCore
 import BitFormats
-import BitTraining
-import ArgumentParser
 import BitNN
+import BitTraining
 
 /// One training run of the command line, with its files.
 struct TrainingJob {
@@ -20,14 +19,14 @@ struct TrainingJob {
   }
 
   let network: Network
-  let folder: OutputFolder
+  let folder: RunFolder
   let files: Files
   private(set) var trainer: Trainer<MultilayerPerceptron<Linear>>
   private let interrupt: InterruptSignal
   private let checkpointInterval: Int
 
   init(
-    network: Network, data: TrainTestData, options: TrainingOptions, folder: OutputFolder,
+    network: Network, data: TrainTestData, options: TrainingOptions, folder: RunFolder,
     files: Files, interrupt: InterruptSignal, checkpointInterval: Int
   ) {
     self.network = network
@@ -43,13 +42,13 @@ struct TrainingJob {
 
   /// Trains to the end and writes the float32 model and, if there is one, the packed one.
   ///
-  /// - Throws: `ExitCode(130)` after an interrupt, when the checkpoint is on disk.
+  /// - Throws: `ExitCode` after Ctrl-C, when the checkpoint is on disk.
   mutating func run(resumes: Bool) throws {
     var display = ProgressDisplay.standardError()
     if resumes {
       try trainer.resume()
       try checkData()
-      display.message("Going on with \(network.summary) after \(trainer.progressSummary)")
+      display.message("Resuming \(network.summary) after \(trainer.progressSummary)")
     } else {
       display.message("Training \(network.summary), \(trainer.model.parameterCount) weights")
     }
@@ -64,13 +63,13 @@ struct TrainingJob {
       if !resumes, !files.packed.isEmpty { try Self.removeBaseline(of: folder) }
       display.message(
         "Stopped after \(trainer.progressSummary), saved in "
-          + "\(folder.path(files.checkpoint)); go on with --resume")
-      throw ExitCode(130)
+          + "\(folder.path(files.checkpoint)); continue with --resume")
+      throw InterruptSignal.exitCode
     }
     try trainer.model.save(to: folder.path(files.model), metadata: network.metadata)
     if files.packed.isEmpty { return }
     if network.recipe == .float {
-      // That of an earlier run would look like this one's.
+      // A packed model of an earlier run would look like this one's.
       try folder.remove(files.packed)
     } else {
       try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
@@ -79,13 +78,13 @@ struct TrainingJob {
 
   /// Removes the baseline of an earlier run, which would look like this one's, now that this run's
   /// own checkpoint has replaced that run's.
-  private static func removeBaseline(of folder: OutputFolder) throws(InputError) {
+  private static func removeBaseline(of folder: RunFolder) throws(InputError) {
     try folder.remove(Files.baseline.checkpoint)
     try folder.remove(Files.baseline.model)
   }
 
-  /// Checks that the checkpoint comes from data with the same mean and deviation: going on with
-  /// other data gives the model of neither.
+  /// Checks that the checkpoint is of data with the same mean and deviation: to continue with other
+  /// data would give the model of neither.
   private func checkData() throws {
     let path = folder.path(files.checkpoint)
     let found = try SafetensorsFile(path: path).metadata[Network.metadataKey]
@@ -98,7 +97,7 @@ struct TrainingJob {
   }
 
   /// The model as it was written to the packed file, read back.
-  func packedModel() throws -> MultilayerPerceptron<Linear>? {
+  func packedModel() throws(InputError) -> MultilayerPerceptron<Linear>? {
     guard network.recipe != .float else { return nil }
     var model = network.model()
     try model.load(from: SafetensorsFile(path: folder.path(files.packed)))
