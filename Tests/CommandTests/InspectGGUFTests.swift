@@ -82,7 +82,7 @@ import Testing
       bars.map { $0.split(separator: " ").prefix(3) } == [
         ["-1", "12.5%", "64"], ["0", "75.0%", "384"], ["+1", "12.5%", "64"],
       ])
-    #expect(run.output.contains("Scales          2, one for a block of 256\n"))
+    #expect(run.output.contains("Scales          2, one per block of 256\n"))
   }
 
   @Test func signTensorsHaveNoZero() async throws {

@@ -1,4 +1,3 @@
-import BitCore
 import Foundation
 
 /// Round numbers along an axis and the range that they span.

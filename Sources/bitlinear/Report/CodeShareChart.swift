@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 
 /// The share of the codes -1, 0 and +1 in each layer, as bars that are all as long as the chart.
 struct CodeShareChart: Sendable {

@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 
 /// A heat map of a ``ConfusionMatrix``: a row per actual class, a column per predicted class.
 ///
@@ -76,24 +74,20 @@ struct ConfusionMatrixChart: Sendable {
     let tooltip =
       "\(names[actual]) predicted as \(names[predicted]): \(NumberText.grouped(count)) of "
       + NumberText.grouped(total)
-    var parts = [
+    func rectangle(_ style: String, opacity: Double = 1, tooltip: String? = nil) -> String {
       SVG.rectangle(
-        x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2, style: "empty")
-    ]
-    if count > 0 {
-      parts.append(
-        SVG.rectangle(
-          x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2,
-          style: isCorrect ? "hit" : "miss", opacity: 0.08 + 0.92 * strength, tooltip: tooltip))
+        x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2, style: style,
+        opacity: opacity, tooltip: tooltip)
     }
-    // Small cells have no room for a number; their tooltip has it.
-    if cell >= 24, count > 0 {
-      let style = strength > 0.55 ? "on-strong" : "count"
-      parts.append(
-        SVG.text(
-          String(count), x: x + cell / 2, y: y + cellHeight / 2 + 4,
-          style: isCorrect ? "\(style) right" : style, anchor: "middle"))
-    }
-    return parts.joined()
+    guard count > 0 else { return rectangle("empty") }
+    let shade = rectangle(
+      isCorrect ? "hit" : "miss", opacity: 0.08 + 0.92 * strength, tooltip: tooltip)
+    // Small cells have no space for a number; their tooltip has it.
+    guard cell >= 24 else { return rectangle("empty") + shade }
+    let style = strength > 0.55 ? "on-strong" : "count"
+    return rectangle("empty") + shade
+      + SVG.text(
+        String(count), x: x + cell / 2, y: y + cellHeight / 2 + 4,
+        style: isCorrect ? "\(style) right" : style, anchor: "middle")
   }
 }

@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 import Foundation
 
 /// The report of a training run as one page that needs nothing else: no network, no scripts.
@@ -85,12 +83,12 @@ struct HTMLReport: Sendable {
   }
 
   private var curves: String? {
-    var cards: [String] = []
-    if !content.lossCurves.isEmpty {
-      cards.append(card(Self.lossChart(content.lossCurves), id: "loss"))
-    }
-    if !content.accuracyCurves.isEmpty {
-      cards.append(card(Self.accuracyChart(content.accuracyCurves), id: "accuracy"))
+    let charts = [
+      ("loss", Self.lossChart(content.lossCurves)),
+      ("accuracy", Self.accuracyChart(content.accuracyCurves)),
+    ]
+    let cards = charts.filter { !$0.1.curves.isEmpty }.map { id, chart in
+      "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
     }
     return section(
       "Training",
@@ -99,14 +97,9 @@ struct HTMLReport: Sendable {
       cards.isEmpty ? nil : "<div class=\"pair\">\(cards.joined(separator: "\n"))</div>")
   }
 
-  private func card(_ chart: LineChart, id: String) -> String {
-    "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
-  }
-
   private var results: String? {
     guard let table = content.results, table.columnCount > 0 else { return nil }
-    return section(
-      "Results", nil, "<div class=\"card scroll\">\(html(table, alignment: table.isNumeric))</div>")
+    return section("Results", nil, "<div class=\"card scroll\">\(html(table))</div>")
   }
 
   private var layers: String? {
@@ -128,8 +121,7 @@ struct HTMLReport: Sendable {
         + "weight, if all three codes are equally frequent.",
       "<div class=\"\(isPair ? "pair" : "stack")\">"
         + "<figure class=\"card\(isPair ? "" : " scroll")\">\(picture)</figure>"
-        + "<div class=\"card scroll\">\(html(table, alignment: [false, true, true, true, true]))"
-        + "</div></div>")
+        + "<div class=\"card scroll\">\(html(table))</div></div>")
   }
 
   private var confusion: String? {
@@ -145,7 +137,7 @@ struct HTMLReport: Sendable {
       })
     let list =
       mistakes.isEmpty
-      ? "<p class=\"note\">There are none.</p>" : html(table, alignment: [false, false, true])
+      ? "<p class=\"note\">There are none.</p>" : html(table)
     let chart = ConfusionMatrixChart(matrix: matrix).svg(id: "confusion")
     return section(
       "Confusion matrix",
@@ -175,12 +167,12 @@ struct HTMLReport: Sendable {
     return "<section>\n<h2>\(title)</h2>\n\(paragraph)\(body)\n</section>"
   }
 
-  private func html(_ table: TextTable, alignment: [Bool]) -> String {
+  private func html(_ table: TextTable) -> String {
     func cells(_ row: [String], _ element: String) -> String {
-      (0..<table.columnCount).map { column in
-        let style = column < alignment.count && alignment[column] ? " class=\"number\"" : ""
-        return
-          "<\(element)\(style)>\(column < row.count ? SVG.escape(row[column]) : "")</\(element)>"
+      table.isNumeric.enumerated().map { column, isNumeric in
+        SVG.element(
+          element, ["class": isNumeric ? "number" : nil],
+          column < row.count ? SVG.escape(row[column]) : "")
       }.joined()
     }
     let rows = table.rows.map { "<tr>\(cells($0, "td"))</tr>" }

@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 import Foundation
 
 /// Curves over epochs, with axes, a legend and the last value of each curve.

@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 
 /// Test images as small vector drawings with the predictions of the network below them.
 ///

@@ -1,5 +1,3 @@
-import BitCore
-
 /// Everything that a training report shows; ``HTMLReport`` turns it into a page.
 ///
 /// Each part may be empty, and the page then leaves its section out.
@@ -112,20 +110,17 @@ struct ConfusionMatrix: Sendable {
 
   /// The most frequent mistakes, the largest first.
   func largestMistakes(_ limit: Int) -> [Mistake] {
-    var mistakes: [Mistake] = []
-    for actual in classNames.indices {
-      for predicted in classNames.indices where predicted != actual {
-        let count = count(actual: actual, predicted: predicted)
-        if count > 0 {
-          mistakes.append(Mistake(actual: actual, predicted: predicted, count: count))
-        }
+    let mistakes = classNames.indices.flatMap { actual in
+      classNames.indices.filter { $0 != actual }.map { predicted in
+        Mistake(
+          actual: actual, predicted: predicted, count: count(actual: actual, predicted: predicted))
       }
     }
     // Equal counts keep the order of the classes, so that the page is the same every time.
-    return Array(
-      mistakes.sorted {
-        ($1.count, $0.actual, $0.predicted) < ($0.count, $1.actual, $1.predicted)
-      }.prefix(max(limit, 0)))
+    let sorted = mistakes.filter { $0.count > 0 }.sorted {
+      ($1.count, $0.actual, $0.predicted) < ($0.count, $1.actual, $1.predicted)
+    }
+    return Array(sorted.prefix(max(limit, 0)))
   }
 }
 

@@ -1,5 +1,3 @@
-import BitCore
-
 /// The colours and styles of the report and of its charts.
 ///
 /// Blue and vermilion, the pair that people of all kinds of colour vision tell apart, mean the
