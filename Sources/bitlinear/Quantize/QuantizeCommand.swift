@@ -10,9 +10,9 @@ struct QuantizeCommand: ParsableCommand {
     discussion: """
       Quantizes the weights of linear layers to signs (bitnet) or to ternary codes (b158) by the \
       rule of the recipe, and copies all other tensors. Without --include these are the \
-      two-dimensional tensors whose name ends in .weight, except embeddings, norms and the output \
-      head. GGUF types other than i2_s round the scales to half precision; the errors in the table \
-      include that.
+      two-dimensional tensors whose name ends in .weight, except embeddings, norms, heads, routers \
+      of experts and classifiers. GGUF types other than i2_s round the scales to half precision; the \
+      errors in the table include that.
       """)
 
   @Argument(
@@ -72,33 +72,54 @@ struct QuantizeCommand: ParsableCommand {
   func run() throws {
     try CPU.checkEnvironment()
     let type = type
-    let quantizer = recipe.weightQuantizer
     let run = ConversionRun()
-    let (source, layers, written) = try run { progress in
+    let results = try run { progress in
       let source = try ModelFile(path: input)
-      let (quantized, layers) = try source.quantized(
-        quantizer, groups: groups, selects: selects(_:), progress: progress)
-      var layerRecipe = recipe
-      // Only what the source says is inside its layers.
-      layerRecipe.normalization = source.quantization?.recipe.normalization
-      try checkRows(layers, type)
+      let layerRecipe = try layerRecipe(of: source, type)
+      let quantized = try QuantizedModel(
+        source, layerRecipe, groups: groups, choice: choice(of:), progress: progress)
+      try checkRows(quantized.layers, type)
       let conversion = try Conversion(
-        quantized, to: output,
+        quantized.model, to: output,
         options: ConversionOptions(type: type, isLossy: true, recipe: layerRecipe),
         progress: progress)
-      try conversion.write(progress: progress)
-      let written = try ModelFile(path: output)
-      return (source, layers, (written, conversion))
+      let written = try conversion.write(progress: progress)
+      return QuantizeResults(
+        input: input, output: output, type: type, source: source, quantized: quantized,
+        conversion: conversion, written: written)
     }
-    let results = QuantizeResults(
-      input: input, output: output, type: type, layers: layers, source: source,
-      written: written.0, conversion: written.1)
     if let report { try AtomicFile.write(results.report, to: report) }
     try json ? Output.write(results.json) : Output.write(results.text)
   }
 
-  private func selects(_ name: String) -> Bool {
-    (include?.matches(name) ?? ModelFile.isLinearWeight(name)) && exclude?.matches(name) != true
+  private func choice(of name: String) -> WeightChoice {
+    if exclude?.matches(name) == true { return .keep("--exclude names it") }
+    guard let include else { return WeightChoice.byName(name) }
+    return include.matches(name) ? .quantize : .keep("--include does not name it")
+  }
+
+  /// The recipe of the layers that are written.
+  ///
+  /// A norm inside a layer is part of the model, so it depends on where the weights come from. Models
+  /// of this program and plain files of weights have what the recipe says; a model with a
+  /// configuration of its own has what that says.
+  private func layerRecipe(
+    of source: ModelFile, _ type: ConversionType
+  ) throws(InputError) -> QuantizationRecipe {
+    var layerRecipe = recipe
+    if let quantization = source.quantization {
+      layerRecipe.normalization = quantization.recipe.normalization
+    } else if let trained = try Network.recipe(in: source.strings, source: input) {
+      guard trained == .float || trained.quantization == recipe else {
+        throw InputError(
+          .mismatch, source: "--recipe", found: "another recipe",
+          expected: "\(trained.rawValue), with which \(input) was trained")
+      }
+      if trained == .float { layerRecipe.normalization = nil }
+    } else if type != .bitlinear || source.config != nil || source.isGGUF {
+      layerRecipe.normalization = nil
+    }
+    return layerRecipe
   }
 
   /// Tells what to do about rows that the type hf, the default, cannot hold.

@@ -114,6 +114,28 @@ extension Network {
     return [Self.metadataKey: String(decoding: json, as: UTF8.self)]
   }
 
+  /// The recipe of a model that `train` wrote; nil for metadata without a network.
+  ///
+  /// - Throws: ``InputError`` of kind `.malformed` for something else than a network.
+  static func recipe(
+    in metadata: [String: String], source: String
+  ) throws(InputError) -> RecipeOption? {
+    try metadata[metadataKey].map { (text) throws(InputError) in
+      try Self(json: text, source: source).recipe
+    }
+  }
+
+  private init(json: String, source: String) throws(InputError) {
+    let source = "\(source), metadata \(Self.metadataKey)"
+    guard let network = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else {
+      throw InputError(
+        .malformed, source: source, found: json,
+        expected: "features, recipe, groups, mean and deviation")
+    }
+    try network.check(source)
+    self = network
+  }
+
   /// The network of a model file.
   ///
   /// - Throws: ``InputError`` if the file does not describe a possible network.
@@ -128,19 +150,13 @@ extension Network {
         .unsupported, source: file.source, found: "no metadata \(Self.metadataKey)",
         expected: "a model that bitlinear train wrote")
     }
-    let source = "\(file.source), metadata \(Self.metadataKey)"
-    guard let network = try? JSONDecoder().decode(Self.self, from: Data(text.utf8)) else {
-      throw InputError(
-        .malformed, source: source, found: text,
-        expected: "features, recipe, groups, mean and deviation")
-    }
-    try network.check(source)
-    self = network
+    try self.init(json: text, source: file.source)
     // The model is built before its tensors are read, so the metadata must not make it large.
     let bytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }
     guard weightCount / 8 <= bytes else {
       throw InputError(
-        .mismatch, source: source, found: "layers \(Self.join(features))",
+        .mismatch, source: "\(file.source), metadata \(Self.metadataKey)",
+        found: "layers \(Self.join(features))",
         expected: "a network of which \(bytes) bytes can hold the weights")
     }
   }
