@@ -1,6 +1,6 @@
 import BitCore
 
-/// Measures products and what the machine can do at most.
+/// Measures products, and the speed of plain reading and of byte products on the same machine.
 struct Bench {
   /// More than the caches of any CPU that the kernels meet.
   private static let streamBytes = 256 << 20

@@ -11,7 +11,7 @@ struct HTMLReport: Sendable {
   var command = "bitlinear train"
 
   /// The chart of the loss, for the page and as a file. It is logarithmic if the largest value is
-  /// more than eight times the smallest, for else only the first steps would be seen.
+  /// more than eight times the smallest; otherwise all but the first steps would look flat.
   static func lossChart(_ curves: [Curve]) -> LineChart {
     let values = curves.flatMap(\.points).map(\.y).filter { $0 > 0 && $0 < 1e100 }
     let isLogarithmic = (values.max() ?? 1) > 8 * (values.min() ?? 1)
@@ -110,7 +110,7 @@ struct HTMLReport: Sendable {
         [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
           + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
       })
-    // Beside the chart there is room for about so many letters; longer rows go below it.
+    // About as many letters fit beside the chart; a table with longer rows goes below it.
     let isPair = table.rows.allSatisfy { $0.joined().count <= 40 }
     var chart = CodeShareChart(layers: content.layers)
     if !isPair { chart.width = 884 }

@@ -19,7 +19,7 @@ struct LineChart: Sendable {
   var xLabel = "epoch"
   /// How the values are written.
   var format = ValueFormat.number
-  /// Whether equal distances are equal ratios. Values of 0 and below are then left out.
+  /// Whether the vertical axis is logarithmic. Values of 0 and below are then left out.
   var isLogarithmic = false
   /// The width in pixels at full size.
   var width = 464.0
@@ -33,7 +33,7 @@ struct LineChart: Sendable {
       content: content(top: 0, inset: 0))
   }
 
-  /// The chart as a file: it brings its styles, its heading and an opaque light ground.
+  /// The chart as a file, with its styles, its heading and an opaque light background.
   func standaloneSVG() -> String {
     let frame =
       "<rect class=\"ground\" x=\".5\" y=\".5\" rx=\"8\" width=\"\(SVG.number(width - 1))\""
@@ -45,7 +45,7 @@ struct LineChart: Sendable {
       isStandalone: true, content: style + frame + heading + content(top: 38, inset: 20)) + "\n"
   }
 
-  /// The curves as a sentence each, for those who do not see them.
+  /// A sentence per curve, for readers who cannot see them.
   var description: String {
     let sentences = drawnCurves.map { curve in
       guard let first = curve.finite.first, let last = curve.finite.last else { return "" }
@@ -59,7 +59,7 @@ struct LineChart: Sendable {
 
   // MARK: - Data
 
-  /// A curve that is thinned and whose points are all fit to be drawn or marked as gaps.
+  /// A curve with at most 300 points, some of which may be gaps.
   private struct DrawnCurve {
     var name: String
     var points: [Curve.Point]
@@ -72,7 +72,7 @@ struct LineChart: Sendable {
 
   private var drawnCurves: [DrawnCurve] {
     let isLogarithmic = isLogarithmic
-    // Beyond this magnitude differences overflow; such a value is as good as infinite.
+    // Differences of larger values would overflow.
     let isDrawn: (Curve.Point) -> Bool = { point in
       abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
     }
@@ -94,7 +94,8 @@ struct LineChart: Sendable {
     }
   }
 
-  /// Means of so many consecutive points that at most 300 are left, which is all a chart can show.
+  /// At most 300 points, as many as a chart can show: means of equal runs of points if there are
+  /// more.
   private static func thinned(_ points: [Curve.Point]) -> ([Curve.Point], group: Int) {
     let group = (points.count + 299) / 300
     guard group > 1 else { return (points, 1) }
@@ -155,7 +156,7 @@ struct LineChart: Sendable {
       SVG.text(
         xLabel, x: (plot.left + plot.right) / 2, y: plot.bottom + 36, style: "label",
         anchor: "middle"))
-    // Baselines lie below what was measured.
+    // Baselines are drawn first, below the measured curves.
     for curve in curves.filter(\.isBaseline) + curves.filter({ !$0.isBaseline }) {
       parts.append(path(curve, x: x, y: y, plot: (plot.left, plot.right)))
     }
@@ -194,7 +195,7 @@ struct LineChart: Sendable {
       let precedesPoint =
         index + 1 < curve.points.count && curve.isDrawn(curve.points[index + 1])
       commands += (followsPoint ? "L" : "M") + SVG.number(x(point.x)) + " " + SVG.number(y(point.y))
-      // A point between two gaps would not be seen otherwise.
+      // A point between two gaps is no line, so that it needs a mark to be seen.
       if hasMarks || !followsPoint && !precedesPoint {
         marks.append(
           SVG.element(

@@ -9,13 +9,14 @@ struct TrainingJob {
   struct Files {
     let checkpoint: String
     let model: String
-    let packed: String
+    /// Nil for a baseline, which is not packed.
+    let packed: String?
 
     static let main = Files(
       checkpoint: "checkpoint.safetensors", model: "model.safetensors",
       packed: "packed.safetensors")
     static let baseline = Files(
-      checkpoint: "baseline-checkpoint.safetensors", model: "baseline.safetensors", packed: "")
+      checkpoint: "baseline-checkpoint.safetensors", model: "baseline.safetensors", packed: nil)
   }
 
   let network: Network
@@ -55,24 +56,24 @@ struct TrainingJob {
     let outcome = try trainer.run(
       display: display, checkpointInterval: checkpointInterval,
       didEndEpoch: { [folder, files] history in
-        if files.packed.isEmpty { return }
+        guard files.packed != nil else { return }
         if !resumes { try Self.removeBaseline(of: folder) }
         try folder.write("metrics.jsonl", history.jsonLines)
       }, shouldStop: { [interrupt] in interrupt.isReceived })
     guard outcome == .finished else {
-      if !resumes, !files.packed.isEmpty { try Self.removeBaseline(of: folder) }
+      if !resumes, files.packed != nil { try Self.removeBaseline(of: folder) }
       display.message(
         "Stopped after \(trainer.progressSummary), saved in "
           + "\(folder.path(files.checkpoint)); continue with --resume")
       throw InterruptSignal.exitCode
     }
     try trainer.model.save(to: folder.path(files.model), metadata: network.metadata)
-    if files.packed.isEmpty { return }
+    guard let packed = files.packed else { return }
     if network.recipe == .float {
       // A packed model of an earlier run would look like this one's.
-      try folder.remove(files.packed)
+      try folder.remove(packed)
     } else {
-      try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
+      try trainer.model.packed().save(to: folder.path(packed), metadata: network.metadata)
     }
   }
 
@@ -98,9 +99,9 @@ struct TrainingJob {
 
   /// The model as it was written to the packed file, read back.
   func packedModel() throws(InputError) -> MultilayerPerceptron<Linear>? {
-    guard network.recipe != .float else { return nil }
+    guard let packed = files.packed, network.recipe != .float else { return nil }
     var model = network.model()
-    try model.load(from: SafetensorsFile(path: folder.path(files.packed)))
+    try model.load(from: SafetensorsFile(path: folder.path(packed)))
     return model
   }
 }

@@ -14,9 +14,26 @@ struct TrainingResults {
   /// One model on the test set.
   struct Measurement {
     let name: String
-    let evaluation: Evaluation
+    let model: MultilayerPerceptron<Linear>
+    /// The length of the model's file.
     let bytes: Int
-    let samplesPerSecond: Double
+    private var rounds: [Evaluation] = []
+
+    init(_ name: String, _ model: MultilayerPerceptron<Linear>, bytes: Int) {
+      (self.name, self.model, self.bytes) = (name, model, bytes)
+    }
+
+    fileprivate mutating func addRound(_ trainer: Trainer<MultilayerPerceptron<Linear>>) {
+      rounds.append(trainer.evaluate { model($0) })
+    }
+
+    var evaluation: Evaluation { rounds[0] }
+
+    /// The median of the rounds.
+    var samplesPerSecond: Double {
+      let seconds = rounds.map(\.seconds).sorted()[rounds.count / 2]
+      return Double(evaluation.predictions.count) / max(seconds, 1e-9)
+    }
   }
 
   /// Evaluates the latent model, the packed one as it is read back from its file, and the float
@@ -24,30 +41,27 @@ struct TrainingResults {
   static func measure(
     _ job: TrainingJob, baseline: TrainingJob?
   ) throws(InputError) -> TrainingResults {
-    let models = [job.trainer.model, try job.packedModel(), baseline?.trainer.model]
-    var rounds = [[Evaluation]](repeating: [], count: models.count)
-    for _ in 0..<5 {
-      for (index, model) in models.enumerated() {
-        if let model { rounds[index].append(job.trainer.evaluate { model($0) }) }
-      }
-    }
-    func measurement(_ name: String, _ rounds: [Evaluation], _ file: String) throws(InputError)
-      -> Measurement
-    {
-      let seconds = rounds.map(\.seconds).sorted()[rounds.count / 2]
-      return Measurement(
-        name: name, evaluation: rounds[0], bytes: try job.folder.byteCount(file),
-        samplesPerSecond: Double(rounds[0].predictions.count) / max(seconds, 1e-9))
-    }
     let recipe = job.network.recipe.rawValue
+    var latent = Measurement(
+      "\(recipe), float32 latent weights", job.trainer.model,
+      bytes: try job.folder.byteCount(job.files.model))
+    var packed: Measurement?
+    if let file = job.files.packed, let model = try job.packedModel() {
+      packed = Measurement("\(recipe), packed", model, bytes: try job.folder.byteCount(file))
+    }
+    var float: Measurement?
+    if let baseline {
+      float = Measurement(
+        "float baseline", baseline.trainer.model,
+        bytes: try baseline.folder.byteCount(baseline.files.model))
+    }
+    for _ in 0..<5 {
+      latent.addRound(job.trainer)
+      packed?.addRound(job.trainer)
+      float?.addRound(job.trainer)
+    }
     return TrainingResults(
-      job: job, baseline: baseline,
-      latent: try measurement("\(recipe), float32 latent weights", rounds[0], job.files.model),
-      packed: rounds[1].isEmpty
-        ? nil : try measurement("\(recipe), packed", rounds[1], job.files.packed),
-      float: try baseline.map { (baseline) throws(InputError) in
-        try measurement("float baseline", rounds[2], baseline.files.model)
-      })
+      job: job, baseline: baseline, latent: latent, packed: packed, float: float)
   }
 
   /// Whether latent and packed model predict the same class for every test sample; nil if there is
