@@ -42,8 +42,8 @@ import Testing
     for line in [
       "big                   18446744073709551615", "pi                    3.14",
       "short                 [1, -2]", "text                  two lines",
-      "a.weight  TQ2_0  [2, 256]    132          2.06",
-      "norm      F32    [4]          16            32",
+      "a.weight  TQ2_0  [2, 256]    132            2.06",
+      "norm      F32    [4]          16              32",
       "a.weight      ternary  2 x 256              2.06  12.5%  75.0%  12.5%  0.5 to 2.0",
     ] {
       #expect(run.lines.contains(Substring(line)), "\(line)\n\(run.output)")

@@ -29,7 +29,7 @@ import Testing
       ["cpu"], ["eval", packed, "--data", data], ["inspect", packed],
       ["inspect", packed, "--tensor", "layers.0.weight"],
       ["convert", packed, "-o", folder.path("converted.safetensors")],
-      ["quantize", model, "-o", folder.path("quantized.safetensors"), "--recipe", "bitnet"],
+      ["quantize", model, "-o", folder.path("q"), "--recipe", "b158", "--outtype", "bitlinear"],
       bench, bench + ["--overheads"],
     ]
     for command in commands {
