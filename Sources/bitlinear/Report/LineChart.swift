@@ -59,27 +59,22 @@ struct LineChart: Sendable {
 
   // MARK: - Data
 
-  /// A curve with at most 300 points, some of which may be gaps.
+  /// A curve with at most 300 points; nil is a gap.
   private struct DrawnCurve {
     var name: String
-    var points: [Curve.Point]
+    var points: [Curve.Point?]
     var isBaseline: Bool
     var style: String
-    var isDrawn: (Curve.Point) -> Bool
-    var finite: [Curve.Point] { points.filter(isDrawn) }
+    var finite: [Curve.Point] { points.compactMap(\.self) }
     var isLevel: Bool { isBaseline && finite.count == 1 }
   }
 
   private var drawnCurves: [DrawnCurve] {
-    let isLogarithmic = isLogarithmic
-    // Differences of larger values would overflow.
-    let isDrawn: (Curve.Point) -> Bool = { point in
-      abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
-    }
     var (measured, baselines) = (0, 0)
     return curves.compactMap { curve in
       let (points, group) = Self.thinned(curve.points)
-      guard points.contains(where: isDrawn) else { return nil }
+      let drawn = points.map { isDrawn($0) ? $0 : nil }
+      guard drawn.contains(where: { $0 != nil }) else { return nil }
       let style: String
       if curve.isBaseline {
         style = "b\(baselines % 3)"
@@ -89,9 +84,14 @@ struct LineChart: Sendable {
         measured += 1
       }
       return DrawnCurve(
-        name: group > 1 ? "\(curve.name) (means of \(group))" : curve.name, points: points,
-        isBaseline: curve.isBaseline, style: style, isDrawn: isDrawn)
+        name: group > 1 ? "\(curve.name) (means of \(group))" : curve.name, points: drawn,
+        isBaseline: curve.isBaseline, style: style)
     }
+  }
+
+  /// Whether a point can be drawn; differences of larger values would overflow.
+  private func isDrawn(_ point: Curve.Point) -> Bool {
+    abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
   }
 
   /// At most 300 points, as many as a chart can show: means of equal runs of points if there are
@@ -190,10 +190,10 @@ struct LineChart: Sendable {
     var commands = ""
     var marks: [String] = []
     let hasMarks = curve.points.count <= 40 && !curve.isBaseline
-    for (index, point) in curve.points.enumerated() where curve.isDrawn(point) {
-      let followsPoint = index > 0 && curve.isDrawn(curve.points[index - 1])
-      let precedesPoint =
-        index + 1 < curve.points.count && curve.isDrawn(curve.points[index + 1])
+    for (index, point) in curve.points.enumerated() {
+      guard let point else { continue }
+      let followsPoint = index > 0 && curve.points[index - 1] != nil
+      let precedesPoint = index + 1 < curve.points.count && curve.points[index + 1] != nil
       commands += (followsPoint ? "L" : "M") + SVG.number(x(point.x)) + " " + SVG.number(y(point.y))
       // A point between two gaps is no line, so that it needs a mark to be seen.
       if hasMarks || !followsPoint && !precedesPoint {
