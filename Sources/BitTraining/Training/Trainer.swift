@@ -164,10 +164,7 @@ public struct Trainer<Model: Layer> {
       try endEpoch(next: generator)
       try saveCheckpoint()
       if let last = history.epochs.last {
-        display?.endEpoch(
-          epoch: last.epoch, epochs: options.epochs, trainLoss: last.trainLoss,
-          trainAccuracy: last.trainAccuracy, testLoss: last.testLoss,
-          testAccuracy: last.testAccuracy, seconds: last.seconds)
+        display?.endEpoch(last, of: options.epochs)
       }
       try didEndEpoch(history)
     }
