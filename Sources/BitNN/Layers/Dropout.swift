@@ -1,5 +1,4 @@
 import BitCore
-import Synchronization
 import _Differentiation
 
 /// Sets a random share of values to zero while training and scales the others up by
@@ -38,20 +37,4 @@ public struct Dropout: Layer, Sendable {
 
   /// There is nothing to show.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {}
-}
-
-/// The random numbers that layers such as ``Dropout`` draw while a model trains.
-public final class Randomness: Sendable {
-  @TaskLocal static var current: Randomness?
-
-  let generator: Mutex<SeededGenerator>
-
-  private init(_ generator: SeededGenerator) { self.generator = Mutex(generator) }
-
-  /// Calls `body` as a training step: layers inside draw from `generator`.
-  public static func withRandomness<R>(
-    _ generator: SeededGenerator, _ body: () throws -> R
-  ) rethrows -> R {
-    try $current.withValue(Randomness(generator), operation: body)
-  }
 }
