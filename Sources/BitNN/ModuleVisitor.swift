@@ -5,22 +5,35 @@ import _Differentiation
 public struct ModuleVisitor {
   /// The name of the module being visited, empty for the whole model.
   public private(set) var path = ""
+  /// The frozen parameters of the module being visited, by their names in it.
+  private(set) var frozen: Set<String> = []
 
-  var parameter: ((_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void)?
+  /// Called with each parameter; `visitor` is that of the module that has the parameter.
+  var parameter:
+    (
+      (_ visitor: ModuleVisitor, _ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void
+    )?
   var linear: ((_ name: String, _ layer: inout Linear) -> Void)?
   var bitLinear: ((_ name: String, _ layer: inout BitLinear) -> Void)?
+  /// Gives the new frozen parameters of the module at a path.
+  var freezing: ((_ path: String, _ frozen: Set<String>) -> Set<String>)?
 
-  private func name(_ child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
+  /// The name in the whole model of a parameter or child of the module being visited.
+  func fullName(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 
-  private func descending(to child: String) -> ModuleVisitor {
+  /// Calls the module's `visitChildren`.
+  func visit<M: Module>(_ module: inout M, gradient: M.TangentVector?) {
     var visitor = self
-    visitor.path = name(child)
-    return visitor
+    visitor.frozen = module.frozenParameters
+    module.visitChildren(visitor, gradient: gradient)
+    if let changed = freezing?(path, visitor.frozen), changed != visitor.frozen {
+      module.frozenParameters = changed
+    }
   }
 
   /// Visits a parameter.
   public func callAsFunction(_ name: String, _ parameter: inout Tensor, _ gradient: Tensor?) {
-    self.parameter?(self.name(name), &parameter, gradient)
+    self.parameter?(self, name, &parameter, gradient)
   }
 
   /// Visits a parameter that may be absent.
@@ -36,7 +49,9 @@ public struct ModuleVisitor {
   public func callAsFunction<M: Module>(
     _ name: String, _ child: inout M, _ gradient: M.TangentVector?
   ) {
-    child.visitChildren(descending(to: name), gradient: gradient)
+    var visitor = self
+    visitor.path = fullName(name)
+    visitor.visit(&child, gradient: gradient)
   }
 
   /// Visits a child that may be absent.

@@ -5,6 +5,8 @@ import _Differentiation
 /// its own mean and variance.
 public struct GroupNorm: Layer, Sendable {
   private var inner: LearnedNorm
+  /// Names of parameters that are not trained; see ``Module/freeze(where:)``.
+  @noDerivative public var frozenParameters: Set<String> = []
 
   /// A layer of ones and zeros; `groups` must divide `features`.
   public init(_ groups: Int, _ features: Int, epsilon: Float = 1e-5) {
@@ -14,9 +16,15 @@ public struct GroupNorm: Layer, Sendable {
   }
 
   /// The factor, `[features]`.
-  public var weight: Tensor { inner.weight ?? .zero }
+  public var weight: Tensor {
+    get { inner.weight ?? .zero }
+    set { inner.weight = newValue }
+  }
   /// The offset, `[features]`.
-  public var bias: Tensor { inner.bias ?? .zero }
+  public var bias: Tensor {
+    get { inner.bias ?? .zero }
+    set { inner.bias = newValue }
+  }
 
   /// The normalized input, of its shape `[..., features]`.
   @differentiable(reverse)
@@ -25,5 +33,12 @@ public struct GroupNorm: Layer, Sendable {
   /// Shows the parameters `weight` and `bias`.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
     inner.visitChildren(visit, gradient: gradient?.inner)
+  }
+}
+
+extension GroupNorm: CustomStringConvertible {
+  /// The layer in a few words: "GroupNorm(4 groups, 512)".
+  public var description: String {
+    LayerDescription.text("GroupNorm", "\(inner.normalization.groups) groups", "\(inner.features)")
   }
 }

@@ -1,6 +1,7 @@
 import BitCore
 
-/// Initial values of linear layers.
+/// Initial values of linear layers: uniform in +-1/sqrt(in), which is He's initialization with
+/// a = sqrt(5), as in PyTorch.
 enum KaimingUniform {
   static func weight(_ shape: Shape, using generator: inout SeededGenerator) -> Tensor {
     generator.uniform(shape, bound: bound(shape[1]))
@@ -10,13 +11,6 @@ enum KaimingUniform {
     _ outFeatures: Int, inFeatures: Int, using generator: inout SeededGenerator
   ) -> Tensor {
     generator.uniform([outFeatures], bound: bound(inFeatures))
-  }
-
-  static func check(weight: Tensor, bias: Tensor?) {
-    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
-    precondition(
-      bias == nil || bias?.shape == [weight.shape[0]],
-      "a bias of shape \(bias?.shape ?? []) does not fit a weight of shape \(weight.shape)")
   }
 
   private static func bound(_ inFeatures: Int) -> Float {

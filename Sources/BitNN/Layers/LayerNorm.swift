@@ -4,6 +4,8 @@ import _Differentiation
 /// LayerNorm with a learned factor and offset over the last axis.
 public struct LayerNorm: Layer, Sendable {
   private var inner: LearnedNorm
+  /// Names of parameters that are not trained; see ``Module/freeze(where:)``.
+  @noDerivative public var frozenParameters: Set<String> = []
 
   /// A layer of ones and zeros.
   public init(_ features: Int, epsilon: Float = 1e-5) {
@@ -11,9 +13,15 @@ public struct LayerNorm: Layer, Sendable {
   }
 
   /// The factor, `[features]`.
-  public var weight: Tensor { inner.weight ?? .zero }
+  public var weight: Tensor {
+    get { inner.weight ?? .zero }
+    set { inner.weight = newValue }
+  }
   /// The offset, `[features]`.
-  public var bias: Tensor { inner.bias ?? .zero }
+  public var bias: Tensor {
+    get { inner.bias ?? .zero }
+    set { inner.bias = newValue }
+  }
 
   /// The normalized input, of its shape `[..., features]`.
   @differentiable(reverse)
@@ -22,5 +30,12 @@ public struct LayerNorm: Layer, Sendable {
   /// Shows the parameters `weight` and `bias`.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
     inner.visitChildren(visit, gradient: gradient?.inner)
+  }
+}
+
+extension LayerNorm: CustomStringConvertible {
+  /// The layer in a few words: "LayerNorm(512)".
+  public var description: String {
+    LayerDescription.text("LayerNorm", "\(inner.features)")
   }
 }
