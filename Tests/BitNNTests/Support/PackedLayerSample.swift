@@ -13,7 +13,7 @@ enum PackedLayerSample {
       weight: random([4, 10]), bias: random([4], seed: 2), groups: 2,
       recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(), normalization: .rms())
-    ).packed()
+    ).packedLayer()
   }
 
   static func write(_ layer: PackedBitLinear, to path: String) throws {
