@@ -29,7 +29,7 @@ public struct Dropout: Layer, Sendable {
     let (probability, scale) = (probability, 1 / (1 - probability))
     return randomness.generator.withLock { generator in
       Tensor.build(shape) { mask in
-        for i in 0..<shape.count {
+        for i in 0..<shape.scalarCount {
           mask[i] = generator.nextUniform() < probability ? 0 : scale
         }
       }
