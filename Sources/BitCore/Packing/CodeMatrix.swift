@@ -237,14 +237,13 @@ public struct CodeMatrix: Sendable {
 
   /// The weights `scale * code`, `[rows, columns]`.
   public var values: Tensor {
-    let (codes, factors) = (codes, scales.values)
-    let blocks = scales.blocks(in: columns)
-    let groupRows = rows / max(1, groupScales.count)
+    let codes = codes
+    let (layout, scales) = (scales.layout(rows: rows, columns: columns), scales.values)
     return Tensor.build([rows, columns]) { values in
       for row in 0..<rows {
         for column in 0..<columns {
-          let scale = scales.blockColumns.map { row * blocks + column / $0 } ?? row / groupRows
-          values[row * columns + column] = Float(codes[row * columns + column]) * factors[scale]
+          let scale = scales[layout.index(row: row, column: column)]
+          values[row * columns + column] = Float(codes[row * columns + column]) * scale
         }
       }
     }

@@ -10,13 +10,13 @@ struct KernelScales: Sendable {
   let halves: AlignedBuffer<UInt16>?
 
   init(_ scales: WeightScales, rows: Int, columns: Int) {
+    let layout = scales.layout(rows: rows, columns: columns)
     switch scales {
     case .groups(let values):
-      let groupRows = rows / values.count
-      floats = AlignedBuffer((0..<rows).lazy.map { values[$0 / groupRows] })
+      floats = AlignedBuffer((0..<rows).lazy.map { values[layout.index(row: $0, column: 0)] })
       halves = nil
     case .blocks(_, let values):
-      let blocks = scales.blocks(in: columns)
+      let blocks = layout.scalesPerRow
       let stripRows = Int(BK_STRIP_ROWS)
       let floats = AlignedBuffer<Float>(
         repeating: 0, count: bk_strip_count(rows) * blocks * stripRows, for: .weights)

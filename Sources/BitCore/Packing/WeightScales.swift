@@ -1,5 +1,3 @@
-import CBitKernels
-
 /// The factors of a matrix of codes: `weight[r, c] = scale * code[r, c]`.
 public enum WeightScales: Sendable, Hashable {
   /// One scale per group of rows; all groups have the same number of rows. One group is the whole
@@ -24,8 +22,18 @@ public enum WeightScales: Sendable, Hashable {
     if case .blocks(let columns, _) = self { columns } else { nil }
   }
 
-  /// The number of blocks of a row of `columns` columns; 1 without blocks.
-  package func blocks(in columns: Int) -> Int { bk_block_count(columns, blockColumns ?? 0) }
+  /// Which weights share a scale.
+  public var kind: ScaleKind {
+    switch self {
+    case .groups(let values): values.count == 1 ? .tensor : .groups(values.count)
+    case .blocks(let columns, _): .block(columns: columns)
+    }
+  }
+
+  /// Where the scale of each weight of a matrix is.
+  public func layout(rows: Int, columns: Int) -> ScaleLayout {
+    ScaleLayout(kind, rows: rows, columns: columns)
+  }
 
   /// Checks that the scales fit a matrix.
   func check(rows: Int, columns: Int) throws(InputError) {
@@ -42,10 +50,11 @@ public enum WeightScales: Sendable, Hashable {
           .unsupported, source: "scales", found: "blocks of \(length) weights",
           expected: "64, 128 or 256")
       }
-      guard values.count == rows * blocks(in: columns) else {
+      let count = layout(rows: rows, columns: columns).count
+      guard values.count == count else {
         throw InputError(
           .mismatch, source: "scales", found: "\(values.count) scales",
-          expected: "\(rows * blocks(in: columns)) for \(rows) x \(columns) in blocks of \(length)")
+          expected: "\(count) for \(rows) x \(columns) in blocks of \(length)")
       }
     }
   }

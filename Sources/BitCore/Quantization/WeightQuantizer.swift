@@ -47,7 +47,8 @@ public struct WeightQuantizer: Sendable, Hashable {
       "blocks have 64, 128 or 256 weights, not \(blockColumns)")
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
-    let blocks = bk_block_count(columns, blockColumns)
+    let blocks = ScaleLayout(.block(columns: blockColumns), rows: rows, columns: columns)
+      .scalesPerRow
     let kernels = Kernels.active.table.pointee
     var statistics: [Statistics] = []
     weight.withUnsafePointer { weight in
