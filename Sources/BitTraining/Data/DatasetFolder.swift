@@ -43,7 +43,8 @@ struct DatasetFolder {
       guard (train.featureNames == nil) == (test.featureNames == nil) else {
         throw InputError(
           .mismatch, source: test.name, found: test.featureNames == nil ? "no header" : "a header",
-          expected: test.featureNames == nil ? "one, as in \(train.name)" : "none, as in \(train.name)")
+          expected: test.featureNames == nil
+            ? "one, as in \(train.name)" : "none, as in \(train.name)")
       }
       return try pair(train, test)
     }

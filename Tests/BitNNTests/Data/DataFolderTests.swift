@@ -125,7 +125,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("label,a\n1,9\n3,9\n", "test.csv:3: found label \"3\" in column 1, expected an integer in 0..<3"),
+    (
+      "label,a\n1,9\n3,9\n",
+      "test.csv:3: found label \"3\" in column 1, expected an integer in 0..<3"
+    ),
     ("1,9,9\n", "test.csv: found 2 features, expected the 1 of FOLDER/train.csv"),
     ("", "test.csv: found no samples, expected at least one line of a label and numbers"),
   ])
