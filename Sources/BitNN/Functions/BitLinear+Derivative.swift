@@ -19,55 +19,27 @@ public func bitLinear(
   normBias: Tensor? = nil, recipe: QuantizationRecipe, groups: Int = 1,
   strength: QuantizationStrength = .full
 ) -> Tensor {
-  let output = NormalizedBitLinear(
-    x, weight, bias, normWeight, normBias, recipe, groups, strength
-  ).operation.output
+  let output = BitLinearOperation(
+    weight: weight, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+    groups: groups, strength: strength, matmul: .blas
+  ).forward(x).output
   NonFiniteLocator.current?.check(output, parameter: weight)
   return output
 }
 
-/// One call of ``bitLinear(_:weight:bias:normWeight:normBias:recipe:groups:strength:)`` with what
-/// its gradients need.
-private struct NormalizedBitLinear {
-  let operation: BitLinearOperation
-  private let x: Tensor
-  private let normalization: Normalization?
-  private let normWeight: Tensor?
-  private let normBias: Tensor?
-
-  init(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ normWeight: Tensor?, _ normBias: Tensor?,
-    _ recipe: QuantizationRecipe, _ groups: Int, _ strength: QuantizationStrength
-  ) {
-    self.x = x
-    normalization = recipe.normalization
-    self.normWeight = normWeight
-    self.normBias = normBias
-    let normalized = normalization?(x, weight: normWeight, bias: normBias) ?? x
-    operation = BitLinearOperation(
-      normalized, weight: weight, bias: bias, recipe: recipe, groups: groups, strength: strength,
-      matmul: .blas)
-  }
-
-  func reverse(
-    _ upstream: Tensor, wantsInput: Bool
-  ) -> (
-    input: Tensor, weight: Tensor, bias: Tensor?.TangentVector,
-    normWeight: Tensor?.TangentVector, normBias: Tensor?.TangentVector
-  ) {
-    if upstream.isZeroElement { return (.zero, .zero, .zero, .zero, .zero) }
-    // The gradient of the product's input costs a product: it is taken only for who wants it.
-    let learnsNorm = normWeight != nil || normBias != nil
-    let product = operation.reverse(upstream: upstream, wantsInput: wantsInput || learnsNorm)
-    guard let normalization, wantsInput || learnsNorm else {
-      return (product.input, product.weight, .init(product.bias), .zero, .zero)
+/// The output and the reverse rule; the gradient of the input costs a product, so it is computed
+/// only if it is wanted.
+private func bitLinearRule(
+  _ x: Tensor, _ operation: BitLinearOperation, wantsInput: Bool
+) -> (value: Tensor, reverse: (Tensor) -> BitLinearOperation.Gradients?) {
+  let (output, context) = operation.forward(x)
+  return (
+    output,
+    { upstream in
+      if upstream.isZeroElement { return nil }
+      return operation.reverse(x, upstream: upstream, context: context, wantsInput: wantsInput)
     }
-    let norm = normalization.reverse(
-      x, weight: normWeight, bias: normBias, upstream: product.input, wantsInput: wantsInput)
-    return (
-      norm.input, product.weight, .init(product.bias), .init(norm.weight), .init(norm.bias)
-    )
-  }
+  )
 }
 
 @derivative(of: bitLinear, wrt: (x, weight, bias, normWeight, normBias))
@@ -81,9 +53,19 @@ func bitLinearDerivative(
     Tensor, Tensor, Tensor?.TangentVector, Tensor?.TangentVector, Tensor?.TangentVector
   )
 ) {
-  let call = NormalizedBitLinear(
-    x, weight, bias, normWeight, normBias, recipe, groups, strength)
-  return (call.operation.output, { call.reverse($0, wantsInput: true) })
+  let operation = BitLinearOperation(
+    weight: weight, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+    groups: groups, strength: strength, matmul: .blas)
+  let (value, reverse) = bitLinearRule(x, operation, wantsInput: true)
+  return (
+    value,
+    { upstream in
+      guard let all = reverse(upstream) else { return (.zero, .zero, .zero, .zero, .zero) }
+      return (
+        all.input, all.weight, .init(all.bias), .init(all.normWeight), .init(all.normBias)
+      )
+    }
+  )
 }
 
 @derivative(of: bitLinear, wrt: (weight, bias, normWeight, normBias))
@@ -97,13 +79,15 @@ func bitLinearParametersDerivative(
     Tensor, Tensor?.TangentVector, Tensor?.TangentVector, Tensor?.TangentVector
   )
 ) {
-  let call = NormalizedBitLinear(
-    x, weight, bias, normWeight, normBias, recipe, groups, strength)
+  let operation = BitLinearOperation(
+    weight: weight, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+    groups: groups, strength: strength, matmul: .blas)
+  let (value, reverse) = bitLinearRule(x, operation, wantsInput: false)
   return (
-    call.operation.output,
+    value,
     { upstream in
-      let gradient = call.reverse(upstream, wantsInput: false)
-      return (gradient.weight, gradient.bias, gradient.normWeight, gradient.normBias)
+      guard let all = reverse(upstream) else { return (.zero, .zero, .zero, .zero) }
+      return (all.weight, .init(all.bias), .init(all.normWeight), .init(all.normBias))
     }
   )
 }

@@ -51,7 +51,7 @@ public struct Dropout: Layer, Sendable {
     return Randomness.withGenerator(isTraining: isTraining) { generator in
       let scale = 1 / (1 - probability)
       return Tensor.build(shape) { mask in
-        for i in 0..<shape.count {
+        for i in 0..<shape.scalarCount {
           mask[i] = generator.nextUniform() < probability ? 0 : scale
         }
       }

@@ -19,7 +19,7 @@ struct ModelListing {
     var scales: [Float]?
   }
 
-  private let model: any InspectedModel
+  private let model: InspectedModel
   private let rows: [Row]
   private let problems: [String]
   private let areCodesRead: Bool
@@ -27,7 +27,7 @@ struct ModelListing {
   /// The listing of a model; reads the codes of its layers if it is small or `readsCodes`.
   ///
   /// What is wrong with the codes of a layer is listed, and does not keep the others from it.
-  init(_ model: any InspectedModel, readsCodes: Bool) {
+  init(_ model: InspectedModel, readsCodes: Bool) {
     self.model = model
     areCodesRead = readsCodes || model.bytes <= Self.smallBytes
     var problems = model.problems
@@ -36,7 +36,7 @@ struct ModelListing {
       var row = Row(layer: layer)
       if areCodesRead {
         do {
-          row.scales = try layer.storedScales?()
+          row.scales = layer.storedScales
           let statistics = try layer.statistics()
           row.shares = statistics.codes.shares
           if let least = statistics.factors.minimum, let most = statistics.factors.maximum {
@@ -60,11 +60,11 @@ struct ModelListing {
       parts.append(TextTable(header: ["Metadata", ""], rows: metadata).description)
     }
     if !head.isEmpty {
-      parts.append(TextTable(header: ["Found out", ""], rows: head).description)
+      parts.append(TextTable(header: ["Property", ""], rows: head).description)
     }
     parts.append(
       TextTable(
-        header: ["Tensor", "Type", "Shape", "Bytes", "Bits a value"],
+        header: ["Tensor", "Type", "Shape", "Bytes", "Bits per value"],
         rows: model.tensors.map {
           [$0.name, $0.type, "\($0.shape)", "\($0.bytes)", InspectText.bits($0.bits)]
         }
@@ -83,8 +83,8 @@ struct ModelListing {
     let isUseShown = rows.contains { $0.layer.scaleUse != nil }
     return TextTable(
       header: [
-        "Packed layer", "Codes", "Out x in", "Bits a weight", "-1", "0", "+1", "Scales",
-      ] + (isUseShown ? ["Scale"] : []),
+        "Packed layer", "Codes", "Out x in", "Bits per weight", "-1", "0", "+1", "Scale range",
+      ] + (isUseShown ? ["Scale use"] : []),
       rows: rows.map { row in
         let layer = row.layer
         return [

@@ -17,14 +17,15 @@ struct TensorReport {
   /// Goes through a tensor, twice for a histogram, with a part of it in memory at a time.
   ///
   /// - Throws: ``InputError`` if there is no such tensor, or what it holds cannot be read.
-  init(_ name: String, of model: any InspectedModel) throws(InputError) {
+  init(_ name: String, of model: InspectedModel) throws(InputError) {
     source = model.source
-    tensor = try model.tensor(named: name)
-    switch try model.content(of: name) {
+    let (tensor, found) = try model.tensor(named: name)
+    self.tensor = tensor
+    switch found {
     case .codes(let layer):
       let statistics = try layer.statistics()
       var stored = statistics.factors
-      if let scales = try layer.storedScales?() {
+      if let scales = layer.storedScales {
         stored = ValueStatistics()
         for scale in scales { stored.add(Double(scale), times: 1) }
       }
@@ -50,7 +51,8 @@ struct TensorReport {
   func text(width: Int, mark: Character) -> String {
     var rows = [
       ["Type", tensor.type], ["Shape", "\(tensor.shape)"],
-      ["Bytes", NumberText.grouped(tensor.bytes)], ["Bits a value", InspectText.bits(tensor.bits)],
+      ["Bytes", NumberText.grouped(tensor.bytes)],
+      ["Bits per value", InspectText.bits(tensor.bits)],
     ]
     var bars: [BarChart.Bar] = []
     var remarks: [String] = []
@@ -125,11 +127,11 @@ struct TensorReport {
         "Scales",
         layer.scaleCount == 1
           ? "1 for the \(layer.scaleKind)"
-          : "\(NumberText.grouped(layer.scaleCount)), one for a \(layer.scaleKind)",
+          : "\(NumberText.grouped(layer.scaleCount)), one per \(layer.scaleKind)",
       ],
-      ["Scale", (layer.scaleUse ?? .multiplies).rawValue],
-      ["Least scale", InspectText.number(scales.minimum)],
-      ["Greatest scale", InspectText.number(scales.maximum)],
+      ["Scale use", (layer.scaleUse ?? .multiplies).rawValue],
+      ["Minimum scale", InspectText.number(scales.minimum)],
+      ["Maximum scale", InspectText.number(scales.maximum)],
     ]
   }
 

@@ -1,38 +1,35 @@
+import ArgumentParser
 import BitCore
 import BitTraining
-import ArgumentParser
-import BitNN
 
-/// The option that says where the samples are.
+/// The option that names the data set.
 struct DataOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A folder of IDX files or of train.csv and test.csv, or a CSV file.",
-      discussion: "By default Fashion-MNIST from Debian's package dataset-fashion-mnist.",
-      valueName: "path"))
+      """
+      Data set: a folder with the IDX files of MNIST or with train.csv and test.csv, or one CSV \
+      file, of which every sixth sample is for testing. (default: Fashion-MNIST of Debian's \
+      package dataset-fashion-mnist)
+      """, valueName: "path"))
   var data: String?
 
   @Option(
     help: ArgumentHelp(
-      "The column of a CSV file that holds the labels.",
-      discussion: """
-        By default the one that the header calls label or class; the first one without a header.
-        """, valueName: "name"))
+      """
+      The column of labels in CSV files. (default: the one that the header calls label or class; \
+      without a header, the first one)
+      """, valueName: "name"))
   var labelColumn: String?
 
+  func validate() throws {
+    guard data != "" else { throw ValidationError("The path of '--data' is empty.") }
+    guard data != nil || labelColumn == nil else {
+      throw ValidationError("'--label-column' needs CSV files given with '--data'.")
+    }
+  }
+
   func load() throws(InputError) -> TrainTestData {
-    if let data {
-      guard !data.isEmpty else {
-        throw InputError(
-          .malformed, source: "--data", found: "an empty path", expected: "a folder or a file")
-      }
-      return try TrainTestData.load(path: data, labelColumn: labelColumn)
-    }
-    if let labelColumn {
-      throw InputError(
-        .mismatch, source: "--label-column", found: labelColumn,
-        expected: "--data with CSV files as well")
-    }
-    return try FashionMNIST.load()
+    guard let data else { return try FashionMNIST.load() }
+    return try TrainTestData.load(path: data, labelColumn: labelColumn)
   }
 }
