@@ -7,7 +7,7 @@ import BitFormats
 /// (`model.`), the optimizer's state (`optimizer.`), the state of the random numbers, and the rest
 /// as JSON in its metadata, with a checksum over the tensors.
 struct Checkpoint {
-  static let formatVersion = "1"
+  static let formatVersion = "2"
   private static let randomName = "random"
 
   let path: String
@@ -27,9 +27,7 @@ struct Checkpoint {
     var checksum = Checksum()
     for (name, tensor) in tensors.sorted(by: { $0.0 < $1.0 }) {
       checksum.add(name)
-      tensor.withUnsafePointer {
-        checksum.add(UnsafeRawBufferPointer(UnsafeBufferPointer(start: $0, count: tensor.count)))
-      }
+      checksum.add(tensor)
     }
     checksum.add(Self.randomName)
     random.withUnsafeBytes { checksum.add($0) }
@@ -46,7 +44,7 @@ struct Checkpoint {
         "bitlinear.checkpoint": Self.formatVersion,
         "bitlinear.architecture": architecture,
         "bitlinear.conditions": JSONValue.object(conditions).encoded,
-        "bitlinear.position": position.json.encoded,
+        "bitlinear.position": JSONValue.object(TrainingPosition.fields.object(position)).encoded,
         "bitlinear.optimizer_step": "\(optimizer.memory.step)",
         "bitlinear.history": history.json.encoded,
         "bitlinear.checksum": checksum.text,
@@ -59,21 +57,26 @@ struct Checkpoint {
     conditions: [(name: String, value: String)], history: inout TrainingHistory
   ) throws(InputError) {
     let file = try SafetensorsFile(path: path)
-    guard file.metadata["bitlinear.checkpoint"] != nil else {
+    guard let version = file.metadata["bitlinear.checkpoint"] else {
       throw InputError(
         .unsupported, source: path, found: "a file that is not a checkpoint",
         expected: "one that a training wrote")
     }
-    try check(file, "bitlinear.checkpoint", Self.formatVersion)
+    guard version == Self.formatVersion else {
+      throw InputError(
+        .unsupported, source: path, found: "a checkpoint of version \(version)",
+        expected: "version \(Self.formatVersion); one of another version of this program cannot be "
+          + "resumed")
+    }
     try check(file, "bitlinear.architecture", architecture)
     try check(file, conditions)
     let words = try file.integers(Self.randomName).map { UInt64(bitPattern: $0) }
     guard let generator = SeededGenerator(state: words),
-      let restored = TrainingPosition(
-        json: try json(file, "bitlinear.position"), generator: generator),
+      let restored = TrainingPosition.fields.value(
+        try json(file, "bitlinear.position"), in: TrainingPosition(generator: generator)),
       let past = TrainingHistory(json: try json(file, "bitlinear.history")),
       let step = file.metadata["bitlinear.optimizer_step"].flatMap({ Int($0) }),
-      TrainingPosition.countable.contains(step)
+      JSONFields<TrainingPosition>.countable.contains(step)
     else {
       throw InputError(
         .malformed, source: path, found: "an unreadable training position",

@@ -1,6 +1,4 @@
 import BitCore
-import BitNN
-
 internal import CZlib
 
 /// A CRC-32 over pieces of data, to notice damage, not malice.
@@ -18,6 +16,12 @@ struct Checksum {
     }
   }
 
+  mutating func add(_ tensor: Tensor) {
+    tensor.withUnsafePointer {
+      add(UnsafeRawBufferPointer(UnsafeBufferPointer(start: $0, count: tensor.count)))
+    }
+  }
+
   mutating func add(_ text: String) {
     var text = text
     text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
@@ -27,5 +31,18 @@ struct Checksum {
   var text: String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+  }
+}
+
+extension LabeledDataset {
+  /// A checksum over values and labels; for text files, over the numbers read.
+  var checksum: String {
+    var checksum = Checksum()
+    switch samples {
+    case .bytes(let values): values.withUnsafeBytes { checksum.add($0) }
+    case .floats(let values): values.withUnsafeBytes { checksum.add($0) }
+    }
+    labels.withUnsafeBytes { checksum.add($0) }
+    return checksum.text
   }
 }

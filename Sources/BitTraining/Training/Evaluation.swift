@@ -1,13 +1,12 @@
-import BitNN
 import BitCore
 
 /// How a classifier did on a data set.
 public struct Evaluation: Sendable {
   /// The mean softmax cross entropy.
   public let loss: Double
-  /// The share of samples recognised.
+  /// The share of samples classified correctly.
   public let accuracy: Double
-  /// The class that each sample was taken for.
+  /// The predicted class of each sample.
   public let predictions: [Int32]
   /// The softmax probability of each prediction.
   public let confidences: [Float]
@@ -19,15 +18,16 @@ public struct Evaluation: Sendable {
   /// - Parameters:
   ///   - data: the samples.
   ///   - standardization: what the classifier was trained with.
-  ///   - batchSize: samples at once. Recipes with one activation scale for the tensor give results
-  ///     that depend on it.
+  ///   - batchSize: samples per call of the model. With a recipe that has one activation scale for
+  ///     the whole tensor, results depend on it.
   ///   - model: gives logits `[batch, classes]` for inputs `[batch, features]`.
-  public init(
-    of data: LabeledDataset, standardization: Standardization, batchSize: Int = 500,
+  public static func measure(
+    on data: LabeledDataset, standardization: Standardization, batchSize: Int = 500,
     model: (Tensor) -> Tensor
-  ) {
+  ) -> Evaluation {
     precondition(batchSize > 0, "a batch holds at least one sample")
-    var total = 0.0
+    let clock = ContinuousClock()
+    var loss = 0.0
     var predictions: [Int32] = []
     var confidences: [Float] = []
     var time = Duration.zero
@@ -35,22 +35,18 @@ public struct Evaluation: Sendable {
       let range = start..<min(start + batchSize, data.count)
       let inputs = data.inputs(range, standardization: standardization)
       let labels = Array(data.labels[range])
-      let clock = ContinuousClock()
       let begin = clock.now
       let logits = model(inputs)
       time += clock.now - begin
       let answers = Losses.predictions(logits)
       predictions += answers
       confidences += Losses.probabilities(logits, of: answers)
-      total +=
-        Double(Losses.softmaxCrossEntropy(logits, labels: labels).loss) * Double(range.count)
+      loss += Double(Losses.softmaxCrossEntropy(logits, labels: labels).loss) * Double(range.count)
     }
-    loss = total / Double(data.count)
-    let right = zip(predictions, data.labels).count { $0 == $1 }
-    accuracy = Double(right) / Double(data.count)
-    self.predictions = predictions
-    self.confidences = confidences
-    seconds = time.seconds
+    let correct = zip(predictions, data.labels).count { $0 == $1 }
+    return Evaluation(
+      loss: loss / Double(data.count), accuracy: Double(correct) / Double(data.count),
+      predictions: predictions, confidences: confidences, seconds: time.seconds)
   }
 }
 

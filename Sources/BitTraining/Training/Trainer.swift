@@ -2,7 +2,11 @@ import BitNN
 import BitCore
 import _Differentiation
 
-/// Trains a classifier: batches in random order, optimizer, schedules, evaluation, checkpoints.
+/// Trains a classifier of labelled samples: batches in random order, optimizer, schedules,
+/// evaluation, checkpoints.
+///
+/// For other tasks - other targets than classes, other data than ``LabeledDataset`` - write the
+/// loop by hand: `valueWithGradient(at:of:)` and `Optimizer.update(_:along:clipNorm:)`.
 ///
 /// ```swift
 /// var trainer = Trainer(model, optimizer: AdamW(), data: try FashionMNIST.load())
@@ -28,9 +32,9 @@ public struct Trainer<Model: Layer> {
   public private(set) var model: Model
   /// What was measured so far.
   public private(set) var history = TrainingHistory()
-  /// The samples to learn from and to judge by.
+  /// The training set and the test set.
   public let data: TrainTestData
-  /// What inputs go through before the model sees them: that of the training samples.
+  /// How values become inputs of the model; mean and deviation are those of the training set.
   public let standardization: Standardization
   /// What the run depends on.
   public let options: TrainingOptions
@@ -41,6 +45,8 @@ public struct Trainer<Model: Layer> {
   private var isChecked = false
   private let loss: Loss
   private let checkpoint: Checkpoint?
+  /// What the data are, as text that differs for other samples or labels.
+  private let dataConditions: [(name: String, value: String)]
 
   // Initial weights often come from the seed itself, stream 0.
   private static var orderStream: UInt64 { 1 }
@@ -78,6 +84,12 @@ public struct Trainer<Model: Layer> {
     checkpoint = checkpointPath.map {
       Checkpoint(path: $0, architecture: architecture, metadata: metadata)
     }
+    dataConditions =
+      checkpoint == nil
+      ? []
+      : [("training data", data.train), ("test data", data.test)].map { name, set in
+        (name, "\(set.count) samples of \(set.featureCount) features, checksum \(set.checksum)")
+      }
   }
 
   /// The steps of one epoch; the last batch may be smaller.
@@ -92,8 +104,8 @@ public struct Trainer<Model: Layer> {
 
   /// Goes back to where the checkpoint was written.
   ///
-  /// - Throws: ``InputError`` if there is no checkpoint or it is not of this model and these
-  ///   options.
+  /// - Throws: ``InputError`` if there is no checkpoint or it is not of this model, with the same
+  ///   parameters frozen, these data and these options.
   public mutating func resume() throws(InputError) {
     guard let checkpoint else {
       preconditionFailure("a trainer without a checkpoint path cannot resume")
@@ -123,9 +135,8 @@ public struct Trainer<Model: Layer> {
   /// All that the result depends on, as text.
   private var conditions: [(name: String, value: String)] {
     let frozen = model.frozenNames
-    return options.fingerprint + [
+    return options.fingerprint + dataConditions + [
       ("optimizer", optimizer.settings),
-      ("training data", "\(data.train.count) samples of \(data.train.featureCount) features"),
       ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
     ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
   }
@@ -176,10 +187,10 @@ public struct Trainer<Model: Layer> {
     return .finished
   }
 
-  /// Runs a classifier over the test samples, in batches of the training's size.
+  /// Runs a classifier over the test set, with the batch size of the training.
   public func evaluate(_ model: (Tensor) -> Tensor) -> Evaluation {
-    Evaluation(
-      of: data.test, standardization: standardization, batchSize: options.batchSize, model: model)
+    Evaluation.measure(
+      on: data.test, standardization: standardization, batchSize: options.batchSize, model: model)
   }
 
   private mutating func trainBatch(_ indices: ArraySlice<Int>) throws(InputError) {

@@ -1,12 +1,10 @@
 import BitNN
-import BitCore
-import BitFormats
 
 /// What a training run depends on besides the model and the data.
 public struct TrainingOptions: Sendable, Equatable {
-  /// Passes over the training samples.
+  /// Passes over the training set.
   public var epochs: Int
-  /// Samples of a step.
+  /// Samples per step.
   public var batchSize: Int
   /// Determines the order of samples and all other random choices.
   public var seed: UInt64
@@ -14,9 +12,9 @@ public struct TrainingOptions: Sendable, Equatable {
   public var learningRate: LearningRateSchedule
   /// The weight decay over all steps.
   public var weightDecay: WeightDecaySchedule
-  /// The norm that gradients are cut to, or nil.
+  /// The maximum norm of gradients, to which longer ones are scaled down; nil for none.
   public var clipNorm: Float?
-  /// How quantization sets in.
+  /// How quantization begins.
   public var quantizationWarmup: QuantizationWarmup
 
   /// Options with the values of the main example.

@@ -43,8 +43,8 @@ struct EvalCommand: ParsableCommand {
     try layers.load(from: file)
     let data = try dataOption.load()
     try network.check(data, source: model)
-    let result = Evaluation(
-      of: data.test, standardization: network.standardization, batchSize: batchSize
+    let result = Evaluation.measure(
+      on: data.test, standardization: network.standardization, batchSize: batchSize
     ) { layers($0) }
     if let predictions {
       try AtomicFile.write(

@@ -8,17 +8,28 @@ struct DataOption: ParsableArguments {
     help: ArgumentHelp(
       """
       Data set: a folder with the IDX files of MNIST or with train.csv and test.csv, or one CSV \
-      file, of which every sixth sample is for testing. The label is the first column of a CSV \
-      file. (default: Fashion-MNIST of Debian's package dataset-fashion-mnist)
+      file, of which every sixth sample is for testing. (default: Fashion-MNIST of Debian's \
+      package dataset-fashion-mnist)
       """, valueName: "path"))
   var data: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      The column of labels in CSV files. (default: the one that the header calls label or class; \
+      without a header, the first one)
+      """, valueName: "name"))
+  var labelColumn: String?
+
   func validate() throws {
     guard data != "" else { throw ValidationError("The path of '--data' is empty.") }
+    guard data != nil || labelColumn == nil else {
+      throw ValidationError("'--label-column' needs CSV files given with '--data'.")
+    }
   }
 
   func load() throws(InputError) -> TrainTestData {
     guard let data else { return try FashionMNIST.load() }
-    return try TrainTestData.load(path: data)
+    return try TrainTestData.load(path: data, labelColumn: labelColumn)
   }
 }

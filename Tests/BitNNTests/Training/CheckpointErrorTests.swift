@@ -17,10 +17,11 @@ import Testing
     var options = TrainingOptions(epochs: 2, batchSize: 30, seed: 1, clipNorm: 2)
     var architecture = String(describing: Network.self)
     var samples = 90
+    var data: TrainTestData?
 
     func trainer(_ path: String) throws -> Trainer<Network> {
       Trainer(
-        model, optimizer: optimizer, data: try syntheticData(train: samples, test: 12),
+        model, optimizer: optimizer, data: try data ?? syntheticData(train: samples, test: 12),
         options: options, checkpointPath: path, architecture: architecture)
     }
   }
@@ -117,6 +118,64 @@ import Testing
     }
   }
 
+  /// Data of the same size with another label or another value.
+  @Test func otherSamplesAndLabels() throws {
+    let data = try syntheticData(train: 90, test: 12)
+    func changed(_ set: LabeledDataset, label: Int? = nil, value: Int? = nil) throws
+      -> LabeledDataset
+    {
+      var labels = set.labels
+      if let label { labels[label] = (labels[label] + 1) % 3 }
+      var values = set.inputs(
+        0..<set.count, standardization: Standardization(mean: 0, deviation: 1)
+      ).scalars
+      if let value { values[value].negate() }
+      return try LabeledDataset(
+        name: set.name, values: values, sampleShape: set.sampleShape, labels: labels, classCount: 3)
+    }
+    try withFolder { folder in
+      let path = "\(folder)/checkpoint"
+      try write(path)
+      func setup(_ train: LabeledDataset, _ test: LabeledDataset) throws -> Setup {
+        Setup(data: try TrainTestData(train: train, test: test))
+      }
+      let parts = ["samples of 20 features, checksum", "as given now"]
+      try refuses(
+        path, .mismatch, ["found training data 90"] + parts,
+        by: setup(changed(data.train, label: 89), data.test))
+      try refuses(
+        path, .mismatch, ["found training data 90"] + parts,
+        by: setup(changed(data.train, value: 1_799), data.test))
+      try refuses(
+        path, .mismatch, ["found test data 12"] + parts,
+        by: setup(data.train, changed(data.test, label: 0)))
+      // The same data made anew are the same.
+      var trainer = try setup(changed(data.train), changed(data.test)).trainer(path)
+      try trainer.resume()
+    }
+  }
+
+  @Test func otherFrozenParameters() throws {
+    try withFolder { folder in
+      let path = "\(folder)/checkpoint"
+      try write(path)
+      var setup = Setup()
+      setup.model.freeze { $0 == "layers.1.weight" }
+      try refuses(
+        path, .mismatch, ["found frozen parameters none, expected layers.1.weight, as given now"],
+        by: setup)
+    }
+  }
+
+  @Test func versionsOfTheProgramAreNamed() throws {
+    try withFolder { folder in
+      let path = "\(folder)/checkpoint"
+      try write(path)
+      try edit(path) { _, metadata in metadata["bitlinear.checkpoint"] = "1" }
+      try refuses(path, .unsupported, ["found a checkpoint of version 1, expected version 2"])
+    }
+  }
+
   @Test func tensorsThatAreMissingOrLeftOver() throws {
     try withFolder { folder in
       let path = "\(folder)/checkpoint"
@@ -193,7 +252,8 @@ import Testing
       ("bitlinear.conditions", "7"), ("bitlinear.conditions", nil),
       ("bitlinear.optimizer_step", "-1"), ("bitlinear.optimizer_step", "many"),
       ("bitlinear.optimizer_step", "9223372036854775807"), ("bitlinear.optimizer_step", nil),
-      ("bitlinear.checkpoint", "2"), ("bitlinear.checkpoint", nil), ("bitlinear.architecture", nil),
+      ("bitlinear.checkpoint", "1"), ("bitlinear.checkpoint", "3"), ("bitlinear.checkpoint", nil),
+      ("bitlinear.architecture", nil),
     ] as [(String, String?)])
   func impossibleMetadata(_ key: String, _ text: String?) throws {
     try withFolder { folder in

@@ -18,7 +18,7 @@ import Testing
   @Test func numbersFollowFromTheLogits() throws {
     let rows: [[Float]] = [[2, 0, -1], [0, 1, 0.5], [1, 1, 1], [-100, 0, 100]]
     let labels: [Int32] = [0, 2, 0, 2]
-    let result = Evaluation(of: try logits(rows, labels), standardization: plain) { $0 }
+    let result = Evaluation.measure(on: try logits(rows, labels), standardization: plain) { $0 }
     #expect(result.predictions == [0, 1, 0, 2])
     #expect(result.accuracy == 0.75)
     let softmax = rows.map { row -> [Double] in
@@ -39,7 +39,9 @@ import Testing
     let standardization = Standardization(mean: 0.5, deviation: 2)
     let model = perceptron([20, 8, 3], .b158)
     var shapes: [Shape] = []
-    let result = Evaluation(of: data, standardization: standardization, batchSize: batchSize) {
+    let result = Evaluation.measure(
+      on: data, standardization: standardization, batchSize: batchSize
+    ) {
       shapes.append($0.shape)
       return model($0)
     }
@@ -60,7 +62,7 @@ import Testing
 
   @Test func logitsThatAreNaNAreNoneOfTheClasses() throws {
     let data = try logits([[1, 2], [3, 4]], [1, 1])
-    let result = Evaluation(of: data, standardization: plain) { $0 * .nan }
+    let result = Evaluation.measure(on: data, standardization: plain) { $0 * .nan }
     #expect(result.loss.isNaN)
     #expect(result.predictions == [0, 0])
     #expect(result.confidences.allSatisfy { $0.isNaN })

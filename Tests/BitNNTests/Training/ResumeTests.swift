@@ -17,6 +17,8 @@ import _Differentiation
     case dropout
     /// AdamW, one bit in groups, dropout, two stages with a warm-up, a learned norm beside.
     case bitnet
+    /// AdamW with decay, ternary, a frozen weight and a frozen bias.
+    case frozen
   }
 
   struct Model: Layer {
@@ -55,6 +57,10 @@ import _Differentiation
     case .dropout:
       options.learningRate = LearningRateSchedule(peak: 0.02)
       optimizer = SGD(learningRate: 0, momentum: 0.9, usesNesterov: true)
+    case .frozen:
+      model = model.quantized(.b158)
+      model.freeze { ["pair.first.weight", "pair.second.bias"].contains($0) }
+      options.weightDecay = WeightDecaySchedule(0.1)
     case .bitnet:
       model = model.quantized(.bitnet, groups: 3)
       options.learningRate = LearningRateSchedule(peak: 0.01, course: .twoStage(), warmupSteps: 5)
