@@ -96,7 +96,7 @@ struct TerminalTests {
     // The interrupt comes when the bar is on the terminal.
     let isDrawn = "grep -q Writing '\(folder.path("terminal"))'"
     let run = try await run(
-      "\(convert) & until \(isDrawn); do sleep 0.01; done; kill -INT $!; wait $!")
+      "\(convert) & until \(isDrawn) || ! kill -0 $!; do sleep 0.01; done; kill -INT $!; wait $!")
     #expect(run.code == 130 && run.output.contains("─"))
     #expect(screen(run.output) == [""])
     #expect(folder.names("") == ["in.safetensors", "terminal"])
