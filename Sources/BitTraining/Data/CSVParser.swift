@@ -7,11 +7,13 @@ struct CSVParser {
   typealias Piece = UnsafeBufferPointer<UInt8>
 
   private(set) var labels: [Int32] = []
-  /// The columns of the first line with numbers; nil before it.
-  private(set) var columnCount: Int?
+  /// What the columns are; nil before the first line with numbers.
+  private(set) var columns: CSVColumns?
 
   private let source: String
+  private let labelColumn: String?
   private let labelLimit: Int
+  private var header: (names: [String], line: Int)?
   private var firstLine = 0
   private var line = 0
   private var row: [Float] = []
@@ -23,8 +25,9 @@ struct CSVParser {
   /// The values of all lines.
   var samples: LabeledDataset.Samples { needsFloats ? .floats(floats) : .bytes(bytes) }
 
-  init(source: String, classCount: Int?) {
+  init(source: String, labelColumn: String?, classCount: Int?) {
     self.source = source
+    self.labelColumn = labelColumn
     labelLimit = classCount ?? DatasetLimits.maximumClassCount
   }
 
@@ -39,27 +42,34 @@ struct CSVParser {
       if content.isEmpty { continue }
       if mayBeHeader {
         mayBeHeader = false
-        let label = content.piece(0, content.end(ofPieceFrom: 0, before: ASCII.comma))
-        if CSVNumber.parse(label.unquoted) == nil { continue }
+        let cells = content.cells
+        let names = cells.map { String(decoding: $0.unquoted, as: UTF8.self) }
+        if CSVNumber.parse(cells[0].unquoted) == nil
+          || names.contains(where: { $0 == labelColumn || CSVColumns.isLabel($0) })
+        {
+          header = (names, line)
+          continue
+        }
       }
       try parse(line: content)
     }
   }
 
   private mutating func parse(line content: Piece) throws(InputError) {
-    let columns = content.count { $0 == ASCII.comma } + 1
-    try check(columns: columns)
+    let columns = try columns(of: content)
     var start = 0
-    for column in 0..<columns {
+    var feature = 0
+    for column in 0..<columns.count {
       let end = content.end(ofPieceFrom: start, before: ASCII.comma)
       let cell = content.piece(start, end)
       start = end + 1
+      if column == columns.index { continue }
       // Most cells are bare short numbers.
       let value = CSVNumber.short(cell) ?? CSVNumber.parse(cell.unquoted)
-      if column == 0 {
+      if column == columns.label {
         guard let value, let label = Int32(exactly: value), label >= 0, label < labelLimit else {
           throw error(
-            value == nil ? .malformed : .mismatch, "label \(cell.quoted) in column 1",
+            value == nil ? .malformed : .mismatch, "label \(cell.quoted) in column \(column + 1)",
             "an integer in 0..<\(labelLimit)")
         }
         labels.append(label)
@@ -72,27 +82,57 @@ struct CSVParser {
             .notFinite, "\(cell.quoted) in column \(column + 1)",
             "a finite number in the range of float32")
         }
-        row[column - 1] = value
+        row[feature] = value
+        feature += 1
       }
     }
     appendRow()
   }
 
-  private mutating func check(columns: Int) throws(InputError) {
-    guard let columnCount else {
-      guard columns > 1 else {
-        throw error(.malformed, "1 column", "a label and at least one number, between commas")
-      }
-      columnCount = columns
-      firstLine = line
-      row = [Float](repeating: 0, count: columns - 1)
-      return
+  /// What the columns are, after a check that this line has as many as the first.
+  private mutating func columns(of content: Piece) throws(InputError) -> CSVColumns {
+    let count = content.count { $0 == ASCII.comma } + 1
+    if let columns, columns.count == count { return columns }
+    if columns == nil, count == 1 {
+      throw error(.malformed, "1 column", "a label and at least one number, between commas")
     }
-    guard columns == columnCount else {
+    if let expected = columns?.count ?? header?.names.count, count != expected {
       throw error(
-        .malformed, "\(columns) column\(columns == 1 ? "" : "s")",
-        "\(columnCount), as in line \(firstLine)")
+        .malformed, "\(count) column\(count == 1 ? "" : "s")",
+        "\(expected), as in line \(columns == nil ? header?.line ?? 0 : firstLine)")
     }
+    let columns = try firstColumns(count)
+    self.columns = columns
+    firstLine = line
+    row = [Float](repeating: 0, count: count - (columns.index == nil ? 1 : 2))
+    guard !row.isEmpty else {
+      throw error(.malformed, "\(count) columns", "a label and at least one number")
+    }
+    return columns
+  }
+
+  private func firstColumns(_ count: Int) throws(InputError) -> CSVColumns {
+    if let header {
+      return try CSVColumns(
+        names: header.names, labelColumn: labelColumn, source: "\(source):\(header.line)")
+    }
+    if let labelColumn {
+      throw error(
+        .mismatch, "numbers in the first line",
+        "a header with a column named \(labelColumn.debugDescription)")
+    }
+    return CSVColumns(count: count)
+  }
+
+  /// Checks that the labels of a file without a header are not the numbers of its rows.
+  func checkLabels() throws(InputError) {
+    guard columns?.featureNames == nil, labels.count >= 10, let first = labels.first,
+      first <= 1, labels.enumerated().allSatisfy({ Int($1) == $0 + Int(first) })
+    else { return }
+    throw InputError(
+      .mismatch, source: source,
+      found: "\(first), \(first + 1), \(first + 2) and so on in the first column, as row numbers",
+      expected: "labels there, or a header with a column named label or class")
   }
 
   private mutating func appendRow() {
@@ -134,6 +174,18 @@ extension UnsafeBufferPointer<UInt8> {
     var end = start
     while end < count, self[end] != separator { end += 1 }
     return end
+  }
+
+  /// The pieces between commas.
+  fileprivate var cells: [CSVParser.Piece] {
+    var cells: [CSVParser.Piece] = []
+    var start = 0
+    while start <= count {
+      let end = end(ofPieceFrom: start, before: ASCII.comma)
+      cells.append(piece(start, end))
+      start = end + 1
+    }
+    return cells
   }
 
   /// This without the spaces around it.

@@ -13,12 +13,14 @@ struct DatasetFolder {
   static let testInterval = 6
 
   let path: String
+  let labelColumn: String?
   let maximumBytes: Int
 
-  init(_ path: String, maximumBytes: Int) {
+  init(_ path: String, labelColumn: String?, maximumBytes: Int) {
     var path = path
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
     self.path = path
+    self.labelColumn = labelColumn
     self.maximumBytes = maximumBytes
   }
 
@@ -26,12 +28,24 @@ struct DatasetFolder {
     let images = try find(idx: "train", "images", 3)
     let labels = try find(idx: "train", "labels", 1)
     if images != nil || labels != nil {
+      if let labelColumn {
+        throw InputError(
+          .mismatch, source: path, found: "IDX files",
+          expected: "CSV files with a column named \(labelColumn.debugDescription)")
+      }
       let train = try readIDX("train", classCount: nil)
       return try pair(train, readIDX("t10k", classCount: train.classCount))
     }
     if try find(["train.csv", "train.csv.gz"]) != nil {
       let train = try readCSV("train", classCount: nil)
-      return try pair(train, readCSV("test", classCount: train.classCount))
+      let test = try readCSV("test", classCount: train.classCount)
+      // Without a header the columns of the two may differ and nobody would notice.
+      guard (train.featureNames == nil) == (test.featureNames == nil) else {
+        throw InputError(
+          .mismatch, source: test.name, found: test.featureNames == nil ? "no header" : "a header",
+          expected: test.featureNames == nil ? "one, as in \(train.name)" : "none, as in \(train.name)")
+      }
+      return try pair(train, test)
     }
     throw InputError(
       .missing, source: path, found: "a folder without the files of a data set",
@@ -39,7 +53,8 @@ struct DatasetFolder {
   }
 
   func loadSingleFile() throws(InputError) -> TrainTestData {
-    let all = try CSVFile.read(path: path, maximumBytes: maximumBytes)
+    let all = try CSVFile.read(
+      path: path, labelColumn: labelColumn, maximumBytes: maximumBytes)
     guard all.count >= Self.testInterval else {
       throw InputError(
         .malformed, source: path, found: "\(all.count) samples",
@@ -78,7 +93,8 @@ struct DatasetFolder {
     guard let file = try find(["\(part).csv", "\(part).csv.gz"]) else {
       throw missing("\(part).csv or \(part).csv.gz")
     }
-    return try CSVFile.read(path: file, classCount: classCount, maximumBytes: maximumBytes)
+    return try CSVFile.read(
+      path: file, labelColumn: labelColumn, classCount: classCount, maximumBytes: maximumBytes)
   }
 
   private func missing(_ names: String) -> InputError {

@@ -3,9 +3,9 @@ import BitCore
 internal import CZlib
 
 /// Inflates gzip files (RFC 1952) that are wholly in memory.
-public enum Gzip {
+enum Gzip {
   /// Whether `bytes` begin as a gzip file does, with 0x1f 0x8b.
-  public static func isGzip(_ bytes: [UInt8]) -> Bool {
+  static func isGzip(_ bytes: [UInt8]) -> Bool {
     bytes.starts(with: [0x1f, 0x8b])
   }
 
@@ -19,7 +19,7 @@ public enum Gzip {
   ///   - source: the file's name, for errors.
   /// - Throws: ``InputError`` for bytes that are not gzip, a cut stream, a wrong checksum, other
   ///   damage, bytes after the last member, or content larger than `maximumBytes`.
-  public static func inflate(
+  static func inflate(
     _ bytes: [UInt8], maximumBytes: Int, source: String
   ) throws(InputError) -> [UInt8] {
     let content = try inflate(bytes, stoppingPast: maximumBytes, source: source)

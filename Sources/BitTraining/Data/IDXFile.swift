@@ -7,11 +7,11 @@ import BitCore
 /// The file begins with the big-endian magic number 0x0000TTDD: TT is the type of the values (0x08
 /// for unsigned bytes, the only one read here) and DD the number of dimensions. Their extents
 /// follow, four big-endian bytes each, then the values, the last dimension running fastest.
-public struct IDXFile: Sendable {
+struct IDXFile: Sendable {
   /// The extents, outermost first: `[60000, 28, 28]` for images, `[60000]` for labels.
-  public let shape: Shape
+  let shape: Shape
   /// The `shape.scalarCount` values.
-  public let values: [UInt8]
+  let values: [UInt8]
 
   /// Reads the file at `path`, plain or gzip, whichever its content says.
   ///
@@ -21,7 +21,7 @@ public struct IDXFile: Sendable {
   ///   - maximumBytes: the most bytes that the file may have, before and after inflation.
   /// - Throws: ``InputError`` if the file is missing or unreadable, or as
   ///   ``init(bytes:source:rank:maximumBytes:)`` does.
-  public static func read(
+  static func read(
     path: String, rank: Int? = nil, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> IDXFile {
     let bytes = try WholeFile.read(path, maximumBytes: maximumBytes)
@@ -37,7 +37,7 @@ public struct IDXFile: Sendable {
   ///   - maximumBytes: the most bytes that it may have after inflation.
   /// - Throws: ``InputError`` for a wrong magic number, another type than unsigned bytes, extents
   ///   whose product is too large, missing or surplus bytes, or damaged gzip data.
-  public init(
+  init(
     bytes: [UInt8], source: String, rank: Int? = nil,
     maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) {

@@ -30,6 +30,8 @@ public struct LabeledDataset: Sendable {
   public let classCount: Int
   /// The number of values in a sample.
   public let featureCount: Int
+  /// The names of the values in a sample, if the file had any.
+  let featureNames: [String]?
   let samples: Samples
 
   /// The number of samples, at least 1.
@@ -71,10 +73,10 @@ public struct LabeledDataset: Sendable {
       classCount: classCount, labelSource: labelSource)
   }
 
-  /// The checks that all data sets pass, but for that of float values.
+  /// Checks everything except whether float values are finite.
   init(
     name: String, checking samples: Samples, sampleShape: Shape, labels: [Int32],
-    classCount: Int?, labelSource: String?
+    classCount: Int?, labelSource: String?, featureNames: [String]? = nil
   ) throws(InputError) {
     let features = sampleShape.scalarCount
     guard features > 0, !labels.isEmpty, samples.count > 0 else {
@@ -98,17 +100,20 @@ public struct LabeledDataset: Sendable {
     }
     self.init(
       name: name, unchecked: samples, sampleShape: sampleShape, labels: labels,
-      classCount: classCount ?? labels.reduce(0) { max($0, Int($1) + 1) })
+      classCount: classCount ?? labels.reduce(0) { max($0, Int($1) + 1) },
+      featureNames: featureNames)
   }
 
   private init(
-    name: String, unchecked samples: Samples, sampleShape: Shape, labels: [Int32], classCount: Int
+    name: String, unchecked samples: Samples, sampleShape: Shape, labels: [Int32], classCount: Int,
+    featureNames: [String]?
   ) {
     self.name = name
     self.samples = samples
     self.sampleShape = sampleShape
     self.labels = labels
     self.classCount = classCount
+    self.featureNames = featureNames
     featureCount = sampleShape.scalarCount
   }
 
@@ -125,7 +130,7 @@ public struct LabeledDataset: Sendable {
       }
     return LabeledDataset(
       name: name, unchecked: chosen, sampleShape: sampleShape,
-      labels: indices.map { labels[$0] }, classCount: classCount)
+      labels: indices.map { labels[$0] }, classCount: classCount, featureNames: featureNames)
   }
 
   /// The first `length` samples, or all if there are fewer; `length` must be at least 1.

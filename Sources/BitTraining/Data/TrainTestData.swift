@@ -1,18 +1,19 @@
 import BitCore
 import BitFiles
 
-/// Samples to learn from and samples to judge by, with the same features and classes.
+/// A training set and a test set with the same features and classes.
 public struct TrainTestData: Sendable {
-  /// The samples to learn from.
+  /// The training set.
   public let train: LabeledDataset
-  /// The samples to judge by.
+  /// The test set.
   public let test: LabeledDataset
   /// The names of the classes, in the order of their numbers, if known.
   public let classNames: [String]?
 
   /// A pair that fits together.
   ///
-  /// - Throws: ``InputError`` if the numbers of features or classes differ, or that of the names.
+  /// - Throws: ``InputError`` if the numbers of features or classes differ, or the names of the
+  ///   features, or if there is not a name for each class.
   public init(
     train: LabeledDataset, test: LabeledDataset, classNames: [String]? = nil
   ) throws(InputError) {
@@ -20,6 +21,14 @@ public struct TrainTestData: Sendable {
       throw InputError(
         .mismatch, source: test.name, found: "\(test.featureCount) features",
         expected: "the \(train.featureCount) of \(train.name)")
+    }
+    if let names = train.featureNames, let other = test.featureNames,
+      let index = names.indices.first(where: { names[$0] != other[$0] })
+    {
+      throw InputError(
+        .mismatch, source: test.name,
+        found: "\(other[index].debugDescription) as the name of value \(index + 1)",
+        expected: "\(names[index].debugDescription), as in \(train.name)")
     }
     guard train.classCount == test.classCount else {
       throw InputError(
@@ -44,19 +53,25 @@ public struct TrainTestData: Sendable {
   ///   with `.idx` for `-idx`, and with `.gz` appended;
   /// - a folder with `train.csv` and `test.csv`, or the same with `.gz` appended;
   /// - a single CSV file: samples 6, 12, 18 and so on (in the order of the file, counted from 1)
-  ///   are the test set, the others the train set.
+  ///   are the test set, the others the training set.
   ///
-  /// The train set determines the number of classes, a single CSV file as a whole.
+  /// The training set determines the number of classes, a single CSV file as a whole.
+  ///
+  /// The labels of a CSV file are in the column that its header calls label or class, in capitals
+  /// or not; a first column without a name holds row numbers and is left out. Without a header the
+  /// labels come first.
   ///
   /// - Parameters:
   ///   - path: the folder or file.
+  ///   - labelColumn: the header's name of the column with the labels in CSV files; nil for label
+  ///     or class.
   ///   - maximumBytes: the most bytes that any file may have, before and after inflation.
   /// - Throws: ``InputError`` if nothing fits, a file is missing or damaged, a set is empty, or the
   ///   files do not fit together.
   public static func load(
-    path: String, maximumBytes: Int = DatasetLimits.maximumBytes
+    path: String, labelColumn: String? = nil, maximumBytes: Int = Int(Int32.max)
   ) throws(InputError) -> TrainTestData {
-    let folder = DatasetFolder(path, maximumBytes: maximumBytes)
+    let folder = DatasetFolder(path, labelColumn: labelColumn, maximumBytes: maximumBytes)
     switch try FileSystem.FileKind(path: folder.path) {
     case nil where folder.path == FashionMNIST.path:
       throw FashionMNIST.missing(folder.path)

@@ -6,8 +6,11 @@ import Testing
 @testable import BitNN
 
 @Suite struct DataCSVFileTests {
-  private func parse(_ text: String, classCount: Int? = nil) throws -> LabeledDataset {
-    try CSVFile.parse(Array(text.utf8), source: "a.csv", classCount: classCount)
+  private func parse(
+    _ text: String, labelColumn: String? = nil, classCount: Int? = nil
+  ) throws -> LabeledDataset {
+    try CSVFile.parse(
+      Array(text.utf8), source: "a.csv", labelColumn: labelColumn, classCount: classCount)
   }
 
   private func values(_ data: LabeledDataset) -> [Float] {
@@ -112,7 +115,7 @@ import Testing
       "a.csv:2: found 1 column, expected a label and at least one number, between commas"
     ),
     ("0,1,x\n", "a.csv:1: found \"x\" in column 3, expected a number"),
-    ("l,a\n0,\n", "a.csv:2: found \"\" in column 2, expected a number"),
+    ("label,a\n0,\n", "a.csv:2: found \"\" in column 2, expected a number"),
     ("0,1\n0,1 2\n", "a.csv:2: found \"1 2\" in column 2, expected a number"),
     ("0,0x10\n", "a.csv:1: found \"0x10\" in column 2, expected a number"),
     ("0,1-2\n", "a.csv:1: found \"1-2\" in column 2, expected a number"),
@@ -173,5 +176,80 @@ import Testing
     #expect(
       message { _ = try parse("label,a\n0,1\n3,1\n", classCount: 3) }
         == "a.csv:3: found label \"3\" in column 1, expected an integer in 0..<3")
+  }
+
+  // MARK: - The column of the labels
+
+  @Test(
+    arguments: [
+      ("label,a,b\n1,5,6\n0,7,8\n", nil), ("a,b,label\n5,6,1\n7,8,0\n", nil),
+      ("a,CLASS,b\n5,1,6\n7,0,8\n", nil), (" a , \"Label\" ,b\n5,1,6\n7,0,8\n", nil),
+      // Row numbers as data frames write them; they need not be numbers.
+      (",label,a,b\n0,1,5,6\n1,0,7,8\n", nil), ("\"\",a,b,label\nx,5,6,1\ny,7,8,0\n", nil),
+      // Columns whose names are numbers.
+      ("0,1,label\n5,6,1\n7,8,0\n", nil), ("a,7,b\n5,1,6\n7,0,8\n", "7"),
+      ("9,7,8\n5,1,6\n7,0,8\n", "7"),
+      ("species,a,b\n1,5,6\n0,7,8\n", "species"), ("a,label,y\n5,6,1\n7,8,0\n", "y"),
+      (",a,y,b\n0,5,1,6\n1,7,0,8\n", "y"),
+    ] as [(String, String?)])
+  func labelsAreWhereTheHeaderSays(_ text: String, _ labelColumn: String?) throws {
+    let data = try parse(text, labelColumn: labelColumn)
+    #expect(data.labels == [1, 0])
+    #expect(values(data) == [5, 6, 7, 8])
+    #expect(data.featureNames?.count == 2)
+  }
+
+  @Test(
+    arguments: [
+      (
+        "species,a\n1,2\n", nil,
+        "a.csv:1: found no column named label or class in the header (\"species\", \"a\"), "
+          + "expected one column of labels, or its name (--label-column)"
+      ),
+      (
+        ",a\n1,2\n", nil,
+        "a.csv:1: found no column named label or class in the header (\"\", \"a\"), "
+          + "expected one column of labels, or its name (--label-column)"
+      ),
+      (
+        "label,class,a\n1,2,3\n", nil,
+        "a.csv:1: found 2 columns named label or class, expected one column of labels, or its name "
+          + "(--label-column)"
+      ),
+      (
+        "\nlabel,a\n1,2\n", "Label",
+        "a.csv:2: found no column named \"Label\" in the header (\"label\", \"a\"), expected one "
+          + "column of labels"
+      ),
+      (
+        "1,2\n3,4\n", "y",
+        "a.csv:1: found numbers in the first line, expected a header with a column named \"y\""
+      ),
+      ("label,a\n1,2,3\n", nil, "a.csv:2: found 3 columns, expected 2, as in line 1"),
+      (",label\n0,1\n", nil, "a.csv:2: found 2 columns, expected a label and at least one number"),
+      (
+        "a,b,label\n1,2,x\n", nil,
+        "a.csv:2: found label \"x\" in column 3, expected an integer in 0..<65536"
+      ),
+    ] as [(String, String?, String)])
+  func labelsThatAreNotFound(_ text: String, _ labelColumn: String?, _ expected: String) {
+    #expect(message { _ = try parse(text, labelColumn: labelColumn) } == expected)
+  }
+
+  @Test(arguments: [0, 1])
+  func rowNumbersAreNoLabels(_ first: Int) throws {
+    func text(_ labels: some Sequence<Int>) -> String {
+      labels.map { "\($0),5,2\n" }.joined()
+    }
+    #expect(
+      message { _ = try parse(text(first..<first + 10)) }
+        == "a.csv: found \(first), \(first + 1), \(first + 2) and so on in the first column, as row "
+        + "numbers, expected labels there, or a header with a column named label or class")
+    // A few rows may have a class each, and any other order is one of classes.
+    #expect(try parse(text(first..<first + 9)).count == 9)
+    #expect(try parse(text((first..<first + 10).reversed())).count == 10)
+    #expect(try parse(text(Array(first..<first + 9) + [first])).count == 10)
+    // A header that names the column is believed.
+    #expect(try parse("label,a,b\n" + text(first..<first + 10)).count == 10)
   }
 }

@@ -113,7 +113,7 @@ import Testing
   @Test(arguments: [false, true])
   func csvFolder(compressed: Bool) throws {
     let folder = try TemporaryFolder()
-    for (name, text) in [("train", "l,a\n0,1\n2,0.5\n"), ("test", "l,a\n1,9\n")] {
+    for (name, text) in [("train", "label,a\n0,1\n2,0.5\n"), ("test", "label,a\n1,9\n")] {
       let bytes = Array(text.utf8)
       try folder.write(
         compressed ? "\(name).csv.gz" : "\(name).csv", compressed ? gzip(bytes) : bytes)
@@ -125,7 +125,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("l,a\n1,9\n3,9\n", "test.csv:3: found label \"3\" in column 1, expected an integer in 0..<3"),
+    ("label,a\n1,9\n3,9\n", "test.csv:3: found label \"3\" in column 1, expected an integer in 0..<3"),
     ("1,9,9\n", "test.csv: found 2 features, expected the 1 of FOLDER/train.csv"),
     ("", "test.csv: found no samples, expected at least one line of a label and numbers"),
   ])
@@ -138,6 +138,46 @@ import Testing
         == "\(folder.path)/" + expected.replacingOccurrences(of: "FOLDER", with: folder.path))
   }
 
+  @Test(arguments: [
+    (
+      "label,a,b\n0,1,2\n", "label,b,a\n0,1,2\n",
+      "test.csv: found \"b\" as the name of value 1, expected \"a\", as in FOLDER/train.csv"
+    ),
+    (
+      "a,label\n1,0\n", "0,1\n",
+      "test.csv: found no header, expected one, as in FOLDER/train.csv"
+    ),
+    (
+      "0,1\n", "a,label\n1,0\n",
+      "test.csv: found a header, expected none, as in FOLDER/train.csv"
+    ),
+  ])
+  func csvFilesOfOtherColumns(train: String, test: String, expected: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("train.csv", train)
+    try folder.write("test.csv", test)
+    #expect(
+      message { _ = try TrainTestData.load(path: folder.path) }
+        == "\(folder.path)/" + expected.replacingOccurrences(of: "FOLDER", with: folder.path))
+  }
+
+  @Test func labelColumnIsFoundInAllFiles() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("train.csv", "a,y\n5,0\n6,1\n")
+    // The columns may stand in another order as long as the values do not.
+    try folder.write("test.csv", "y,a\n1,7\n")
+    let data = try TrainTestData.load(path: folder.path, labelColumn: "y")
+    #expect(data.train.labels == [0, 1])
+    #expect(data.test.labels == [1])
+    #expect(data.test.bytes(0) == [7])
+    let file = try folder.write("all.csv", "y,label\n" + (0..<6).map { "\($0),9\n" }.joined())
+    #expect(try TrainTestData.load(path: file, labelColumn: "y").test.labels == [5])
+    let images = try self.folder()
+    #expect(
+      message { _ = try TrainTestData.load(path: images.path, labelColumn: "y") }
+        == "\(images.path): found IDX files, expected CSV files with a column named \"y\"")
+  }
+
   @Test func csvFolderWithoutTest() throws {
     let folder = try TemporaryFolder()
     try folder.write("train.csv", "0,1\n2,3\n")
@@ -148,7 +188,7 @@ import Testing
 
   @Test func singleFileKeepsEverySixthForTesting() throws {
     let folder = try TemporaryFolder()
-    let path = try folder.write("all.csv", (0..<13).map { "\($0),\($0)" }.joined(separator: "\n"))
+    let path = try folder.write("all.csv", "label,a\n" + (0..<13).map { "\($0),\($0)\n" }.joined())
     let data = try TrainTestData.load(path: path)
     #expect(data.train.labels == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12])
     #expect(data.test.labels == [5, 11])
