@@ -38,6 +38,12 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.expected = expected
   }
 
+  /// The same error seen from the thing that contains its source: with the source
+  /// "`outer`, `source`".
+  public func inside(_ outer: String) -> InputError {
+    InputError(kind, source: "\(outer), \(source)", found: found, expected: expected)
+  }
+
   /// One line for a person.
   public var description: String { "\(source): found \(found), expected \(expected)" }
 }

@@ -15,10 +15,9 @@ final class FileHandle: @unchecked Sendable {
   init(path: String) throws(InputError) {
     file = try SafetensorsFile(path: path)
     memory = CMemory()
-    let names = try PackedLayerFile.names(in: file)
+    let names = try file.packedLayerNames()
     layers = names.map { [memory] in ($0, memory.text($0)) }
-    let parts = ["weight", "weight_scale", "bias", "norm.weight", "norm.bias"]
-    let used = Set(names.flatMap { name in parts.map { "\(name).\($0)" } })
+    let used = Set(names.flatMap { name in PackedLayerFile.parts.map { "\(name).\($0)" } })
     var tensors: [bitlinear_tensor] = []
     for tensor in file.tensors where !used.contains(tensor.name) {
       let data = try file.withUnsafeBytes(of: tensor.name) { $0.baseAddress }
@@ -85,15 +84,13 @@ public func bitlinear_save(
       packed.append(
         (String(cString: try required(entry.name, "name")), try PackedHandle.layer(entry.layer)))
     }
-    var strings = try metadataStrings(metadata)
-    let encoded = PackedLayerFile.encode(packed)
-    var entries = encoded.entries
+    let strings = try metadataStrings(metadata)
+    var entries: [SafetensorsEntry] = []
     for tensor in try elements(tensors, tensor_count, "tensors") {
       entries.append(try SafetensorsEntry(tensor))
     }
-    if !packed.isEmpty { strings[PackedLayerFile.metadataKey] = encoded.metadata }
     try input { () throws(InputError) in
-      try SafetensorsWriter.write(entries, metadata: strings, to: path)
+      try PackedLayerFile.write(packed, tensors: entries, metadata: strings, to: path)
     }
   }
 }
@@ -200,7 +197,7 @@ public func bitlinear_file_layer(
     let entry = try element(handle.layers, index, "packed layers")
     let (name, target) = (try required(name, "name"), try required(packed, "packed"))
     let layer = try input { () throws(InputError) in
-      try PackedLayerFile.decode(entry.name, from: handle.file)
+      try handle.file.packedLayer(entry.name)
     }
     guard layer.recipe.activations.range == .symmetric else {
       throw .input(

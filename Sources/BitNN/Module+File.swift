@@ -9,12 +9,10 @@ extension Module {
   ///   - path: the file, which is replaced as a whole or not at all.
   ///   - metadata: more strings for the file, such as what is needed to build the model again.
   public func save(to path: String, metadata: [String: String] = [:]) throws(InputError) {
-    let packed = PackedLayerFile.encode(
-      bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packed()) })
-    let parameters = parameters().map { SafetensorsEntry($0.name, $0.value) }
-    var metadata = metadata.merging(["format": "pt"]) { given, _ in given }
-    if !packed.entries.isEmpty { metadata[PackedLayerFile.metadataKey] = packed.metadata }
-    try SafetensorsWriter.write(parameters + packed.entries, metadata: metadata, to: path)
+    try PackedLayerFile.write(
+      bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packed()) },
+      tensors: parameters().map { SafetensorsEntry($0.name, $0.value) }, metadata: metadata,
+      to: path)
   }
 
   /// Takes the parameters from a file that ``save(to:metadata:)`` wrote: layers that are packed in
@@ -26,15 +24,15 @@ extension Module {
     var model = self
     var failure: InputError?
     var used = Set<String>()
-    let packedNames = try Set(PackedLayerFile.names(in: file))
+    let packedNames = try Set(file.packedLayerNames())
     model.updateBitLinears { name, layer in
       guard failure == nil, packedNames.contains(name) else { return }
       do throws(InputError) {
-        let packed = try PackedLayerFile.decode(name, from: file)
+        let packed = try file.packedLayer(name)
         try layer.check(packed, source: "\(file.source), layer \(name)")
         layer.replace(by: packed)
         used.formUnion(
-          ["weight", "weight_scale", "bias", "norm.weight", "norm.bias"].map { "\(name).\($0)" })
+          PackedLayerFile.parts.map { "\(name).\($0)" })
       } catch {
         failure = error
       }

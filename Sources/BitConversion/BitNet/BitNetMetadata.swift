@@ -10,7 +10,7 @@ enum BitNetMetadata {
     let model = config["model_type"]?.stringValue
     // Under this name the programs that know BitNet use ReLU squared, which the model has.
     let architecture =
-      model == "bitnet"
+      source.isBitNet
       ? (config["hidden_act"]?.stringValue == "silu" ? "bitnet" : "bitnet-b1.58")
       : model ?? "bitlinear"
     let floats = source.tensors.filter { if case .floats = $0.content { true } else { false } }
@@ -24,7 +24,7 @@ enum BitNetMetadata {
       "general.file_type": .uint32(fileType),
       "general.quantization_version": .uint32(2),
     ]
-    guard model == "bitnet" else { return metadata }
+    guard source.isBitNet else { return metadata }
     func set(_ key: String, integer name: String) {
       if let value = config[name]?.integerValue.flatMap({ UInt32(exactly: $0) }) {
         metadata["\(architecture).\(key)"] = .uint32(value)

@@ -1,72 +1,30 @@
 import BitCore
-import BitFormats
 import BitFiles
+import BitFormats
 
 extension Conversion {
   /// The tensors of a GGUF file.
-  func ggufEntries(_ monitor: ConversionMonitor) throws(InputError) -> [GGUFEntry] {
-    guard let gguf = type.gguf else { return [] }
-    var entries: [GGUFEntry] = []
-    for item in items {
-      let tensor = item.tensor
-      if let codes = item.codes {
-        if item.copiesCodes(as: type) {
-          entries.append(
-            GGUFEntry(item.name, type: gguf, shape: tensor.shape) {
-              (writer) throws(InputError) in try tensor.place.copy(to: &writer, monitor)
-            })
-        } else {
-          entries.append(codeEntry(item, codes, gguf, monitor))
-        }
-      } else {
-        entries.append(try plainEntry(item, monitor))
-      }
-    }
-    return entries
-  }
-
-  private func codeEntry(
-    _ item: ConversionItem, _ codes: CodedTensor, _ gguf: GGUFTensorType,
-    _ monitor: ConversionMonitor
-  ) -> GGUFEntry {
-    // Not its own extents, which may be more than two in a GGUF source.
-    let shape = item.tensor.shape.count > 2 ? item.tensor.shape : [codes.rows, codes.columns]
-    let entry = GGUFEntry(item.name, codes, type: gguf, shape: shape) {
-      (count) throws(InputError) in try monitor.report(count)
-    }
-    return GGUFEntry(item.name, type: gguf, shape: shape) { (writer) throws(InputError) in
-      try entry.stream(&writer)
-      item.tensor.releasePages()
-    }
-  }
-
-  private func plainEntry(
-    _ item: ConversionItem, _ monitor: ConversionMonitor
-  ) throws(InputError) -> GGUFEntry {
-    let tensor = item.tensor
-    // GGUF has no scalars.
-    let shape = tensor.shape.isEmpty ? [1] : tensor.shape
+  func ggufEntries() -> [GGUFEntry] {
     let isLossy = options.isLossy
-    if item.isRescaled {
+    return plan.items.map { item in
+      let tensor = item.tensor
+      // GGUF has no scalars.
+      let shape = tensor.shape.isEmpty ? [1] : tensor.shape
+      if case .codes(let codes) = item.storage, let gguf = type.gguf {
+        let entry = GGUFEntry(item.name, codes, type: gguf, shape: shape)
+        return GGUFEntry(item.name, type: gguf, shape: shape) { (writer) throws(InputError) in
+          try entry.stream(&writer)
+          tensor.releasePages()
+        }
+      }
+      if case .copied = item.storage, let type = tensor.ggufType {
+        return GGUFEntry(item.name, type: type, shape: shape) { (writer) throws(InputError) in
+          try ConversionItem.copy(tensor.extent, to: &writer)
+        }
+      }
       return GGUFEntry(item.name, type: .f32, shape: shape) { (writer) throws(InputError) in
-        try item.writeFloats(to: &writer, isLossy: isLossy, monitor)
+        try item.writeFloats(to: &writer, isLossy: isLossy)
       }
-    }
-    let type: GGUFTensorType
-    switch tensor.place {
-    case .gguf(_, let entry): type = entry.type
-    case .safetensors(_, let entry):
-      guard let id = Self.dtypes.first(where: { $0.value == entry.dtype })?.key,
-        let known = GGUFTensorType.common[id]
-      else {
-        throw InputError(
-          .unsupported, source: tensor.source, found: entry.dtype.rawValue,
-          expected: "a type that GGUF has: F32, F16, BF16, F64, I8, I16, I32 or I64")
-      }
-      type = known
-    }
-    return GGUFEntry(item.name, type: type, shape: shape) { (writer) throws(InputError) in
-      try tensor.place.copy(to: &writer, monitor)
     }
   }
 
@@ -74,7 +32,7 @@ extension Conversion {
   /// Hugging Face's are described by their `quantization_config`.
   private var layerText: String? {
     var layers = JSONObject()
-    for item in items where item.codes != nil && item.tensor.layerName != nil {
+    for item in plan.items where item.tensor.codes != nil && item.tensor.layerName != nil {
       guard source.members(of: item.tensor) != nil || options.recipe != nil else { continue }
       layers[item.layerName] = .object(description(of: item))
     }
@@ -85,7 +43,7 @@ extension Conversion {
   func ggufMetadata() throws(InputError) -> GGUFMetadata {
     var metadata = source.ggufMetadata ?? BitNetMetadata.metadata(of: source)
     metadata[I2SLayout.metadataKey] = nil
-    if items.contains(where: { $0.codes != nil }) {
+    if source.tensors.contains(where: { $0.codes != nil }) {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
     }
     if !source.isGGUF || options.recipe != nil {
@@ -101,5 +59,15 @@ extension Conversion {
       }
     }
     return metadata
+  }
+}
+
+extension ModelTensor {
+  /// The type of GGUF with the same bytes.
+  fileprivate var ggufType: GGUFTensorType? {
+    switch extent {
+    case .safetensors(_, let info): GGUFTensorType(info.dtype)
+    case .gguf(_, let info): info.type
+    }
   }
 }

@@ -1,37 +1,32 @@
 import BitCore
-import BitFormats
 import BitFiles
+import BitFormats
 
 extension Conversion {
-  /// Reads the result back and compares every weight, in its codes and values, and every other
-  /// tensor. Where scales may be rounded, only the codes of weights are compared.
+  /// Compares what was written with the source: every weight, in its codes and values, and every
+  /// other tensor.
   ///
   /// - Returns: the number of weights and of other elements that were compared.
-  /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and the first difference,
-  ///   `.missing` for a tensor that is not there; and what reading throws.
-  @discardableResult
-  public func verify(progress: ConversionProgress.Handler? = nil) throws(InputError) -> Int {
-    let written = try ModelFile(
-      path: { if case .folder(let path) = target { path } else { target.file } }())
-    var places: [ByteKey: Int] = [:]
-    for (place, tensor) in written.tensors.enumerated() { places[ByteKey(tensor.name)] = place }
-    let monitor = ConversionMonitor(
-      step: .verifying, total: source.byteCount, handler: progress)
+  func verify(_ written: ModelFile, _ monitor: ConversionMonitor) throws(InputError) -> Int {
+    var indices: [ByteKey: Int] = [:]
+    for (index, tensor) in written.tensors.enumerated() { indices[ByteKey(tensor.name)] = index }
+    let total = source.byteCount
     var (done, count) = (0, 0)
-    for item in items {
-      guard let place = places[ByteKey(item.name)] else {
+    for item in plan.items {
+      guard let index = indices[ByteKey(item.name)] else {
         throw InputError(
           .missing, source: path, found: "no tensor \(ErrorText.quoted(item.name))",
           expected: "one, as in \(source.path)")
       }
-      try compare(item, written.tensors[place]) { (fraction) throws(InputError) in
-        try monitor.report(done + Int(fraction * Double(item.tensor.byteCount)))
+      try compare(item, written.tensors[index]) { (fraction) throws(InputError) in
+        try monitor.report(
+          .verifying, done + Int(fraction * Double(item.tensor.byteCount)), of: total)
       }
       item.tensor.releasePages()
-      written.tensors[place].releasePages()
+      written.tensors[index].releasePages()
       done += item.tensor.byteCount
       count += item.tensor.count
-      try monitor.report(done)
+      try monitor.report(.verifying, done, of: total)
     }
     return count
   }
@@ -46,8 +41,10 @@ extension Conversion {
         .mismatch, source: written.source, found: found,
         expected: "\(expected), as in \(tensor.source)")
     }
-    guard written.count == tensor.count, written.columns == tensor.columns else {
-      throw difference(ErrorText.list(written.shape), ErrorText.list(tensor.shape))
+    // GGUF has no scalars.
+    let shape = tensor.shape.isEmpty && target.isGGUF ? [1] : tensor.shape
+    guard written.shape == shape else {
+      throw difference(ErrorText.list(written.shape), ErrorText.list(shape))
     }
     if let codes = tensor.codes {
       guard let other = written.codes else { throw difference("no codes", "codes") }
@@ -59,34 +56,48 @@ extension Conversion {
         use: { (range, _) throws(InputError) in
           try progress(Double(range.upperBound) / Double(codes.rows))
         })
-    } else if case .floats = tensor.content,
-      item.isRescaled || tensor.type.description != written.type.description
-    {
-      for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
-        let range = first..<min(tensor.rows, first + tensor.pieceRows)
-        let (x, y) = (try tensor.values(range), try written.values(range))
-        let isSame: (Int) -> Bool =
-          item.isRescaled && options.isLossy
-          ? { abs(x[$0] - y[$0]) <= 4 * x[$0].ulp } : { x[$0].bitPattern == y[$0].bitPattern }
-        if let bad = x.indices.first(where: { !isSame($0) }) {
-          throw difference("\(y[bad]) as element \(first * tensor.columns + bad)", "\(x[bad])")
-        }
-        try progress(Double(range.upperBound) / Double(tensor.rows))
-      }
+    } else if case .copied = item.storage {
+      try compareBytes(tensor.extent, written.extent, difference)
     } else {
-      let size = tensor.place.byteCount
-      guard written.place.byteCount == size else {
-        throw difference("\(written.place.byteCount) bytes", "\(size)")
+      try compareFloats(item, written, difference, progress)
+    }
+  }
+
+  private func compareFloats(
+    _ item: ConversionItem, _ written: ModelTensor,
+    _ difference: (_ found: String, _ expected: String) -> InputError,
+    _ progress: (Double) throws(InputError) -> Void
+  ) throws(InputError) {
+    let tensor = item.tensor
+    let mayRound = if case .rescaled = item.storage { options.isLossy } else { false }
+    for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
+      let range = first..<min(tensor.rows, first + tensor.pieceRows)
+      let (x, y) = (try tensor.values(range), try written.values(range))
+      let bad = x.indices.first {
+        mayRound ? abs(x[$0] - y[$0]) > 4 * x[$0].ulp : x[$0].bitPattern != y[$0].bitPattern
       }
-      for start in stride(from: 0, to: size, by: 1 << 20) {
-        let range = start..<min(size, start + 1 << 20)
-        let same = try tensor.place.withBytes(range) { (a) throws(InputError) in
-          try written.place.withBytes(range) { FileSystem.areEqual(a, $0) }
-        }
-        guard same else { throw difference("other bytes after byte \(start)", "the same bytes") }
-        tensor.place.releasePages(range)
-        written.place.releasePages(range)
+      if let bad {
+        throw difference("\(y[bad]) as element \(first * tensor.columns + bad)", "\(x[bad])")
       }
+      try progress(Double(range.upperBound) / Double(tensor.rows))
+    }
+  }
+
+  private func compareBytes(
+    _ a: ByteExtent, _ b: ByteExtent,
+    _ difference: (_ found: String, _ expected: String) -> InputError
+  ) throws(InputError) {
+    guard b.byteCount == a.byteCount else {
+      throw difference("\(b.byteCount) bytes", "\(a.byteCount)")
+    }
+    for start in stride(from: 0, to: a.byteCount, by: 1 << 20) {
+      let range = start..<min(a.byteCount, start + 1 << 20)
+      let same = try a.withBytes(range) { (bytes) throws(InputError) in
+        try b.withBytes(range) { FileSystem.areEqual(bytes, $0) }
+      }
+      guard same else { throw difference("other bytes after byte \(start)", "the same bytes") }
+      a.releasePages(range)
+      b.releasePages(range)
     }
   }
 
@@ -103,12 +114,8 @@ extension Conversion {
         "the code \(b.codes[bad]) in row \(range.lowerBound + bad / codes.columns), "
           + "column \(bad % codes.columns)", "\(a.codes[bad])")
     }
-    guard !options.isLossy,
-      let bad = CodedTensor.differentScales(
-        a, codes.scaleKind, b.scales, other.scaleKind, columns: codes.columns)
-    else { return }
+    guard !options.isLossy, let bad = a.firstDifference(from: b) else { return }
     throw difference(
-      "the scale \(bad.found) in row \(range.lowerBound + bad.row), column \(bad.column)",
-      "\(bad.expected)")
+      "the scale \(bad.other) in row \(bad.row), column \(bad.column)", "\(bad.scale)")
   }
 }

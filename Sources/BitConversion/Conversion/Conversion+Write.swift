@@ -1,68 +1,90 @@
 import BitCore
-import BitFormats
 import BitFiles
+import BitFormats
 
 extension Conversion {
-  /// Writes the result, whole or not at all; see ``AtomicFile``. Of a folder, the file of the
-  /// tensors is written last.
+  /// What was written.
+  public struct Result: Sendable {
+    /// The number of tensors in the file.
+    public let tensorCount: Int
+    /// The bytes of all tensors.
+    public let byteCount: Int
+    /// The elements that were read back and compared; nil if that was not asked for.
+    public let verifiedElements: Int?
+    /// The bytes of each tensor with its scales, by its name in the target.
+    package let byteCounts: [String: Int]
+  }
+
+  /// Writes the result, whole or not at all. Of a folder, the file of the tensors gets its name last.
   ///
-  /// - Parameter progress: is told how far writing is; what it throws ends it.
-  /// - Throws: ``InputError`` that names the tensor that the target cannot hold or that cannot be
-  ///   read, and `.inputOutput` for trouble with the files.
-  public func write(progress: ConversionProgress.Handler? = nil) throws(InputError) {
-    switch target {
-    case .gguf(let path):
-      let entries = try ggufEntries(ConversionMonitor(step: .writing, total: 0, handler: nil))
-      var total = 0
-      for entry in entries {
-        total += try entry.type.byteCount(of: entry.shape, source: path) ?? 0
+  /// - Parameters:
+  ///   - verifying: whether the result is read back before it gets its name, and every weight
+  ///     compared, in its codes and values, and every other tensor. Where scales may be rounded, only
+  ///     the codes of weights are compared.
+  ///   - progress: is told how far writing is.
+  /// - Throws: ``InputError`` that names the tensor that cannot be read or that differs, and
+  ///   `.inputOutput` for trouble with the files; and what `progress` throws.
+  @discardableResult
+  public func write(
+    verifying: Bool = false, progress: ConversionProgress.Handler? = nil
+  ) throws -> Result {
+    try ConversionMonitor.run(progress) { (monitor) throws(InputError) in
+      if case .folder(let folder) = target { try ConversionFolder.make(folder) }
+      let config = try folderConfig()
+      var file = try PendingFile(target.file)
+      let report: FileWriter.Progress = { (done, total) throws(InputError) in
+        try monitor.report(.writing, done, of: total)
       }
-      let monitor = ConversionMonitor(step: .writing, total: total, handler: progress)
-      try GGUFWriter.write(try ggufEntries(monitor), metadata: ggufMetadata(), to: path)
-    case .safetensors, .folder:
-      let plan = try safetensors(ConversionMonitor(step: .writing, total: 0, handler: nil))
-      var total = 0
-      for entry in plan.entries {
-        total += try entry.dtype.byteCount(of: entry.shape, source: target.file)
+      if case .gguf = target {
+        try GGUFWriter.write(
+          ggufEntries(), metadata: ggufMetadata(), into: &file, path: path, progress: report)
+      } else {
+        try SafetensorsWriter.write(
+          safetensorsEntries(), metadata: safetensorsMetadata(), into: &file, path: target.file,
+          progress: report)
       }
-      let monitor = ConversionMonitor(step: .writing, total: total, handler: progress)
-      if case .folder(let folder) = target {
-        try ConversionFolder.make(folder)
-        // First, because packed weights cannot be read without their configuration.
-        try writeOtherFiles(to: folder)
-      }
-      try SafetensorsWriter.write(
-        try safetensors(monitor).entries, metadata: plan.metadata, to: target.file)
+      let written = try reopen(file.temporary, config: config)
+      let count = verifying ? try verify(written, monitor) : nil
+      // Before the tensors, because packed weights cannot be read without their configuration.
+      if case .folder(let folder) = target { try writeOtherFiles(to: folder, config: config) }
+      try file.commit()
+      return Result(
+        tensorCount: written.tensors.count, byteCount: written.byteCount, verifiedElements: count,
+        byteCounts: Dictionary(
+          written.tensors.map { ($0.name, $0.byteCount) }, uniquingKeysWith: { first, _ in first }))
     }
   }
 
-  private func writeOtherFiles(to folder: String) throws(InputError) {
-    let hasCodes = items.contains { $0.codes != nil }
+  /// What was written, as a reader sees it.
+  private func reopen(_ temporary: String, config: JSONObject?) throws(InputError) -> ModelFile {
+    if case .gguf = target {
+      return try ModelFile(GGUFFile(path: temporary, named: path))
+    }
+    return try ModelFile(SafetensorsFile(path: temporary, named: target.file), config: config)
+  }
+
+  /// The `config.json` of a folder.
+  private func folderConfig() throws(InputError) -> JSONObject? {
+    guard case .folder = target else { return nil }
+    let hasCodes = source.tensors.contains { $0.codes != nil }
     // Packed layers without a configuration could not be read.
     let start = type == .hf && hasCodes ? JSONObject() : nil
-    if var config = source.config ?? BitNetMetadata.config(of: source) ?? start {
-      if type == .hf, hasCodes {
-        config = try quantization.written(into: config, source: "\(source.path), config.json")
-      } else if type == .bitlinear {
-        config[HuggingFaceQuantization.key] = nil
-      }
-      try AtomicFile.write(
-        JSONValue.object(config).encoded + "\n", to: "\(folder)/config.json")
+    guard var config = source.config ?? BitNetMetadata.config(of: source) ?? start else {
+      return nil
+    }
+    if type == .hf, hasCodes {
+      config = try plan.quantization.written(
+        into: config, source: "\(source.path), config.json")
+    } else if type == .bitlinear {
+      config[HuggingFaceQuantization.key] = nil
+    }
+    return config
+  }
+
+  private func writeOtherFiles(to folder: String, config: JSONObject?) throws(InputError) {
+    if let config {
+      try AtomicFile.write(JSONValue.object(config).encoded + "\n", to: "\(folder)/config.json")
     }
     if let other = source.folder { try ConversionFolder.copyFiles(from: other, to: folder) }
-  }
-}
-
-extension ModelTensor.Place {
-  /// Writes the bytes of the tensor as they are.
-  func copy(
-    to writer: inout FileWriter, _ monitor: ConversionMonitor
-  ) throws(InputError) {
-    for start in stride(from: 0, to: byteCount, by: Self.pieceBytes) {
-      let range = start..<min(start + Self.pieceBytes, byteCount)
-      try withBytes(range) { (bytes) throws(InputError) in try writer.write(bytes) }
-      releasePages(range)
-      try monitor.report(writer.count)
-    }
   }
 }

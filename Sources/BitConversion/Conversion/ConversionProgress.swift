@@ -1,6 +1,3 @@
-import BitCore
-import BitFormats
-
 /// How far a conversion is.
 public struct ConversionProgress: Sendable {
   /// What is done now.
@@ -15,22 +12,12 @@ public struct ConversionProgress: Sendable {
 
   /// What is done now.
   public let step: Step
-  /// What is done of the step and all of it, in bytes.
+  /// What is done of the step, in bytes.
   public let done: Int
   /// All of the step, in bytes.
   public let total: Int
 
-  /// Is told of progress; what it throws ends the conversion, which then leaves no file.
-  public typealias Handler = @Sendable (ConversionProgress) throws(InputError) -> Void
-}
-
-/// Tells a handler of one step's progress.
-struct ConversionMonitor: Sendable {
-  let step: ConversionProgress.Step
-  let total: Int
-  let handler: ConversionProgress.Handler?
-
-  func report(_ done: Int) throws(InputError) {
-    try handler?(ConversionProgress(step: step, done: min(done, total), total: total))
-  }
+  /// Is told of progress. What it throws, such as `CancellationError`, ends the conversion, which then
+  /// leaves no file and throws the same.
+  public typealias Handler = @Sendable (ConversionProgress) throws -> Void
 }

@@ -26,6 +26,11 @@ struct TargetNames {
     }
   }
 
+  /// Whether a tensor is left out: buffers that older programs stored and all compute by themselves.
+  func isDropped(_ name: String) -> Bool {
+    translates != nil && name.hasSuffix(".rotary_emb.inv_freq")
+  }
+
   /// The name in the target of a tensor of the source.
   func name(of name: String) -> String {
     let name = norms[name] ?? name

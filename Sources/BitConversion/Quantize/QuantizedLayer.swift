@@ -61,6 +61,7 @@ public final class QuantizedLayer: Sendable {
     let statistics = quantizer.statistics(rowSums: rowSums, columns: columns, groups: groups)
     let sums = RowSums(rows: rows)
     let groupRows = rows / groups
+    let layout = ScaleLayout(groups == 1 ? .tensor : .groups(groups), rows: rows, columns: columns)
     name = tensor.name
     shape = [rows, columns]
     type = tensor.type
@@ -69,15 +70,13 @@ public final class QuantizedLayer: Sendable {
     isZero = rowSums.allSatisfy { $0[1] == 0 }
     self.sums = sums
     codes = CodedTensor(
-      source: tensor.source, rows: rows, columns: columns, alphabet: quantizer.alphabet,
-      scaleKind: groups == 1 ? .tensor : .row,
-      readScales: { range in
-        groups == 1 ? [statistics[0].scale] : range.map { statistics[$0 / groupRows].scale }
-      }
+      source: tensor.source, alphabet: quantizer.alphabet, layout: layout,
+      readScales: { rows in layout.indices(rows: rows).map { statistics[$0].scale } }
     ) { (range) throws(InputError) in
       let values = try tensor.values(range)
       let own = range.map { statistics[$0 / groupRows] }
-      if range.isEmpty { return ([], groups == 1 ? [statistics[0].scale] : []) }
+      let scales = layout.indices(rows: range).map { statistics[$0].scale }
+      if range.isEmpty { return ([], scales) }
       let codes = quantizer.quantize(
         Tensor(values).reshaped([range.count, columns]), statistics: own
       ).codes
@@ -85,7 +84,7 @@ public final class QuantizedLayer: Sendable {
         Self.sums(values, codes, row * columns..<(row + 1) * columns)
       }
       sums.values.withLock { $0.replaceSubrange(range, with: new) }
-      return (codes, groups == 1 ? [statistics[0].scale] : own.map(\.scale))
+      return (codes, scales)
     }
   }
 
@@ -163,70 +162,5 @@ public final class QuantizedLayer: Sendable {
       relativeError: weights > 0 ? (error / weights).squareRoot() : error > 0 ? .infinity : 0,
       cosine: norms > 0 ? products / norms : nil,
       zeroShare: 1 - ones / Double(shape[0] * shape[1]))
-  }
-}
-
-extension ModelFile {
-  /// Whether a weight is quantized unless the user says otherwise: a matrix of a linear layer, and
-  /// not of an embedding, a norm or the head.
-  public static func isLinearWeight(_ name: String) -> Bool {
-    guard name.hasSuffix(".weight") else { return false }
-    // GGUF calls the head "output", and a projection of the attention "attn_output".
-    let part = name.dropLast(7).split(separator: ".").last ?? ""
-    let kept = ["embed", "embd", "lm_head", "norm", "wte", "wpe"]
-    return part != "output" && !kept.contains { name.contains($0) }
-  }
-
-  /// The same checkpoint with float matrices as codes.
-  ///
-  /// - Parameters:
-  ///   - quantizer: the rule.
-  ///   - groups: equal groups of rows with a scale each.
-  ///   - selects: whether the float matrix of a name is quantized.
-  ///   - progress: is told how far reading is.
-  /// - Returns: the checkpoint, and the layers in its order.
-  /// - Throws: ``InputError``: `.missing` if nothing is selected, `.mismatch` if the rows of a weight
-  ///   are no multiple of `groups`, `.notFinite` for a weight that is NaN or infinite.
-  public func quantized(
-    _ quantizer: WeightQuantizer, groups: Int = 1,
-    selects: (String) -> Bool = ModelFile.isLinearWeight,
-    progress: ConversionProgress.Handler? = nil
-  ) throws(InputError) -> (source: ModelFile, layers: [QuantizedLayer]) {
-    var result = self
-    var layers: [QuantizedLayer] = []
-    var others: [String] = []
-    func isMatrix(_ tensor: ModelTensor) -> Bool {
-      guard case .floats = tensor.content else { return false }
-      return tensor.shape.count == 2 && tensor.name.hasSuffix(".weight")
-    }
-    let total = tensors.filter { isMatrix($0) && selects($0.name) }.reduce(0) { $0 + $1.byteCount }
-    let monitor = ConversionMonitor(step: .reading, total: total, handler: progress)
-    var done = 0
-    for index in tensors.indices where isMatrix(tensors[index]) {
-      let tensor = tensors[index]
-      guard selects(tensor.name) else {
-        if let layer = tensor.layerName, !layer.contains("embed") { others.append(layer) }
-        continue
-      }
-      let start = done
-      let layer = try QuantizedLayer(tensor, quantizer, groups: groups) {
-        (count) throws(InputError) in try monitor.report(start + count)
-      }
-      done += tensor.byteCount
-      layers.append(layer)
-      result.tensors[index].content = .codes(layer.codes)
-    }
-    guard !layers.isEmpty else {
-      throw InputError(
-        .missing, source: path, found: "no float matrix to quantize",
-        expected: "tensors [out, in] in .weight that are selected")
-    }
-    var quantization =
-      result.quantization ?? HuggingFaceQuantization(linearClass: .autobitlinear)
-    quantization.mode = .offline
-    // Without a list, readers leave the head alone and nothing else.
-    if others.contains(where: { $0 != "lm_head" }) { quantization.modulesToNotConvert = others }
-    result.quantization = quantization
-    return (result, layers)
   }
 }

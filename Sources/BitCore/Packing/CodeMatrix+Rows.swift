@@ -65,9 +65,7 @@ extension CodeMatrix {
       try scales.check(rows: rows, columns: columns)
       checkedFormat = try alphabet.checkedFormat(format)
     } catch {
-      throw InputError(
-        error.kind, source: "\(source), \(error.source)", found: error.found,
-        expected: error.expected)
+      throw error.inside(source)
     }
     try Self.check(bytes, rows: rows, columns: columns, alphabet: alphabet, source: source)
     let matrix = CodeMatrix(

@@ -236,13 +236,11 @@ public struct CodeMatrix: Sendable {
   /// The weights `scale * code`, `[rows, columns]`.
   public var values: Tensor {
     let codes = codes
-    let blocks = scales.blocks(in: columns)
+    let (layout, scales) = (scales.layout(rows: rows, columns: columns), scales.values)
     return Tensor.build([rows, columns]) { values in
       for row in 0..<rows {
         for column in 0..<columns {
-          let scale =
-            scales.blockColumns.map { scales.values[row * blocks + column / $0] }
-            ?? kernelScales.rows[row]
+          let scale = scales[layout.index(row: row, column: column)]
           values[row * columns + column] = Float(codes[row * columns + column]) * scale
         }
       }

@@ -23,9 +23,17 @@ public enum WeightScales: Sendable, Hashable {
     if case .blocks(let columns, _) = self { columns } else { nil }
   }
 
-  /// Blocks of a row of `columns` columns; 1 without blocks.
-  func blocks(in columns: Int) -> Int {
-    blockColumns.map { max(1, (columns + $0 - 1) / $0) } ?? 1
+  /// Which weights share a scale.
+  public var kind: ScaleKind {
+    switch self {
+    case .groups(let values): values.count == 1 ? .tensor : .groups(values.count)
+    case .blocks(let columns, _): .block(columns: columns)
+    }
+  }
+
+  /// Where the scale of each weight of a matrix is.
+  public func layout(rows: Int, columns: Int) -> ScaleLayout {
+    ScaleLayout(kind, rows: rows, columns: columns)
   }
 
   func check(rows: Int, columns: Int) throws(InputError) {
@@ -42,10 +50,11 @@ public enum WeightScales: Sendable, Hashable {
           .unsupported, source: "scales", found: "blocks of \(length) weights",
           expected: "64, 128 or 256")
       }
-      guard values.count == rows * blocks(in: columns) else {
+      let count = layout(rows: rows, columns: columns).count
+      guard values.count == count else {
         throw InputError(
           .mismatch, source: "scales", found: "\(values.count) scales",
-          expected: "\(rows * blocks(in: columns)) for \(rows) x \(columns) in blocks of \(length)")
+          expected: "\(count) for \(rows) x \(columns) in blocks of \(length)")
       }
     }
   }
@@ -61,14 +70,14 @@ struct KernelScales: Sendable {
   let halves: AlignedBuffer<UInt16>?
 
   init(_ scales: WeightScales, rows: Int, columns: Int) {
+    let layout = scales.layout(rows: rows, columns: columns)
     switch scales {
     case .groups(let values):
-      let groupRows = rows / values.count
-      self.rows = (0..<rows).map { values[$0 / groupRows] }
+      self.rows = (0..<rows).map { values[layout.index(row: $0, column: 0)] }
       (blocks, halves) = (nil, nil)
     case .blocks(_, let values):
       self.rows = []
-      let count = scales.blocks(in: columns)
+      let count = layout.scalesPerRow
       let stripRows = Int(BK_STRIP_ROWS)
       let floats = AlignedBuffer<Float>(
         repeating: 0, count: bk_strip_count(rows) * count * stripRows, for: .weights)

@@ -23,19 +23,29 @@ package struct FileWriter: ~Copyable, Sendable {
   /// A long file goes to the device while it is being made, not all at the end.
   private static let writebackBytes = 32 << 20
 
+  /// Is told how many bytes of how many are written, whenever some go out; what it throws ends it.
+  package typealias Progress = @Sendable (_ done: Int, _ total: Int) throws(InputError) -> Void
+  private var progress: Progress?
+  private var total = 0
+
   /// The number of bytes given to the writer so far, flushed or not.
   package private(set) var count = 0
 
   /// A writer to a descriptor that is open for writing.
   ///
   /// - Parameters:
-  ///   - descriptor: An open file descriptor, which stays the caller's.
-  ///   - source: The name for errors, a path as a rule.
-  ///   - bufferSize: The number of bytes to collect before a write; at least 1.
+  ///   - descriptor: an open file descriptor, which stays the caller's.
+  ///   - source: the name for errors, a path as a rule.
+  ///   - bufferSize: the number of bytes to collect before a write; at least 1.
   package init(descriptor: Int32, source: String, bufferSize: Int = 1 << 20) {
     self.descriptor = descriptor
     self.source = source
     capacity = max(bufferSize, 1)
+  }
+
+  /// From now on, tells `progress` how many of `total` bytes are written.
+  package mutating func report(to progress: Progress?, total: Int) {
+    (self.progress, self.total) = (progress, total)
   }
 
   /// Writes bytes.
@@ -43,7 +53,8 @@ package struct FileWriter: ~Copyable, Sendable {
   /// - Throws: ``InputError`` of kind `.inputOutput` with the system's words for the trouble, such
   ///   as "No space left on device".
   package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(InputError) {
-    if buffer.count + bytes.count > capacity { try flush() }
+    let isFlushed = buffer.count + bytes.count > capacity
+    if isFlushed { try flush() }
     if bytes.count >= capacity {
       try send(bytes)
     } else {
@@ -51,6 +62,7 @@ package struct FileWriter: ~Copyable, Sendable {
       buffer.append(contentsOf: bytes)
     }
     count += bytes.count
+    if isFlushed || buffer.isEmpty { try progress?(count, total) }
   }
 
   /// Writes bytes; throws as ``write(_:)-(UnsafeRawBufferPointer)`` does.

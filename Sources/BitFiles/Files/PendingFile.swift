@@ -17,7 +17,8 @@ package struct PendingFile: ~Copyable {
   private let path: String
   private let destination: String
   private let folder: String
-  private let temporary: String
+  /// Where the bytes are until they are committed.
+  package let temporary: String
   private var descriptor: Int32
   private var isRenamed = false
 

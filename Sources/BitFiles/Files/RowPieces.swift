@@ -57,15 +57,11 @@ package enum RowPieces {
 
 extension FileWriter {
   /// Writes rows piece by piece; `bytes` is called on several threads at once.
-  ///
-  /// - Parameter progress: is told how many bytes the writer has got.
   package mutating func write(
-    _ rows: Int, by size: Int, _ progress: (Int) throws(InputError) -> Void,
-    bytes: (Range<Int>) throws(InputError) -> [UInt8]
+    _ rows: Int, by size: Int, bytes: (Range<Int>) throws(InputError) -> [UInt8]
   ) throws(InputError) {
     try RowPieces.forEach(rows, by: size, make: bytes) { (_, bytes) throws(InputError) in
       try write(bytes)
-      try progress(count)
     }
   }
 }

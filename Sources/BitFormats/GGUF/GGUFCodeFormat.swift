@@ -3,7 +3,7 @@ import BitCore
 /// Where a type of codes keeps them and its scales.
 struct GGUFCodeFormat {
   /// Where a scale is, and how it is written.
-  enum ScalePlace {
+  enum ScalePosition {
     /// A half at the start or the end of each block.
     case blockStart
     case blockEnd
@@ -22,7 +22,7 @@ struct GGUFCodeFormat {
   }
 
   let codes: Codes
-  let scalePlace: ScalePlace
+  let scalePosition: ScalePosition
   let blockLength: Int
   /// Bytes of a block's codes.
   let codeBytes: Int
@@ -52,10 +52,10 @@ struct GGUFCodeFormat {
   }
 
   private init(
-    _ codes: Codes, _ scalePlace: ScalePlace, _ blockLength: Int, _ codeBytes: Int,
+    _ codes: Codes, _ scalePosition: ScalePosition, _ blockLength: Int, _ codeBytes: Int,
     isWritten: Bool = true
   ) {
-    (self.codes, self.scalePlace) = (codes, scalePlace)
+    (self.codes, self.scalePosition) = (codes, scalePosition)
     (self.blockLength, self.codeBytes) = (blockLength, codeBytes)
     self.isWritten = isWritten
   }
@@ -64,8 +64,8 @@ struct GGUFCodeFormat {
     if case .signs = codes { .sign } else { .ternary }
   }
 
-  var scaleKind: CodedTensor.ScaleKind {
-    switch scalePlace {
+  var scaleKind: ScaleKind {
+    switch scalePosition {
     case .blockStart, .blockEnd: .block(columns: blockLength)
     case .rowHalf, .rowFloat: .row
     case .tensor: .tensor

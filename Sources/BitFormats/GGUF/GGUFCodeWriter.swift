@@ -17,25 +17,67 @@ package struct GGUFCodeWriter {
   package init(_ tensor: CodedTensor, _ type: GGUFTensorType, i2sLayout: I2SLayout)
     throws(InputError)
   {
+    if let obstacle = Self.obstacle(tensor, type, i2sLayout) { throw obstacle }
+    guard let format = GGUFCodeFormat(type, i2sLayout: i2sLayout) else {
+      preconditionFailure("\(type) has codes but no format")
+    }
+    (self.type, self.format) = (type, format)
+    let fits = format.scalePosition != .tensor || tensor.scaleKind == .tensor
+    self.tensor =
+      fits ? tensor : try tensor.withOneScale(expected: Self.oneScale(type)).tensor
+  }
+
+  private static func oneScale(_ type: GGUFTensorType) -> String {
+    "one for the tensor, all that \(type) has"
+  }
+
+  private static func halfScale(_ type: GGUFTensorType) -> String {
+    "one that a half holds exactly, as \(type) stores it"
+  }
+
+  private static func blockScale(_ type: GGUFTensorType, _ length: Int) -> String {
+    "one per \(length) columns, as \(type) has"
+  }
+
+  /// What keeps a type from holding codes of this shape, whatever their scales are; nil if nothing
+  /// does.
+  package static func obstacle(
+    _ tensor: CodedTensor, _ type: GGUFTensorType, _ i2sLayout: I2SLayout = .x86
+  ) -> InputError? {
     guard let format = GGUFCodeFormat(type, i2sLayout: i2sLayout), format.isWritten else {
-      throw InputError(
+      return InputError(
         .mismatch, source: tensor.source, found: "codes to be written as \(type)",
         expected: "TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S")
     }
-    guard tensor.columns.isMultiple(of: format.blockLength) else {
-      throw InputError(
-        .mismatch, source: tensor.source,
-        found: "rows of \(tensor.columns) codes to be written as \(type)",
-        expected: "a multiple of \(format.blockLength)")
+    if tensor.columns.isMultiple(of: format.blockLength) { return nil }
+    return InputError(
+      .mismatch, source: tensor.source,
+      found: "rows of \(tensor.columns) codes to be written as \(type)",
+      expected: "a multiple of \(format.blockLength)")
+  }
+
+  /// What keeps a type from holding scales exactly; nil if nothing does.
+  package static func obstacle(
+    _ tensor: CodedTensor, _ scales: ScaleSummary, _ type: GGUFTensorType
+  ) -> InputError? {
+    func mismatch(_ found: String, _ expected: String) -> InputError {
+      InputError(.mismatch, source: tensor.source, found: found, expected: expected)
     }
-    (self.type, self.format) = (type, format)
-    let hasOneScale = format.scalePlace != .tensor || tensor.scaleKind == .tensor
-    self.tensor =
-      hasOneScale
-      ? tensor
-      : try tensor.withOneScale(
-        merging: false, expected: "one for the tensor, all that \(type) has"
-      ).tensor
+    guard let format = GGUFCodeFormat(type, i2sLayout: .x86) else { return nil }
+    if format.scalePosition == .tensor {
+      return scales.difference.map { mismatch($0.description, oneScale(type)) }
+    }
+    if format.alphabet == .sign, tensor.alphabet != .sign {
+      return mismatch("ternary codes", "sign codes, all that \(type) has")
+    }
+    if let difference = scales.differenceInBlock[format.blockLength] {
+      return mismatch(difference.description, blockScale(type, format.blockLength))
+    }
+    return scales.inexactHalf.map {
+      mismatch(
+        "the scale \($0.scale) of row \($0.row), block \($0.column / format.blockLength)",
+        halfScale(type))
+    }
   }
 
   /// The bytes of some rows.
@@ -50,29 +92,26 @@ package struct GGUFCodeWriter {
     }
     let blocks = tensor.columns / format.blockLength
     let codes = format.codeBytes
-    let blockBytes = format.scalePlace == .tensor ? codes : type.blockBytes ?? 0
+    let blockBytes = format.scalePosition == .tensor ? codes : type.blockBytes ?? 0
     // Where in its block the codes of a block are, and its scale.
-    let (codePlace, scalePlace) = format.scalePlace == .blockStart ? (2, 0) : (0, codes)
+    let (codeOffset, scaleOffset) = format.scalePosition == .blockStart ? (2, 0) : (0, codes)
     var bytes = [UInt8](repeating: 0, count: rows.count * blocks * blockBytes)
-    if format.scalePlace != .tensor {
-      for number in 0..<rows.count * blocks {
-        let (row, block) = (number / blocks, number % blocks)
-        let scale = try scale(
-          read, row: row, column: block * format.blockLength, firstRow: rows.lowerBound)
-        try store(
-          scale, at: number * blockBytes + scalePlace, in: &bytes, row: rows.lowerBound + row,
-          block: block)
+    if format.scalePosition != .tensor {
+      for (number, half) in try scales(read).enumerated() {
+        let offset = number * blockBytes + scaleOffset
+        bytes[offset] = UInt8(truncatingIfNeeded: half)
+        bytes[offset + 1] = UInt8(truncatingIfNeeded: half >> 8)
       }
     }
     read.codes.withUnsafeBufferPointer { source in
       bytes.withUnsafeMutableBufferPointer { bytes in
         guard let source = source.baseAddress, let target = bytes.baseAddress else { return }
-        if format.scalePlace == .tensor {
+        if format.scalePosition == .tensor {
           return format.encode(source, blocks: rows.count * blocks, to: target)
         }
         for number in 0..<rows.count * blocks {
           format.encode(
-            source + number * format.blockLength, to: target + number * blockBytes + codePlace)
+            source + number * format.blockLength, to: target + number * blockBytes + codeOffset)
         }
       }
     }
@@ -81,52 +120,47 @@ package struct GGUFCodeWriter {
 
   /// What follows the last row: the scale of a tensor that has one, and zeros.
   package func trailer() throws(InputError) -> [UInt8] {
-    guard format.scalePlace == .tensor else { return [] }
+    guard format.scalePosition == .tensor else { return [] }
     let scale = tensor.rows > 0 ? try tensor.rows(0..<1).scales[0] : 0
     return withUnsafeBytes(of: scale.bitPattern.littleEndian) { Array($0) }
       + [UInt8](repeating: 0, count: 28)
   }
 
-  /// The scale that all codes of a block have which are not 0.
-  private func scale(
-    _ read: CodedTensor.Rows, row: Int, column: Int, firstRow: Int
-  ) throws(InputError) -> Float {
-    if tensor.scaleKind == .tensor { return read.scales[0] }
-    let end = column + format.blockLength
-    let perRow = tensor.scalesPerRow
-    let length = if case .block(let columns) = tensor.scaleKind { columns } else { tensor.columns }
+  /// The scale of each block of the type, as a half: that of its codes that are not 0, or nearly
+  /// any if all are.
+  private func scales(_ read: CodedRows) throws(InputError) -> [UInt16] {
+    let length = format.blockLength
+    var halves: [UInt16] = []
+    halves.reserveCapacity(read.codes.count / length)
+    // The scale of the block so far, if it has a code that is not 0.
     var own: Float?
-    var start = column
-    while start < end {
-      let stop = min(end, (start / length + 1) * length)
-      let scale = read.scales[row * perRow + start / length]
-      let codes = read.codes[row * tensor.columns + start..<row * tensor.columns + stop]
-      if codes.contains(where: { $0 != 0 }) {
-        if let own, own.bitPattern != scale.bitPattern {
+    try read.forEachRun(endingAt: length) { (run) throws(InputError) in
+      let (scale, column) = (run.scale, run.columns.lowerBound)
+      let half = HalfPrecision.f16(scale)
+      if column.isMultiple(of: length) {
+        own = nil
+        halves.append(HalfPrecision.float(f16: half).isFinite ? half : 0)
+      }
+      guard read.codes[run.codes].contains(where: { $0 != 0 }) else { return }
+      if let own {
+        guard own.bitPattern == scale.bitPattern else {
           throw InputError(
             .mismatch, source: tensor.source,
-            found: "the scales \(own) and \(scale) by row \(firstRow + row), column \(start)",
-            expected: "one for each \(format.blockLength) columns, as \(type) has")
+            found: "the scales \(own) and \(scale) by row \(run.row), column \(column)",
+            expected: Self.blockScale(type, length))
         }
-        own = scale
+        return
       }
-      start = stop
+      guard HalfPrecision.float(f16: half).bitPattern == scale.bitPattern else {
+        throw InputError(
+          .mismatch, source: tensor.source,
+          found: "the scale \(scale) of row \(run.row), block \(column / length)",
+          expected: Self.halfScale(type))
+      }
+      own = scale
+      halves[halves.count - 1] = half
     }
-    return own ?? read.scales[row * perRow + column / length]
-  }
-
-  private func store(
-    _ scale: Float, at place: Int, in bytes: inout [UInt8], row: Int, block: Int
-  ) throws(InputError) {
-    let half = HalfPrecision.f16(scale)
-    guard HalfPrecision.float(f16: half).bitPattern == scale.bitPattern else {
-      throw InputError(
-        .mismatch, source: tensor.source,
-        found: "the scale \(scale) of row \(row), block \(block)",
-        expected: "one that a half holds exactly, as \(type) stores it")
-    }
-    bytes[place] = UInt8(truncatingIfNeeded: half)
-    bytes[place + 1] = UInt8(truncatingIfNeeded: half >> 8)
+    return halves
   }
 }
 

@@ -75,23 +75,22 @@ public struct GGUFEntry: Sendable {
     self.init(name, tensor, type: type, shape: [tensor.rows, tensor.columns], i2sLayout: i2sLayout)
   }
 
-  /// As the other initializer does; `progress` is told how many bytes the writer has got.
+  /// As the other initializer does, with extents of which there may be more than two.
   package init(
     _ name: String, _ tensor: CodedTensor, type: GGUFTensorType, shape: [Int],
-    i2sLayout: I2SLayout = .x86,
-    progress: @escaping @Sendable (Int) throws(InputError) -> Void = { _ in }
+    i2sLayout: I2SLayout = .x86
   ) {
     self.init(name, type: type, shape: shape) { (writer) throws(InputError) in
-      try Self.write(tensor, type, i2sLayout, to: &writer, progress)
+      try Self.write(tensor, type, i2sLayout, to: &writer)
     }
   }
 
   private static func write(
     _ tensor: CodedTensor, _ type: GGUFTensorType, _ layout: I2SLayout,
-    to writer: inout FileWriter, _ progress: (Int) throws(InputError) -> Void = { _ in }
+    to writer: inout FileWriter
   ) throws(InputError) {
     let codes = try GGUFCodeWriter(tensor, type, i2sLayout: layout)
-    try writer.write(tensor.rows, by: tensor.pieceRows, progress) { (rows) throws(InputError) in
+    try writer.write(tensor.rows, by: tensor.pieceRows) { (rows) throws(InputError) in
       try codes.bytes(rows: rows)
     }
     try writer.write(codes.trailer())

@@ -5,7 +5,7 @@ extension GGUFFile {
   /// A tensor of TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0, PTQ1_0, I2_S, IQ1_BN or IQ2_BN as codes and
   /// scales, exactly as stored. Q1_0 has sign codes, the others ternary ones.
   ///
-  /// A scale goes for the tensor in I2_S, for a row in IQ1_BN and IQ2_BN, and for a block of 64, 128
+  /// A scale applies to the tensor in I2_S, to a row in IQ1_BN and IQ2_BN, and to a block of 64, 128
   /// or 256 columns in the others. The rows are read from the file when they are asked for.
   ///
   /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
@@ -21,8 +21,8 @@ extension GGUFFile {
         expected: "TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0, PTQ1_0, I2_S, IQ1_BN or IQ2_BN")
     }
     return CodedTensor(
-      source: source(of: entry), rows: entry.rows, columns: entry.columns,
-      alphabet: format.alphabet, scaleKind: format.scaleKind,
+      source: source(of: entry), alphabet: format.alphabet,
+      layout: ScaleLayout(format.scaleKind, rows: entry.rows, columns: entry.columns),
       readScales: { (range) throws(InputError) in try scales(of: entry, format, rows: range) }
     ) { (range) throws(InputError) in try codes(of: entry, format, rows: range) }
   }
@@ -56,9 +56,9 @@ extension GGUFFile {
   /// The codes and scales of rows, not checked: a code may be +2, a scale anything.
   func codes(
     of entry: GGUFTensorInfo, _ format: GGUFCodeFormat, rows: Range<Int>
-  ) throws(InputError) -> CodedTensor.Rows {
+  ) throws(InputError) -> CodedTensor.Read {
     try withUnsafeBytes(in: entry.byteRange) { bytes in
-      format.scalePlace == .tensor
+      format.scalePosition == .tensor
         ? Self.flatCodes(bytes, entry, format, rows: rows)
         : Self.rowCodes(bytes, entry, format, rows: rows)
     }
@@ -68,7 +68,7 @@ extension GGUFFile {
   private static func flatCodes(
     _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensorInfo, _ format: GGUFCodeFormat,
     rows: Range<Int>
-  ) -> CodedTensor.Rows {
+  ) -> CodedTensor.Read {
     let length = format.blockLength
     let elements = rows.lowerBound * entry.columns..<rows.upperBound * entry.columns
     let blocks = elements.lowerBound / length..<(elements.upperBound + length - 1) / length
@@ -82,7 +82,7 @@ extension GGUFFile {
     }
     let before = elements.lowerBound - blocks.lowerBound * length
     if codes.count != elements.count { codes = Array(codes[before..<before + elements.count]) }
-    return (codes, [float(bytes, at: entry.count / 4)])
+    return (codes, [PlainNumbers.float(bytes, at: entry.count / 4)])
   }
 
   /// The scales of rows, not checked.
@@ -90,8 +90,8 @@ extension GGUFFile {
     of entry: GGUFTensorInfo, _ format: GGUFCodeFormat, rows: Range<Int>
   ) throws(InputError) -> [Float] {
     try withUnsafeBytes(in: entry.byteRange) { bytes in
-      format.scalePlace == .tensor
-        ? [Self.float(bytes, at: entry.count / 4)]
+      format.scalePosition == .tensor
+        ? [PlainNumbers.float(bytes, at: entry.count / 4)]
         : Self.scales(bytes, RowLayout(entry, format), format, rows: rows)
     }
   }
@@ -117,16 +117,16 @@ extension GGUFFile {
     _ bytes: UnsafeRawBufferPointer, _ layout: RowLayout, _ format: GGUFCodeFormat,
     rows: Range<Int>
   ) -> [Float] {
-    switch format.scalePlace {
-    case .rowHalf: return rows.map { half(bytes, at: $0 * layout.bytes) }
-    case .rowFloat: return rows.map { float(bytes, at: $0 * layout.bytes) }
+    switch format.scalePosition {
+    case .rowHalf: return rows.map { PlainNumbers.half(bytes, at: $0 * layout.bytes) }
+    case .rowFloat: return rows.map { PlainNumbers.float(bytes, at: $0 * layout.bytes) }
     case .blockStart, .blockEnd, .tensor:
-      let offset = format.scalePlace == .blockStart ? 0 : format.codeBytes
+      let offset = format.scalePosition == .blockStart ? 0 : format.codeBytes
       var scales: [Float] = []
       scales.reserveCapacity(rows.count * layout.blocks)
       for row in rows {
         for block in 0..<layout.blocks {
-          scales.append(half(bytes, at: layout.place(row: row, block: block) + offset))
+          scales.append(PlainNumbers.half(bytes, at: layout.place(row: row, block: block) + offset))
         }
       }
       return scales
@@ -136,9 +136,9 @@ extension GGUFFile {
   private static func rowCodes(
     _ bytes: UnsafeRawBufferPointer, _ entry: GGUFTensorInfo, _ format: GGUFCodeFormat,
     rows: Range<Int>
-  ) -> CodedTensor.Rows {
+  ) -> CodedTensor.Read {
     let layout = RowLayout(entry, format)
-    let offset = format.scalePlace == .blockStart ? 2 : 0
+    let offset = format.scalePosition == .blockStart ? 2 : 0
     let source = bytes.bindMemory(to: UInt8.self).baseAddress
     let codes = [Int8](unsafeUninitializedCapacity: rows.count * entry.columns) { codes, count in
       guard let source, var target = codes.baseAddress else { return }
@@ -151,15 +151,5 @@ extension GGUFFile {
       count = rows.count * entry.columns
     }
     return (codes, scales(bytes, layout, format, rows: rows))
-  }
-
-  static func half(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Float {
-    let bits = bytes.loadUnaligned(fromByteOffset: place, as: UInt16.self)
-    return HalfPrecision.float(f16: UInt16(littleEndian: bits))
-  }
-
-  static func float(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Float {
-    let bits = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
-    return Float(bitPattern: UInt32(littleEndian: bits))
   }
 }

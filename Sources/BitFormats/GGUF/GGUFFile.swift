@@ -43,6 +43,11 @@ public struct GGUFFile: Sendable {
     try self.init(.file(MappedFile(path: path)), source: path, options: options)
   }
 
+  /// Opens a file that errors call by another name.
+  package init(path: String, named source: String) throws(InputError) {
+    try self.init(.file(MappedFile(path: path)), source: source, options: GGUFOptions())
+  }
+
   /// Reads a whole file in memory; throws as ``init(path:options:)`` does, with `source` as the
   /// name.
   public init(
@@ -110,16 +115,22 @@ public struct GGUFFile: Sendable {
     try storage.withUnsafeBytes(in: range, body)
   }
 
+  /// Calls `body` with a range of the data of one of ``tensors``.
+  func withUnsafeBytes<R>(
+    _ range: Range<Int>, of tensor: GGUFTensorInfo,
+    _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let start = tensor.byteRange.lowerBound
+    return try withUnsafeBytes(in: start + range.lowerBound..<start + range.upperBound, body)
+  }
+
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.
   package func releasePages(_ range: Range<Int>, of tensor: GGUFTensorInfo) {
     let start = tensor.byteRange.lowerBound
-    releasePages(start + range.lowerBound..<start + range.upperBound)
+    storage.releasePages(start + range.lowerBound..<start + range.upperBound)
   }
 
-  /// Lets the system take back the memory of a range of the file's bytes until it is used again.
-  func releasePages(_ range: Range<Int>) { storage.releasePages(range) }
-
-  func info(of name: String) throws(InputError) -> GGUFTensorInfo {
+  package func info(of name: String) throws(InputError) -> GGUFTensorInfo {
     guard let entry = self[name] else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
@@ -129,7 +140,7 @@ public struct GGUFFile: Sendable {
   }
 
   /// What errors about a tensor name as their source.
-  func source(of entry: GGUFTensorInfo) -> String {
+  package func source(of entry: GGUFTensorInfo) -> String {
     "\(source), tensor \(ErrorText.quoted(entry.name))"
   }
 }

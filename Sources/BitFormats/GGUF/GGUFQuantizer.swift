@@ -101,18 +101,18 @@ struct GGUFQuantizer {
         codes[index] = Int8(max(-most, min(most, rounded)))
       }
     }
-    var scalePlace = 0
+    var scalePosition = 0
     codes.withUnsafeBufferPointer { codes in
       guard let source = codes.baseAddress else { return }
       if let format = GGUFCodeFormat(type, i2sLayout: i2sLayout) {
-        scalePlace = format.scalePlace == .blockEnd ? format.codeBytes : 0
-        format.encode(source, to: bytes + (scalePlace == 0 ? 2 : 0))
+        scalePosition = format.scalePosition == .blockEnd ? format.codeBytes : 0
+        format.encode(source, to: bytes + (scalePosition == 0 ? 2 : 0))
       } else {
         for index in codes.indices { bytes[2 + index] = UInt8(bitPattern: codes[index]) }
       }
     }
-    bytes[scalePlace] = UInt8(truncatingIfNeeded: half)
-    bytes[scalePlace + 1] = UInt8(truncatingIfNeeded: half >> 8)
+    bytes[scalePosition] = UInt8(truncatingIfNeeded: half)
+    bytes[scalePosition + 1] = UInt8(truncatingIfNeeded: half >> 8)
   }
 }
 

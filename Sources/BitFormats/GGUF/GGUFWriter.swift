@@ -9,10 +9,10 @@ public enum GGUFWriter {
   /// entries is asked for one after the other.
   ///
   /// - Parameters:
-  ///   - entries: The tensors.
-  ///   - metadata: The key-value pairs. `general.alignment`, a `uint32`, sets the alignment, which
+  ///   - entries: the tensors.
+  ///   - metadata: the key-value pairs. `general.alignment`, a `uint32`, sets the alignment, which
   ///     is 32 otherwise.
-  ///   - path: The file, which is replaced if it exists.
+  ///   - path: the file, which is replaced if it exists.
   /// - Throws: ``InputError`` that names the file and the key or the tensor: `.malformed` if
   ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit, a
   ///   limit of ``GGUFLimits``) or a name has more than 63 bytes, `.mismatch` if an entry has
@@ -21,8 +21,21 @@ public enum GGUFWriter {
   public static func write(
     _ entries: [GGUFEntry], metadata: GGUFMetadata, to path: String
   ) throws(InputError) {
-    let plan = try plan(entries, metadata: metadata, path: path)
     var file = try PendingFile(path)
+    try write(entries, metadata: metadata, into: &file, path: path)
+    try file.commit()
+  }
+
+  /// Writes the bytes of a file that is still to be committed; see ``write(_:metadata:to:)``.
+  ///
+  /// - Parameter progress: is told how many bytes of how many are written; what it throws ends it.
+  package static func write(
+    _ entries: [GGUFEntry], metadata: GGUFMetadata, into file: inout PendingFile, path: String,
+    progress: FileWriter.Progress? = nil
+  ) throws(InputError) {
+    let plan = try plan(entries, metadata: metadata, path: path)
+    let total = plan.sizes.reduce(plan.header.count) { $0 + $1 + padding($1, plan.alignment) }
+    file.writer.report(to: progress, total: total)
     try file.writer.write(plan.header)
     for (entry, size) in zip(entries, plan.sizes) {
       let start = file.writer.count
@@ -35,7 +48,7 @@ public enum GGUFWriter {
       }
       try file.writer.write([UInt8](repeating: 0, count: padding(size, plan.alignment)))
     }
-    try file.commit()
+    try file.writer.flush()
   }
 
   private static func source(_ entry: GGUFEntry, _ path: String) -> String {

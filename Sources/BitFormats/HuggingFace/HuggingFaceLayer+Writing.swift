@@ -1,7 +1,8 @@
 import BitCore
+import BitFiles
 
 extension HuggingFaceLayer {
-  /// A layer to be written, such as one that was trained here or read from another format.
+  /// The tensors of a layer that is not yet in such a file, such as one that was trained here.
   ///
   /// - Parameters:
   ///   - name: the name in front of `.weight`.
@@ -14,10 +15,10 @@ extension HuggingFaceLayer {
   /// - Throws: ``InputError`` of kind `.unsupported` for what such a file cannot hold: sign codes,
   ///   several different scales, another recipe, rows that are no multiple of 4, a scale; and as
   ///   ``HuggingFaceScale`` does.
-  public init(
+  public static func entries(
     _ name: String, _ layer: PackedBitLinear, quantization: HuggingFaceQuantization,
     scaleDType: DType = .f32, rounding: Bool = false
-  ) throws(InputError) {
+  ) throws(InputError) -> [SafetensorsEntry] {
     func refuse(_ found: String, _ expected: String) -> InputError {
       InputError(.unsupported, source: "layer \(name)", found: found, expected: expected)
     }
@@ -37,68 +38,47 @@ extension HuggingFaceLayer {
           ? "scales of blocks of weights" : "\(layer.groups) groups with different scales",
         "one scale")
     }
-    _ = try HuggingFacePacking(
-      rows: layer.outFeatures, columns: layer.inFeatures, source: "layer \(name)")
-    self.name = name
-    self.layer = layer
-    storage = .packed
-    scale = try HuggingFaceScale(
+    let codes = CodedTensor(layer.matrix, source: "layer \(name)")
+    let scale = try HuggingFaceScale(
       multiplier: factor, convention: quantization.scaleConvention, dtype: scaleDType,
       rounding: rounding, source: "layer \(name), weight_scale")
-    bias = layer.bias.map { bias in
-      let stored =
-        quantization.linearClass == .bitlinear ? bias.scalars : bias.scalars.map { $0 / factor }
-      return Vector(tensor: Tensor(stored, shape: bias.shape), dtype: .f32)
+    var entries = [try weightEntry(name, codes), scale.entry("\(name).weight_scale")]
+    if let bias = layer.bias {
+      let isScaled = quantization.linearClass == .autobitlinear
+      let stored = isScaled ? Tensor(bias.scalars.map { $0 / factor }, shape: bias.shape) : bias
+      entries.append(SafetensorsEntry("\(name).bias", stored))
     }
-    // transformers gives every such norm a weight.
-    normWeight =
-      quantization.usesRMSNorm
-      ? Vector(
-        tensor: layer.normWeight ?? Tensor(repeating: 1, shape: [layer.inFeatures]), dtype: .f32)
-      : nil
-  }
-
-  /// The tensors for a file: the bytes that were read, if the layer was read. Exceptions are
-  /// weights that are floats of -0, which become 0, and vectors of F64, which are rounded to F32.
-  public var entries: [SafetensorsEntry] {
-    var entries = [weightEntry, scale.entry("\(name).weight_scale")]
-    if let bias {
-      entries.append(SafetensorsEntry("\(name).bias", bias.tensor, dtype: bias.dtype))
-    }
-    if let normWeight {
-      entries.append(
-        SafetensorsEntry("\(name).rms_norm.weight", normWeight.tensor, dtype: normWeight.dtype))
+    if quantization.usesRMSNorm {
+      entries.append(normEntry(name, layer.normWeight, inFeatures: layer.inFeatures))
     }
     return entries
   }
 
-  private var weightEntry: SafetensorsEntry {
-    let (matrix, name) = (layer.matrix, "\(name).weight")
-    let (rows, columns) = (matrix.rows, matrix.columns)
-    let piece = 1 + (1 << 20) / max(1, columns)
-    switch storage {
-    case .packed:
-      return SafetensorsEntry(name, dtype: .u8, shape: [rows / 4, columns]) {
-        (writer) throws(InputError) in
-        let packing = try HuggingFacePacking(rows: rows, columns: columns, source: name)
-        let codes = matrix.codes
-        for first in stride(from: 0, to: packing.packedRows, by: piece) {
-          let range = first..<min(first + piece, packing.packedRows)
-          let bytes = try packing.pack(packedRows: range, source: name) { rows in
-            Array(codes[rows.lowerBound * columns..<rows.upperBound * columns])
-          }
-          try writer.write(bytes)
-        }
-      }
-    case .floats(let dtype):
-      return SafetensorsEntry(name, dtype: dtype, shape: [rows, columns]) {
-        (writer) throws(InputError) in
-        let codes = matrix.codes
-        for first in stride(from: 0, to: rows, by: piece) {
-          let part = codes[first * columns..<min(first + piece, rows) * columns]
-          try writer.write(Tensor(part.map { Float($0) }), as: dtype)
+  /// The tensor of a layer's codes, four to a byte, whose rows are streamed.
+  ///
+  /// - Throws: ``InputError`` of kind `.unsupported` for rows that are no multiple of 4.
+  package static func weightEntry(
+    _ name: String, _ codes: CodedTensor
+  ) throws(InputError) -> SafetensorsEntry {
+    let packing = try HuggingFacePacking(
+      rows: codes.rows, columns: codes.columns, source: codes.source)
+    return SafetensorsEntry(
+      "\(name).weight", dtype: .u8, shape: [packing.packedRows, packing.columns]
+    ) { (writer) throws(InputError) in
+      try writer.write(packing.packedRows, by: max(1, codes.pieceRows / 4)) {
+        (packedRows) throws(InputError) in
+        try packing.pack(packedRows: packedRows, source: codes.source) {
+          (rows) throws(InputError) in try codes.rows(rows).codes
         }
       }
     }
+  }
+
+  /// The weight of a layer's norm; transformers gives every such norm one.
+  package static func normEntry(
+    _ name: String, _ weight: Tensor? = nil, inFeatures: Int
+  ) -> SafetensorsEntry {
+    SafetensorsEntry(
+      "\(name).rms_norm.weight", weight ?? Tensor(repeating: 1, shape: [inFeatures]))
   }
 }

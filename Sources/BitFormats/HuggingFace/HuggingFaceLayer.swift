@@ -21,50 +21,37 @@ public struct HuggingFaceLayer: Sendable {
     case floats(DType)
   }
 
-  /// A vector with its type in the file.
-  struct Vector: Sendable {
-    let tensor: Tensor
-    let dtype: DType
-  }
-
   /// The name in front of `.weight`.
   public let name: String
-  /// The layer, ready to run. Its scale is ``HuggingFaceScale/multiplier`` of ``scale``. Its bias is
-  /// added last; where the stored one is scaled with the codes (autobitlinear), it is their product.
-  public let layer: PackedBitLinear
+  /// The codes, with ``HuggingFaceScale/multiplier`` of ``scale``; read when they are used.
+  public let codes: CodedTensor
   /// The scale as it is stored.
   public let scale: HuggingFaceScale
   /// How the codes are stored.
   public let storage: WeightStorage
-  let bias: Vector?
-  let normWeight: Vector?
+  /// What `config.json` says about the layers.
+  public let quantization: HuggingFaceQuantization
+  package let weight: ByteExtent
+  package let scaleExtent: ByteExtent
+  private let checkpoint: ShardedSafetensors
 
-  /// Reads a layer.
+  /// Opens a layer, which reads its scale and checks the shape of its weight.
   ///
   /// - Parameters:
   ///   - name: the name in front of `.weight`.
   ///   - checkpoint: the tensors; those of a layer may be in several files.
   ///   - quantization: what `config.json` says about the layers.
   ///   - outFeatures: the output features that the configuration asks for, if known.
-  ///   - format: how to hold the codes in memory; nil for the default.
   /// - Throws: ``InputError`` that names file and tensor: `.missing` for a tensor that is not
-  ///   there, `.malformed` for a code 3, a float that is no code, or a scale that is not finite and
-  ///   positive, `.mismatch` for another type or shape or for latent weights, `.unsupported` for a
-  ///   number of output features that is no multiple of 4.
+  ///   there, `.malformed` for a scale that is not finite and positive, `.mismatch` for another type
+  ///   or shape or for latent weights, `.unsupported` for a number of output features that is no
+  ///   multiple of 4.
   public init(
     _ name: String, from checkpoint: ShardedSafetensors, quantization: HuggingFaceQuantization,
-    outFeatures: Int? = nil, format: PackedFormat? = nil
+    outFeatures: Int? = nil
   ) throws(InputError) {
-    func vector(_ part: String) throws(InputError) -> Vector {
-      let tensor = try checkpoint.tensor("\(name).\(part)")
-      let entry = checkpoint["\(name).\(part)"]
-      return Vector(tensor: tensor, dtype: entry?.dtype ?? .f32)
-    }
-    self.name = name
-    bias = checkpoint["\(name).bias"] == nil ? nil : try vector("bias")
-    normWeight = quantization.usesRMSNorm ? try vector("rms_norm.weight") : nil
-
-    let weightName = "\(name).weight"
+    (self.name, self.checkpoint, self.quantization) = (name, checkpoint, quantization)
+    let (weightName, scaleName) = ("\(name).weight", "\(name).weight_scale")
     let file = try checkpoint.file(of: weightName)
     let weight = try file.info(of: weightName)
     let source = file.source(of: weight)
@@ -73,78 +60,98 @@ public struct HuggingFaceLayer: Sendable {
         .mismatch, source: source, found: "\(weight.dtype) \(ErrorText.list(weight.shape))",
         expected: "a matrix of weights")
     }
-    // Before the codes, which take longer.
-    let scaleName = "\(name).weight_scale"
-    let (codes, rows): ([Int8], Int)
+    if weight.dtype != .u8 { try Self.checkHoldsCodes(weight, quantization, source: source) }
+    let scaleFile = try checkpoint.file(of: scaleName)
+    let scale = try HuggingFaceScale(
+      scaleName, from: scaleFile, convention: quantization.scaleConvention)
+    let multiplier = scale.multiplier
+    self.scale = scale
+    self.weight = .safetensors(file, weight)
+    scaleExtent = .safetensors(scaleFile, try scaleFile.info(of: scaleName))
     if weight.dtype == .u8 {
       storage = .packed
-      scale = try HuggingFaceScale(
-        scaleName, from: checkpoint.file(of: scaleName), convention: quantization.scaleConvention)
-      let packing = try HuggingFacePacking(
-        of: weightName, in: file, rows: outFeatures ?? bias?.tensor.count)
-      rows = packing.rows
-      codes = try file.withUnsafeBytes(of: weightName) { (bytes) throws(InputError) in
-        try packing.unpack(rows: 0..<packing.rows, from: bytes, source: source)
+      let rows = outFeatures ?? checkpoint["\(name).bias"]?.shape.first
+      let packing = try HuggingFacePacking(of: weightName, in: file, rows: rows)
+      let layout = ScaleLayout(.tensor, rows: packing.rows, columns: packing.columns)
+      codes = CodedTensor(source: source, alphabet: .ternary, layout: layout) {
+        (rows) throws(InputError) in
+        let codes = try file.withUnsafeBytes(of: weightName) { (bytes) throws(InputError) in
+          try packing.unpack(rows: rows, from: bytes, source: source)
+        }
+        return (codes, [multiplier])
       }
     } else {
-      guard quantization.linearClass == .autobitlinear, quantization.mode == .offline else {
-        let kind = quantization.mode == .online ? "latent weights" : "weights"
-        throw InputError(
-          .mismatch, source: source,
-          found: "\(weight.dtype) \(kind) of \(quantization.linearClass.rawValue)",
-          expected: "packed weights, U8 [out / 4, in]")
-      }
       storage = .floats(weight.dtype)
-      scale = try HuggingFaceScale(
-        scaleName, from: checkpoint.file(of: scaleName), convention: quantization.scaleConvention)
-      rows = weight.shape[0]
-      codes = try Self.codes(ofFloats: weight, in: file)
-    }
-    let factor = scale.multiplier
-    let scaledBias = bias.map { bias in
-      quantization.linearClass == .bitlinear
-        ? bias.tensor : Tensor(bias.tensor.scalars.map { $0 * factor }, shape: bias.tensor.shape)
-    }
-    do {
-      let matrix = try CodeMatrix(
-        codes: codes, rows: rows, columns: weight.shape[1], alphabet: .ternary,
-        scales: .groups([factor]), format: format)
-      layer = try PackedBitLinear(
-        matrix: matrix, bias: scaledBias, recipe: quantization.recipe,
-        normWeight: normWeight?.tensor)
-    } catch {
-      throw InputError(
-        error.kind, source: "\(checkpoint.source), layer \(name), \(error.source)",
-        found: error.found, expected: error.expected)
+      let layout = ScaleLayout(.tensor, rows: weight.shape[0], columns: weight.shape[1])
+      codes = CodedTensor(source: source, alphabet: .ternary, layout: layout) {
+        (rows) throws(InputError) in
+        (try Self.codes(ofFloats: weight, in: file, rows: rows), [multiplier])
+      }
     }
   }
 
+  /// Floats are codes in one case only.
+  private static func checkHoldsCodes(
+    _ weight: SafetensorsTensorInfo, _ quantization: HuggingFaceQuantization, source: String
+  ) throws(InputError) {
+    let isFloat = PlainNumbers(weight.dtype)?.isFloat == true
+    if quantization.linearClass == .autobitlinear, quantization.mode == .offline, isFloat { return }
+    let kind = quantization.mode == .online ? "latent weights" : "weights"
+    throw InputError(
+      .mismatch, source: source,
+      found: "\(weight.dtype) \(kind) of \(quantization.linearClass.rawValue)",
+      expected: "packed weights, U8 [out / 4, in]")
+  }
+
   private static func codes(
-    ofFloats weight: SafetensorsTensorInfo, in file: SafetensorsFile
+    ofFloats weight: SafetensorsTensorInfo, in file: SafetensorsFile, rows: Range<Int>
   ) throws(InputError) -> [Int8] {
-    let (rows, columns) = (weight.shape[0], weight.shape[1])
-    var codes: [Int8] = []
-    codes.reserveCapacity(rows * columns)
-    let piece = 1 + (1 << 20) / columns
-    for first in stride(from: 0, to: rows, by: piece) {
-      let values = try file.tensor(weight.name, rows: first..<min(first + piece, rows))
-      let bad = values.withUnsafePointer { values -> Int? in
-        for place in 0..<(min(first + piece, rows) - first) * columns {
-          let value = values[place]
-          guard value == 0 || value.magnitude == 1 else { return place }
-          codes.append(Int8(value))
-        }
-        return nil
-      }
-      if let bad {
-        throw InputError(
-          .malformed, source: file.source(of: weight),
-          found: "\(values.scalars[bad]) in row \(first + bad / columns), "
-            + "column \(bad % columns)",
-          expected: "weights -1, 0 and 1")
-      }
+    let values = try file.tensor(weight.name, rows: rows).scalars
+    if let bad = values.firstIndex(where: { $0 != 0 && $0.magnitude != 1 }) {
+      let columns = weight.shape[1]
+      throw InputError(
+        .malformed, source: file.source(of: weight),
+        found: "\(values[bad]) in row \(rows.lowerBound + bad / columns), column \(bad % columns)",
+        expected: "weights -1, 0 and 1")
     }
-    return codes
+    return values.map { Int8($0) }
+  }
+
+  /// The whole layer, ready to run.
+  ///
+  /// Its bias is added last; where the stored one is scaled with the codes (autobitlinear), it is
+  /// their product.
+  ///
+  /// - Parameter format: how to hold the codes in memory; nil for the default.
+  /// - Throws: ``InputError`` that names file and tensor: `.malformed` for a code 3 or a float that
+  ///   is no code, `.missing` and `.mismatch` for a bias or norm that is not there or does not fit.
+  public func packedLayer(format: PackedFormat? = nil) throws(InputError) -> PackedBitLinear {
+    var bias = try checkpoint["\(name).bias"].map { (info) throws(InputError) in
+      try checkpoint.tensor(info.name)
+    }
+    let normWeight =
+      quantization.usesRMSNorm ? try checkpoint.tensor("\(name).rms_norm.weight") : nil
+    if quantization.linearClass == .autobitlinear { bias = bias.map { $0 * scale.multiplier } }
+    let matrix = try codes.packedMatrix(format: format)
+    do {
+      return try PackedBitLinear(
+        matrix: matrix, bias: bias, recipe: quantization.recipe, normWeight: normWeight)
+    } catch {
+      throw error.inside("\(checkpoint.source), layer \(name)")
+    }
+  }
+
+  /// The layer's tensors for another file, with the bytes that they have.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` for a norm that is not there.
+  public func entries() throws(InputError) -> [SafetensorsEntry] {
+    var names = ["weight", "weight_scale"]
+    if checkpoint["\(name).bias"] != nil { names.append("bias") }
+    if quantization.usesRMSNorm { names.append("rms_norm.weight") }
+    return try names.map { (part) throws(InputError) in
+      let tensor = "\(name).\(part)"
+      return try SafetensorsEntry(copying: tensor, from: checkpoint.file(of: tensor))
+    }
   }
 }
 

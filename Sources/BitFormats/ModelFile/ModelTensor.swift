@@ -14,7 +14,19 @@ public struct ModelTensor: Sendable {
     case bytes
   }
 
-  /// How the elements lie in the file.
+  /// How codes and scales are stored.
+  package enum Packing: Sendable {
+    /// Codes and scales in one tensor of GGUF.
+    case gguf
+    /// As Hugging Face packs a layer.
+    case huggingFace(HuggingFaceLayer)
+    /// As this project packs a layer.
+    case bitlinear(StoredPackedLayer)
+    /// Not at all: the codes are made of floats while they are read.
+    case quantized
+  }
+
+  /// How the elements are stored in the file.
   public enum StoredType: Sendable, Hashable, CustomStringConvertible {
     /// In a safetensors file.
     case safetensors(DType)
@@ -30,14 +42,8 @@ public struct ModelTensor: Sendable {
     }
   }
 
-  /// A file with the range of bytes of a tensor in it.
-  package enum Place: Sendable {
-    case safetensors(SafetensorsFile, SafetensorsTensorInfo)
-    case gguf(GGUFFile, GGUFTensorInfo)
-  }
-
   /// The name, such as "model.layers.0.mlp.up_proj.weight".
-  public package(set) var name: String
+  public let name: String
   /// The extents, outermost first; those of the codes, if it holds codes.
   public let shape: [Int]
   /// The type in the file.
@@ -46,30 +52,37 @@ public struct ModelTensor: Sendable {
   public package(set) var content: Content
   /// The bytes in the file, scales included.
   public let byteCount: Int
+  /// What keeps the tensor from being used, though it can be listed.
+  public package(set) var problem: InputError?
 
-  package let place: Place
-  /// The scale of a Hugging Face layer as it is stored.
-  package var scale: (place: Place, value: HuggingFaceScale)?
-  /// The members that describe a packed layer of this project, and its scales.
-  package var layer: (members: JSONObject, scales: Place)?
+  package let extent: ByteExtent
+  /// How codes are stored; nil for a tensor without codes.
+  package var packing: Packing?
   /// What the stored numbers are multiplied with: not 1 for the bias of a Hugging Face layer whose
   /// scale multiplies the bias too.
   package var factor: Float = 1
 
-  package init(name: String, shape: [Int], content: Content, place: Place, extraBytes: Int = 0) {
-    (self.name, self.shape, self.content, self.place) = (name, shape, content, place)
-    switch place {
-    case .safetensors(_, let entry):
-      type = .safetensors(entry.dtype)
-      byteCount = entry.byteRange.count + extraBytes
-    case .gguf(_, let entry):
-      type = .gguf(entry.type)
-      byteCount = entry.byteRange.count + extraBytes
+  package init(_ extent: ByteExtent, content: Content, packing: Packing? = nil) {
+    (self.extent, self.content, self.packing) = (extent, content, packing)
+    var bytes = extent.byteCount
+    var codes: CodedTensor?
+    switch packing {
+    case .huggingFace(let layer):
+      (bytes, codes) = (bytes + layer.scaleExtent.byteCount, layer.codes)
+    case .bitlinear(let layer): (bytes, codes) = (bytes + layer.scales.byteCount, layer.codes)
+    case .gguf, .quantized, nil: break
+    }
+    byteCount = bytes
+    switch extent {
+    case .safetensors(_, let info):
+      (name, type) = (info.name, .safetensors(info.dtype))
+      shape = codes.map { [$0.rows, $0.columns] } ?? info.shape
+    case .gguf(_, let info): (name, type, shape) = (info.name, .gguf(info.type), info.shape)
     }
   }
 
   /// File and tensor, for errors.
-  public var source: String { place.source }
+  public var source: String { extent.source }
 
   /// The number of rows: the product of all extents but the last.
   public var rows: Int { shape.dropLast().reduce(1, *) }
@@ -93,19 +106,19 @@ public struct ModelTensor: Sendable {
   public func values(_ range: Range<Int>) throws(InputError) -> [Float] {
     if case .codes(let codes) = content { return try codes.values(range) }
     var values: [Float]
-    switch place {
-    case .gguf(let file, let entry): values = try file.values(entry.name, rows: range)
-    case .safetensors(_, let entry):
-      guard let convert = entry.dtype.floatConversion else {
+    switch extent {
+    case .gguf(let file, let info): values = try file.values(info.name, rows: range)
+    case .safetensors(_, let info):
+      guard let numbers = PlainNumbers(info.dtype), numbers.isFloat else {
         throw InputError(
-          .unsupported, source: source, found: entry.dtype.rawValue,
+          .unsupported, source: source, found: info.dtype.rawValue,
           expected: "F32, F16, BF16 or F64")
       }
-      let rowBytes = columns * entry.dtype.bitsPerElement / 8
-      values = try place.withBytes(range.lowerBound * rowBytes..<range.upperBound * rowBytes) {
+      let rowBytes = columns * numbers.width
+      values = try extent.withBytes(range.lowerBound * rowBytes..<range.upperBound * rowBytes) {
         bytes in
         [Float](unsafeUninitializedCapacity: range.count * columns) { values, count in
-          if let target = values.baseAddress { convert(bytes, target) }
+          if let target = values.baseAddress { numbers.floats(bytes, to: target) }
           count = range.count * columns
         }
       }
@@ -116,54 +129,11 @@ public struct ModelTensor: Sendable {
 
   /// Lets the system take back the memory of what was read.
   package func releasePages() {
-    place.releasePages()
-    scale?.place.releasePages()
-    layer?.scales.releasePages()
-  }
-}
-
-extension ModelTensor.Place {
-  /// Bytes that are copied or read at a time.
-  package static let pieceBytes = 4 << 20
-
-  package var source: String {
-    switch self {
-    case .safetensors(let file, let entry): file.source(of: entry)
-    case .gguf(let file, let entry): file.source(of: entry)
-    }
-  }
-
-  package var byteCount: Int {
-    switch self {
-    case .safetensors(_, let entry): entry.byteRange.count
-    case .gguf(_, let entry): entry.byteRange.count
-    }
-  }
-
-  /// Calls `body` with a range of the tensor's bytes.
-  package func withBytes<R>(
-    _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
-  ) throws(InputError) -> R {
-    switch self {
-    case .safetensors(let file, let entry):
-      return try file.withUnsafeBytes(of: entry.name) { (bytes) throws(InputError) in
-        try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
-      }
-    case .gguf(let file, let entry):
-      let start = entry.byteRange.lowerBound
-      return try file.withUnsafeBytes(
-        in: start + range.lowerBound..<start + range.upperBound, body)
-    }
-  }
-
-  /// Lets the system take back the memory of a range of the tensor's bytes, or of all.
-  package func releasePages(_ range: Range<Int>? = nil) {
-    let range = range ?? 0..<byteCount
-    switch self {
-    case .safetensors(let file, let entry): file.releasePages(range, of: entry)
-    case .gguf(let file, let entry):
-      let start = entry.byteRange.lowerBound
-      file.releasePages(start + range.lowerBound..<start + range.upperBound)
+    extent.releasePages()
+    switch packing {
+    case .huggingFace(let layer): layer.scaleExtent.releasePages()
+    case .bitlinear(let layer): layer.scales.releasePages()
+    case .gguf, .quantized, nil: break
     }
   }
 }

@@ -11,9 +11,9 @@ extension SafetensorsFile {
   ///   `.mismatch` if it has another element type.
   public func tensor(_ name: String) throws(InputError) -> Tensor {
     let entry = try info(of: name)
-    let convert = try floatConversion(of: entry)
+    let numbers = try floats(of: entry)
     return try withUnsafeBytes(of: name) { bytes in
-      Tensor.build(Shape(entry.shape)) { convert(bytes, $0) }
+      Tensor.build(Shape(entry.shape)) { numbers.floats(bytes, to: $0) }
     }
   }
 
@@ -24,9 +24,9 @@ extension SafetensorsFile {
   ///   not have.
   public func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
     let entry = try info(of: name)
-    let convert = try floatConversion(of: entry)
+    let numbers = try floats(of: entry)
     return try withUnsafeBytes(of: name, rows: rows) { bytes in
-      Tensor.build(Shape([rows.count] + entry.shape.dropFirst())) { convert(bytes, $0) }
+      Tensor.build(Shape([rows.count] + entry.shape.dropFirst())) { numbers.floats(bytes, to: $0) }
     }
   }
 
@@ -60,16 +60,13 @@ extension SafetensorsFile {
     }
   }
 
-  /// What turns the data of a float tensor into float32.
-  private func floatConversion(
-    of entry: SafetensorsTensorInfo
-  ) throws(InputError) -> (UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void {
-    guard let convert = entry.dtype.floatConversion else {
+  private func floats(of entry: SafetensorsTensorInfo) throws(InputError) -> PlainNumbers {
+    guard let numbers = PlainNumbers(entry.dtype), numbers.isFloat else {
       throw InputError(
         .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
         expected: "F32, F16, BF16 or F64")
     }
-    return convert
+    return numbers
   }
 
   /// The elements of an integer tensor in row-major order; any byte but 0 of a BOOL is 1.
@@ -79,69 +76,18 @@ extension SafetensorsFile {
   ///   BOOL, `.unsupported` if a U64 is too large for Int64.
   public func integers(_ name: String) throws(InputError) -> [Int64] {
     let entry = try info(of: name)
-    return try withUnsafeBytes(of: name) { (bytes) throws(InputError) in
-      switch entry.dtype {
-      case .bool: return load(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
-      case .u8: return load(bytes, UInt8.self) { Int64($0) }
-      case .i8: return load(bytes, Int8.self) { Int64($0) }
-      case .u16: return load(bytes, UInt16.self) { Int64($0) }
-      case .i16: return load(bytes, Int16.self) { Int64($0) }
-      case .u32: return load(bytes, UInt32.self) { Int64($0) }
-      case .i32: return load(bytes, Int32.self) { Int64($0) }
-      case .i64: return load(bytes, Int64.self) { $0 }
-      case .u64:
-        let values = load(bytes, Int64.self) { $0 }
-        if let place = values.firstIndex(where: { $0 < 0 }) {
-          throw InputError(
-            .unsupported, source: source(of: entry),
-            found: "\(UInt64(bitPattern: values[place])) as element \(place)",
-            expected: "at most \(Int64.max)")
-        }
-        return values
-      default:
-        throw InputError(
-          .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
-          expected: "an integer type or BOOL")
-      }
+    let values = try withUnsafeBytes(of: name) { PlainNumbers(entry.dtype)?.integers($0) }
+    guard let values else {
+      throw InputError(
+        .mismatch, source: source(of: entry), found: entry.dtype.rawValue,
+        expected: "an integer type or BOOL")
     }
-  }
-}
-
-extension DType {
-  /// What turns elements, little-endian at any alignment, into float32: exactly but for F64, which
-  /// is rounded half to even. Nil for other types than F32, F16, BF16 and F64.
-  var floatConversion: ((UnsafeRawBufferPointer, UnsafeMutablePointer<Float>) -> Void)? {
-    switch self {
-    case .f32: { load($0, UInt32.self, to: $1) { Float(bitPattern: $0) } }
-    case .f16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(f16: $0) } }
-    case .bf16: { load($0, UInt16.self, to: $1) { HalfPrecision.float(bf16: $0) } }
-    case .f64: { load($0, UInt64.self, to: $1) { Float(Double(bitPattern: $0)) } }
-    default: nil
+    if entry.dtype == .u64, let index = values.firstIndex(where: { $0 < 0 }) {
+      throw InputError(
+        .unsupported, source: source(of: entry),
+        found: "\(UInt64(bitPattern: values[index])) as element \(index)",
+        expected: "at most \(Int64.max)")
     }
-  }
-}
-
-/// Converts little-endian elements at any alignment.
-@inline(__always)
-private func load<Raw: FixedWidthInteger & BitwiseCopyable, Value>(
-  _ bytes: UnsafeRawBufferPointer, _: Raw.Type, to values: UnsafeMutablePointer<Value>,
-  _ convert: (Raw) -> Value
-) {
-  guard let start = bytes.baseAddress else { return }
-  let width = MemoryLayout<Raw>.size
-  for place in 0..<bytes.count / width {
-    let raw = start.loadUnaligned(fromByteOffset: place * width, as: Raw.self)
-    values[place] = convert(Raw(littleEndian: raw))
-  }
-}
-
-@inline(__always)
-private func load<Raw: FixedWidthInteger & BitwiseCopyable>(
-  _ bytes: UnsafeRawBufferPointer, _ raw: Raw.Type, _ convert: (Raw) -> Int64
-) -> [Int64] {
-  let count = bytes.count / MemoryLayout<Raw>.size
-  return Array(unsafeUninitializedCapacity: count) { values, initialized in
-    if let start = values.baseAddress { load(bytes, raw, to: start, convert) }
-    initialized = count
+    return values
   }
 }

@@ -33,6 +33,11 @@ public struct SafetensorsFile: Sendable {
     try self.init(.file(MappedFile(path: path)), source: path)
   }
 
+  /// Opens a file that errors call by another name.
+  package init(path: String, named source: String) throws(InputError) {
+    try self.init(.file(MappedFile(path: path)), source: source)
+  }
+
   /// Reads a whole file in memory; throws as ``init(path:)`` does, with `source` as the name.
   public init(bytes: [UInt8], source: String = "safetensors") throws(InputError) {
     try self.init(.bytes(bytes), source: source)
@@ -64,6 +69,16 @@ public struct SafetensorsFile: Sendable {
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
     try storage.withUnsafeBytes(in: info(of: name).byteRange, body)
+  }
+
+  /// Calls `body` with a range of the data of one of ``tensors``.
+  func withUnsafeBytes<R>(
+    _ range: Range<Int>, of tensor: SafetensorsTensorInfo,
+    _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let start = tensor.byteRange.lowerBound
+    return try storage.withUnsafeBytes(
+      in: start + range.lowerBound..<start + range.upperBound, body)
   }
 
   /// Lets the system take back the memory of a part of a tensor's data, until it is used again.

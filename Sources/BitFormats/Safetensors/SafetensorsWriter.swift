@@ -13,10 +13,10 @@ public enum SafetensorsWriter {
   /// The data of the entries is asked for one after the other, in the order of the file.
   ///
   /// - Parameters:
-  ///   - entries: The tensors, in any order.
-  ///   - metadata: Strings for `__metadata__`, which is left out if there are none. Hugging Face
+  ///   - entries: the tensors, in any order.
+  ///   - metadata: strings for `__metadata__`, which is left out if there are none. Hugging Face
   ///     transformers expects `["format": "pt"]`.
-  ///   - path: The file, which is replaced if it exists.
+  ///   - path: the file, which is replaced if it exists.
   /// - Throws: ``InputError`` that names the file and the tensor: `.malformed` if a name occurs
   ///   twice or is `__metadata__`, if a shape does not fit, or if the header is beyond
   ///   100,000,000 bytes; `.mismatch` if an entry has another number of bytes than its shape
@@ -24,13 +24,25 @@ public enum SafetensorsWriter {
   public static func write(
     _ entries: [SafetensorsEntry], metadata: [String: String] = [:], to path: String
   ) throws(InputError) {
+    var file = try PendingFile(path)
+    try write(entries, metadata: metadata, into: &file, path: path)
+    try file.commit()
+  }
+
+  /// Writes the bytes of a file that is still to be committed; see ``write(_:metadata:to:)``.
+  ///
+  /// - Parameter progress: is told how many bytes of how many are written; what it throws ends it.
+  package static func write(
+    _ entries: [SafetensorsEntry], metadata: [String: String], into file: inout PendingFile,
+    path: String, progress: FileWriter.Progress? = nil
+  ) throws(InputError) {
     let entries = sorted(entries)
     var sizes: [Int] = []
     for entry in entries {
       sizes.append(try entry.dtype.byteCount(of: entry.shape, source: source(entry, path)))
     }
     let header = try header(entries, sizes: sizes, metadata: metadata, path: path)
-    var file = try PendingFile(path)
+    file.writer.report(to: progress, total: header.count + sizes.reduce(0, +))
     try file.writer.write(header)
     for (entry, size) in zip(entries, sizes) {
       let start = file.writer.count
@@ -42,7 +54,7 @@ public enum SafetensorsWriter {
           expected: "\(size) for \(entry.dtype) \(ErrorText.list(entry.shape))")
       }
     }
-    try file.commit()
+    try file.writer.flush()
   }
 
   private static func source(_ entry: SafetensorsEntry, _ path: String) -> String {

@@ -30,11 +30,15 @@ public struct ShardedSafetensors: Sendable {
   /// on; nil without an index or if it does not say.
   public let declaredTotalSize: Int?
 
-  /// The place in ``files`` of each tensor; empty if there is only one file.
+  /// What is unusual about the files, though they can be read, in words for the user.
+  public let warnings: [String]
+
+  /// The index in ``files`` of each tensor; empty if there is only one file.
   private let owners: [ByteKey: Int]
 
   /// Opens a safetensors file, an index (a file whose name ends in `.json`), or a folder with a
-  /// file `model.safetensors` or else an index `model.safetensors.index.json`.
+  /// file `model.safetensors` or else an index `model.safetensors.index.json`. A file that is one
+  /// part of several, such as `model-00001-of-00002.safetensors`, leads to the index and so to all.
   ///
   /// - Throws: ``InputError``: `.missing` or `.inputOutput` if a file is not there or cannot be
   ///   read, `.malformed` for a file that is no safetensors file, an index that names a file
@@ -43,25 +47,58 @@ public struct ShardedSafetensors: Sendable {
   public init(path: String) throws(InputError) {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    if try FileSystem.FileKind(path: path) != .folder {
+    func exists(_ path: String) throws(InputError) -> Bool {
+      try FileSystem.FileKind(path: path) != nil
+    }
+    if try FileSystem.FileKind(path: path) == .folder {
+      let (file, index) = ("\(path)/\(Self.fileName)", "\(path)/\(Self.indexName)")
+      if try exists(file) {
+        let isStray = try exists(index)
+        try self.init(
+          path: file, isIndex: false, folder: path, source: path,
+          warnings: isStray
+            ? ["\(path) has \(Self.fileName) and \(Self.indexName); the index is not used"] : [])
+      } else if try exists(index) {
+        try self.init(path: index, isIndex: true, folder: path, source: path)
+      } else {
+        throw InputError(
+          .missing, source: path, found: "neither \(Self.fileName) nor \(Self.indexName)",
+          expected: "one of them")
+      }
+    } else if let prefix = ShardName.prefix(of: path, "safetensors"), try exists(path) {
+      let index = "\(prefix).safetensors.index.json"
+      guard try exists(index) else {
+        throw InputError(
+          .missing, source: path, found: "one part of a model without its index",
+          expected: "\(index), which names all parts")
+      }
+      try self.init(path: index, isIndex: true, folder: parent, source: path)
+      guard files.contains(where: { FileSystem.areSame($0.source, path) }) else {
+        throw InputError(
+          .mismatch, source: path, found: "a part that \(index) does not name",
+          expected: "one of its files")
+      }
+    } else {
       let isIndex = path.utf8.suffix(5).elementsEqual(".json".utf8)
       try self.init(path: path, isIndex: isIndex, folder: parent, source: path)
-    } else if try FileSystem.FileKind(path: "\(path)/\(Self.fileName)") != nil {
-      try self.init(
-        path: "\(path)/\(Self.fileName)", isIndex: false, folder: path, source: path)
-    } else if try FileSystem.FileKind(path: "\(path)/\(Self.indexName)") != nil {
-      try self.init(
-        path: "\(path)/\(Self.indexName)", isIndex: true, folder: path, source: path)
-    } else {
-      throw InputError(
-        .missing, source: path, found: "neither \(Self.fileName) nor \(Self.indexName)",
-        expected: "one of them")
     }
   }
 
-  private init(path: String, isIndex: Bool, folder: String, source: String) throws(InputError) {
+  /// A model in one file that is open already.
+  package init(_ file: SafetensorsFile) {
+    files = [file]
+    tensors = file.tensors
+    (folder, source) = (".", file.source)
+    (declaredTotalSize, warnings, owners) = (nil, [], [:])
+    totalSize = tensors.reduce(0) { $0 + $1.byteRange.count }
+  }
+
+  private init(
+    path: String, isIndex: Bool, folder: String, source: String, warnings: [String] = []
+  ) throws(InputError) {
     guard isIndex else {
-      try self.init([SafetensorsFile(path: path)], folder: folder, source: source)
+      try self.init(
+        [SafetensorsFile(path: path)], folder: folder, source: source, warnings: warnings)
       return
     }
     let index = try ShardIndex(path: path)
@@ -79,8 +116,10 @@ public struct ShardedSafetensors: Sendable {
   }
 
   private init(
-    _ files: [SafetensorsFile], folder: String, source: String, declaredTotalSize: Int? = nil
+    _ files: [SafetensorsFile], folder: String, source: String, declaredTotalSize: Int? = nil,
+    warnings: [String] = []
   ) throws(InputError) {
+    self.warnings = warnings
     var owners: [ByteKey: Int] = [:]
     if files.count > 1 {
       owners.reserveCapacity(files.reduce(0) { $0 + $1.tensors.count })

@@ -55,7 +55,7 @@ struct ConvertCommand: ParsableCommand {
     let options = ConversionOptions(
       type: try ConversionRun.type(outtype), isLossy: lossy, keepsNames: keepNames)
     let run = ConversionRun()
-    let (conversion, compared) = try run { progress in
+    let (conversion, written) = try run { progress in
       let source = try ModelFile(
         path: input, options: GGUFOptions(i2sLayout: i2sLayout?.layout))
       guard i2sLayout == nil || source.isGGUF else {
@@ -64,21 +64,19 @@ struct ConvertCommand: ParsableCommand {
           expected: "a GGUF file")
       }
       let conversion = try Conversion(source, to: output, options: options, progress: progress)
-      try conversion.write(progress: progress)
-      return (conversion, verify ? try conversion.verify(progress: progress) : nil)
+      return (conversion, try conversion.write(verifying: verify, progress: progress))
     }
     let source = conversion.source
-    let written = try ModelFile(path: output)
     let layers = source.tensors.filter { if case .codes = $0.content { true } else { false } }
     if json {
       let object: JSONValue = [
         "input": .string(input), "output": .string(output),
-        "outtype": .string(conversion.type.rawValue),
+        "outtype": .string(conversion.type.rawValue), "reason": .string(conversion.reason),
         "tensors": .integer(Int64(source.tensors.count)),
         "packed_tensors": .integer(Int64(layers.count)),
         "bytes_before": .integer(Int64(source.byteCount)),
         "bytes_after": .integer(Int64(written.byteCount)),
-        "verified_elements": compared.map { JSONValue.integer(Int64($0)) } ?? .null,
+        "verified_elements": written.verifiedElements.map { .integer(Int64($0)) } ?? .null,
       ]
       print(object.encoded)
       return
@@ -92,11 +90,14 @@ struct ConvertCommand: ParsableCommand {
             NumberText.grouped(source.byteCount),
           ],
           [
-            output, "\(written.tensors.count)",
+            output, "\(written.tensorCount)",
             "\(layers.count) as \(conversion.type.rawValue)",
             NumberText.grouped(written.byteCount),
           ],
         ]), terminator: "")
-    if let compared { print("Verified: \(NumberText.grouped(compared)) elements are the same.") }
+    print("Weights as \(conversion.type.rawValue): \(conversion.reason).")
+    if let compared = written.verifiedElements {
+      print("Verified: \(NumberText.grouped(compared)) elements are the same.")
+    }
   }
 }

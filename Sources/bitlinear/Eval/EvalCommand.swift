@@ -48,7 +48,7 @@ struct EvalCommand: ParsableCommand {
       try AtomicFile.write(
         result.predictions.map { "\($0)\n" }.joined(), to: predictions)
     }
-    let isPacked = try !PackedLayerFile.names(in: file).isEmpty
+    let isPacked = try !file.packedLayerNames().isEmpty
     let speed = Double(data.test.count) / max(result.seconds, 1e-9)
     if json {
       let object: JSONValue = [

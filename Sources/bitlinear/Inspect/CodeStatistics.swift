@@ -6,8 +6,8 @@ import BitNN
 struct CodeStatistics: Sendable {
   /// How often each code occurs.
   private(set) var codes: LayerCodes
-  /// The scales as factors of the codes. One that goes for several rows is met in each of them, so
-  /// their number here is not how many are stored.
+  /// The scales as factors of the codes. One that applies to several rows may be met more than
+  /// once, so their number here is not how many are stored.
   private(set) var factors = ValueStatistics()
   /// The products of scales and codes.
   private(set) var values = ValueStatistics()
@@ -30,8 +30,7 @@ struct CodeStatistics: Sendable {
     self.init(name: name)
     let piece = max(1, Self.pieceCount / max(1, tensor.columns))
     for first in stride(from: 0, to: tensor.rows, by: piece) {
-      let rows = first..<min(tensor.rows, first + piece)
-      add(try tensor.rows(rows), rows: rows.count, of: tensor)
+      add(try tensor.rows(first..<min(tensor.rows, first + piece)))
       releasePages()
     }
   }
@@ -40,30 +39,22 @@ struct CodeStatistics: Sendable {
   private static let pieceCount = 1 << 20
 
   /// Takes in the codes and scales of some rows.
-  mutating func add(_ read: CodedTensor.Rows, rows: Int, of tensor: CodedTensor) {
-    let columns = tensor.columns
-    let length = if case .block(let columns) = tensor.scaleKind { columns } else { max(1, columns) }
-    let perRow = tensor.scaleKind == .tensor ? 0 : tensor.scalesPerRow
-    for scale in read.scales { factors.add(Double(scale), times: 1) }
-    read.codes.withUnsafeBufferPointer { codes in
-      for row in 0..<rows {
-        for (block, start) in stride(from: 0, to: columns, by: length).enumerated() {
-          let end = min(columns, start + length)
-          var (minus, plus) = (0, 0)
-          for code in codes[row * columns + start..<row * columns + end] {
-            minus += code < 0 ? 1 : 0
-            plus += code > 0 ? 1 : 0
-          }
-          let zeros = end - start - minus - plus
-          let scale = Double(read.scales[row * perRow + block])
-          self.codes.minusOnes += minus
-          self.codes.zeros += zeros
-          self.codes.plusOnes += plus
-          values.add(-scale, times: minus)
-          values.add(0, times: zeros)
-          values.add(scale, times: plus)
-        }
+  private mutating func add(_ rows: CodedRows) {
+    for scale in rows.scales { factors.add(Double(scale), times: 1) }
+    rows.forEachRun { run in
+      var (minus, plus) = (0, 0)
+      for code in rows.codes[run.codes] {
+        minus += code < 0 ? 1 : 0
+        plus += code > 0 ? 1 : 0
       }
+      let zeros = run.codes.count - minus - plus
+      let scale = Double(run.scale)
+      codes.minusOnes += minus
+      codes.zeros += zeros
+      codes.plusOnes += plus
+      values.add(-scale, times: minus)
+      values.add(0, times: zeros)
+      values.add(scale, times: plus)
     }
   }
 }

@@ -29,7 +29,7 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let model = try InspectedModels.open(path: path, i2sLayout: i2sLayout?.layout)
+    let model = try InspectedModel(path: path, i2sLayout: i2sLayout?.layout)
     if let tensor {
       let report = try TensorReport(tensor, of: model)
       print(

@@ -30,11 +30,4 @@ enum InspectText {
     guard let value else { return "-" }
     return NumberText.fixed(value, decimals: value == value.rounded() ? 0 : 2)
   }
-
-  /// A name in quotation marks, cut if it is long, with control characters escaped.
-  static func quoted(_ name: String) -> String {
-    let shown = name.unicodeScalars.prefix(80)
-    let rest = shown.endIndex == name.unicodeScalars.endIndex ? "" : "..."
-    return JSONValue.string(String(shown) + rest).encoded
-  }
 }

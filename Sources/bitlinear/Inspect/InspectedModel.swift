@@ -1,157 +1,142 @@
 import BitCore
 import BitFiles
 import BitFormats
-import BitNN
 
-/// A file or a folder of tensors of whatever kind, as `inspect` shows it. Opening it reads heads of
-/// files, no data.
-protocol InspectedModel {
-  /// The path as given.
-  var source: String { get }
-  /// The kind of file in words: "safetensors", "GGUF 3".
-  var kind: String { get }
-  /// What the file says about itself, in the order to be shown.
-  var metadata: [InspectedMetadata] { get }
-  /// What else is to be known, by name.
-  var facts: [(name: String, value: String)] { get }
-  /// All tensors.
-  var tensors: [InspectedTensor] { get }
-  /// The tensors of codes.
-  var layers: [CodedLayer] { get }
-  /// What is wrong with the file without keeping it from being listed.
-  var problems: [String] { get }
+/// A model as `inspect` shows it. Opening it reads the headers of files, no data.
+struct InspectedModel {
+  private let model: ModelFile
 
-  /// What a tensor holds.
+  /// A model of any kind.
   ///
-  /// - Parameter name: the name of one of ``tensors``.
-  /// - Throws: ``InputError`` if its type cannot be read or it does not fit its scales.
-  func content(of name: String) throws(InputError) -> TensorContent
-}
+  /// - Throws: ``InputError`` as ``ModelFile`` does, and of kind `.mismatch` if a layout of I2_S is
+  ///   given for another kind of file.
+  init(path: String, i2sLayout: I2SLayout?) throws(InputError) {
+    model = try ModelFile(listing: path, options: GGUFOptions(i2sLayout: i2sLayout))
+    guard i2sLayout == nil || model.isGGUF else {
+      throw InputError(
+        .mismatch, source: "--i2s-layout", found: "\(path), which is no GGUF file",
+        expected: "a GGUF file")
+    }
+  }
 
-/// A key with its value.
-struct InspectedMetadata {
-  var key: String
-  /// The value for a table.
-  var text: String
-  /// The value for programs.
-  var json: JSONValue
+  /// The path as given.
+  var source: String { model.path }
+
+  /// The kind of file in words: "safetensors", "GGUF 3".
+  var kind: String {
+    switch model.storage {
+    case .safetensors: "safetensors"
+    case .gguf(let model): "GGUF \(model.files[0].version)"
+    }
+  }
+
+  /// What the file says about itself, in the order to be shown.
+  var metadata: [InspectedMetadata] {
+    switch model.storage {
+    case .gguf(let model): model.metadata.entries.map(InspectedMetadata.init)
+    case .safetensors:
+      model.strings.sorted { $0.key < $1.key }.map {
+        InspectedMetadata(key: $0.key, text: $0.value, json: .string($0.value))
+      }
+    }
+  }
+
+  /// What else is to be known, by name.
+  var facts: [(name: String, value: String)] {
+    var facts: [(name: String, value: String)] = []
+    if model.files.count > 1 { facts.append(("files", "\(model.files.count)")) }
+    if case .gguf(let model) = model.storage,
+      let file = model.files.first(where: { $0.tensors.contains { $0.type == .i2_s } })
+    {
+      facts.append(("i2s_layout", file.i2sLayout.rawValue))
+    }
+    let hasLayers = model.tensors.contains {
+      if case .huggingFace = $0.packing { true } else { false }
+    }
+    if hasLayers, let quantization = model.quantization {
+      facts.append(("linear_class", quantization.linearClass.rawValue))
+      facts.append(("quantization_mode", quantization.mode.rawValue))
+    }
+    return facts
+  }
+
+  /// All tensors of the files.
+  var tensors: [InspectedTensor] {
+    model.extents.map { InspectedTensor($0, isOneOfSeveral: model.files.count > 1) }
+  }
+
+  /// The bytes of all tensors.
+  var bytes: Int { model.extents.reduce(0) { $0 + $1.byteCount } }
+
+  /// The tensors of codes.
+  var layers: [CodedLayer] {
+    model.tensors.compactMap { CodedLayer($0, isScaleKnown: model.quantization != nil) }
+  }
+
+  /// What is wrong with the model without keeping it from being listed.
+  var problems: [String] { model.problems.map(\.description) + model.warnings }
+
+  /// One of the tensors, and what it holds.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` that lists names like it; or if its type cannot be
+  ///   read or it does not fit its scales.
+  func tensor(
+    named name: String
+  ) throws(InputError) -> (tensor: InspectedTensor, content: TensorContent) {
+    guard let extent = model.extents.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+      throw unknown(name)
+    }
+    let tensor = InspectedTensor(extent, isOneOfSeveral: model.files.count > 1)
+    if let owner = model.tensors.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
+      if let layer = CodedLayer(owner, isScaleKnown: model.quantization != nil) {
+        return (tensor, .codes(layer))
+      }
+      if let problem = owner.problem, problem.kind != .missing { throw problem }
+    }
+    return (tensor, .numbers(try NumberStream(extent)))
+  }
+
+  private func unknown(_ name: String) -> InputError {
+    let names = model.extents.map(\.name)
+    let near = NearNames.nearest(to: name, among: names).map(ErrorText.quoted)
+    let list = near.count > 1 ? near.dropLast().joined(separator: ", ") + " or " : ""
+    return InputError(
+      .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
+      expected: "one of its \(names.count) tensors"
+        + (near.last.map { ", such as \(list)\($0)" } ?? ""))
+  }
 }
 
 /// One tensor of the list.
 struct InspectedTensor {
-  var name: String
-  var type: String
+  let name: String
+  let type: String
   /// Extents, outermost first.
-  var shape: [Int]
+  let shape: [Int]
   /// Bytes in the file; for a type of unknown size, up to the next tensor.
-  var bytes: Int
-  /// Bits in the file for each value; nil for an unknown type or an empty tensor.
-  var bits: Double?
-  /// The file of the folder that it is in, if there are several.
-  var file: String?
+  let bytes: Int
+  /// Bits in the file per value; nil for an unknown type or an empty tensor.
+  let bits: Double?
+  /// The file that it is in, if there are several.
+  let file: String?
+
+  init(_ extent: ByteExtent, isOneOfSeveral: Bool) {
+    (name, shape, bytes) = (extent.name, extent.shape, extent.byteCount)
+    file = isOneOfSeveral ? extent.file : nil
+    switch extent {
+    case .safetensors(_, let info):
+      (type, bits) = ("\(info.dtype)", Double(info.dtype.bitsPerElement))
+    case .gguf(_, let info):
+      type = info.type.name
+      bits =
+        info.type.blockBytes == nil || info.count == 0
+        ? nil : Double(8 * extent.byteCount) / Double(info.count)
+    }
+  }
 }
 
 /// What a tensor holds.
 enum TensorContent {
   case codes(CodedLayer)
   case numbers(NumberStream)
-}
-
-/// A tensor of codes with its scales.
-struct CodedLayer {
-  /// What the stored scale does.
-  enum ScaleUse: String {
-    case multiplies
-    case divides
-    /// Nothing in the files tells.
-    case unknown
-  }
-
-  /// The layer, or the tensor where codes and scales are one.
-  var name: String
-  /// The tensor of the codes.
-  var tensorName: String
-  /// Codes and factors.
-  var coded: CodedTensor
-  /// Bytes in the file, scales included.
-  var bytes: Int
-  /// What the scale goes for, in words for the user: "tensor", "row", "group", "block".
-  var scaleKind: String
-  /// How many scales are stored.
-  var scaleCount: Int
-  /// What the scale does where the format leaves that open; nil if scales always multiply.
-  var scaleUse: ScaleUse?
-  /// The scales as stored; nil where they are among the codes.
-  var storedScales: (() throws(InputError) -> [Float])?
-  /// Gives back the memory of what was read.
-  var releasePages: () -> Void = {}
-
-  /// Bits in the file for each weight, scales included.
-  var bitsPerWeight: Double {
-    let weights = coded.rows * coded.columns
-    return weights > 0 ? Double(8 * bytes) / Double(weights) : 0
-  }
-
-  /// Goes through all codes and scales.
-  func statistics() throws(InputError) -> CodeStatistics {
-    try CodeStatistics(name, of: coded, releasePages: releasePages)
-  }
-
-  /// The kind and number of the scales of a tensor.
-  static func scales(of tensor: CodedTensor) -> (kind: String, count: Int) {
-    switch tensor.scaleKind {
-    case .tensor: ("tensor", 1)
-    case .row: ("row", tensor.rows)
-    case .block(let columns): ("block of \(columns)", tensor.rows * tensor.scalesPerRow)
-    }
-  }
-}
-
-extension InspectedModel {
-  /// The bytes of all tensors.
-  var bytes: Int { tensors.reduce(0) { $0 + $1.bytes } }
-
-  /// One of the tensors.
-  ///
-  /// - Throws: ``InputError`` of kind `.missing` that lists names like it.
-  func tensor(named name: String) throws(InputError) -> InspectedTensor {
-    if let tensor = tensors.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
-      return tensor
-    }
-    let near = NearNames.nearest(to: name, among: tensors.map(\.name))
-      .map(InspectText.quoted)
-    let list = near.count > 1 ? near.dropLast().joined(separator: ", ") + " or " : ""
-    throw InputError(
-      .missing, source: source, found: "no tensor \(InspectText.quoted(name))",
-      expected: "one of its \(tensors.count) tensors"
-        + (near.last.map { ", such as \(list)\($0)" } ?? ""))
-  }
-}
-
-/// Opens what a path leads to.
-enum InspectedModels {
-  /// A GGUF file, known by its first bytes or its name, or anything that ``ShardedSafetensors`` opens.
-  ///
-  /// - Throws: ``InputError`` as ``GGUFFile`` and ``ShardedSafetensors`` do, and of kind `.mismatch` if
-  ///   a layout of I2_S is given for another kind of file.
-  static func open(
-    path: String, i2sLayout: I2SLayout?
-  ) throws(InputError) -> any InspectedModel {
-    if try isGGUF(path) {
-      return GGUFModel(try GGUFFile(path: path, options: GGUFOptions(i2sLayout: i2sLayout)))
-    }
-    let checkpoint = try ShardedSafetensors(path: path)
-    guard i2sLayout == nil else {
-      throw InputError(
-        .mismatch, source: "--i2s-layout", found: "\(path), which is no GGUF file",
-        expected: "a GGUF file")
-    }
-    return try SafetensorsModel(checkpoint)
-  }
-
-  private static func isGGUF(_ path: String) throws(InputError) -> Bool {
-    guard try FileSystem.FileKind(path: path) == .regular else { return false }
-    if path.lowercased().hasSuffix(".gguf") { return true }
-    return try MappedFile(path: path).withUnsafeBytes { $0.starts(with: "GGUF".utf8) }
-  }
 }

@@ -19,7 +19,7 @@ struct ModelListing {
     var scales: [Float]?
   }
 
-  private let model: any InspectedModel
+  private let model: InspectedModel
   private let rows: [Row]
   private let problems: [String]
   private let areCodesRead: Bool
@@ -27,7 +27,7 @@ struct ModelListing {
   /// The listing of a model; reads the codes of its layers if it is small or `readsCodes`.
   ///
   /// What is wrong with the codes of a layer is listed, and does not keep the others from it.
-  init(_ model: any InspectedModel, readsCodes: Bool) {
+  init(_ model: InspectedModel, readsCodes: Bool) {
     self.model = model
     areCodesRead = readsCodes || model.bytes <= Self.smallBytes
     var problems = model.problems
@@ -36,7 +36,7 @@ struct ModelListing {
       var row = Row(layer: layer)
       if areCodesRead {
         do {
-          row.scales = try layer.storedScales?()
+          row.scales = layer.storedScales
           let statistics = try layer.statistics()
           row.shares = statistics.codes.shares
           if let least = statistics.factors.minimum, let most = statistics.factors.maximum {

@@ -17,14 +17,15 @@ struct TensorReport {
   /// Goes through a tensor, twice for a histogram, with a part of it in memory at a time.
   ///
   /// - Throws: ``InputError`` if there is no such tensor, or what it holds cannot be read.
-  init(_ name: String, of model: any InspectedModel) throws(InputError) {
+  init(_ name: String, of model: InspectedModel) throws(InputError) {
     source = model.source
-    tensor = try model.tensor(named: name)
-    switch try model.content(of: name) {
+    let (tensor, found) = try model.tensor(named: name)
+    self.tensor = tensor
+    switch found {
     case .codes(let layer):
       let statistics = try layer.statistics()
       var stored = statistics.factors
-      if let scales = try layer.storedScales?() {
+      if let scales = layer.storedScales {
         stored = ValueStatistics()
         for scale in scales { stored.add(Double(scale), times: 1) }
       }

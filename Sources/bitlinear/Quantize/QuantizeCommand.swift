@@ -11,8 +11,8 @@ struct QuantizeCommand: ParsableCommand {
     discussion: """
       Turns the float matrices of linear layers into sign (bitnet) or ternary (b158) codes by the \
       rule of their recipe, and copies all other tensors as they are. Unless --include says \
-      otherwise these are the two-dimensional tensors in .weight, but not embeddings, norms and the \
-      head. Types of GGUF other than i2_s round the scales to half precision; the errors are those \
+      otherwise these are the two-dimensional tensors in .weight, but not embeddings, norms, heads, \
+      routers of experts and classifiers. Types of GGUF other than i2_s round the scales to half precision; the errors are those \
       of what is stored.
       """)
 
@@ -49,38 +49,57 @@ struct QuantizeCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
-    let selects = try selection()
+    let choice = try selection()
     let type = try type()
-    let quantizer = recipe.recipe.weightQuantizer
     guard groups >= 1 else {
       throw InputError(
         .malformed, source: "--groups", found: "\(groups)", expected: "a positive number")
     }
     let run = ConversionRun()
-    let (source, layers, written) = try run { progress in
+    let results = try run { progress in
       let source = try ModelFile(path: input)
-      let (quantized, layers) = try source.quantized(
-        quantizer, groups: groups, selects: selects, progress: progress)
-      var layerRecipe = recipe.recipe
-      // Only what the source says is inside its layers.
-      layerRecipe.normalization = source.quantization?.recipe.normalization
-      try checkRows(layers, type)
+      let layerRecipe = try layerRecipe(of: source, type)
+      let quantized = try QuantizedModel(
+        source, layerRecipe, groups: groups, choice: choice, progress: progress)
+      try checkRows(quantized.layers, type)
       let conversion = try Conversion(
-        quantized, to: output,
+        quantized.model, to: output,
         options: ConversionOptions(type: type, isLossy: true, recipe: layerRecipe),
         progress: progress)
-      try conversion.write(progress: progress)
-      let written = try ModelFile(path: output)
-      return (source, layers, (written, conversion))
+      let written = try conversion.write(progress: progress)
+      return QuantizeResults(
+        input: input, output: output, type: type, source: source, quantized: quantized,
+        conversion: conversion, written: written)
     }
-    let results = QuantizeResults(
-      input: input, output: output, type: type, layers: layers, source: source,
-      written: written.0, conversion: written.1)
     if let report { try AtomicFile.write(results.report, to: report) }
     print(json ? results.json.encoded + "\n" : results.text, terminator: "")
   }
 
-  private func selection() throws(InputError) -> (String) -> Bool {
+  /// The recipe of the layers that are written.
+  ///
+  /// A norm inside a layer is part of the model, so it depends on where the weights come from. Models
+  /// of this program and plain files of weights have what the recipe says; a model with a
+  /// configuration of its own has what that says.
+  private func layerRecipe(
+    of source: ModelFile, _ type: ConversionType
+  ) throws(InputError) -> QuantizationRecipe {
+    var layerRecipe = recipe.recipe
+    if let quantization = source.quantization {
+      layerRecipe.normalization = quantization.recipe.normalization
+    } else if let trained = try Network.recipe(in: source.strings, source: input) {
+      guard trained.rawValue == recipe.rawValue || trained == .float else {
+        throw InputError(
+          .mismatch, source: "--recipe", found: recipe.rawValue,
+          expected: "\(trained.rawValue), as \(input) was trained")
+      }
+      if trained == .float { layerRecipe.normalization = nil }
+    } else if type != .bitlinear || source.config != nil || source.isGGUF {
+      layerRecipe.normalization = nil
+    }
+    return layerRecipe
+  }
+
+  private func selection() throws(InputError) -> (String) -> WeightChoice {
     func expression(
       _ option: String, _ text: String?
     ) throws(InputError) -> ((String) -> Bool)? {
@@ -94,9 +113,13 @@ struct QuantizeCommand: ParsableCommand {
           expected: "a regular expression")
       }
     }
-    let included = try expression("--include", include) ?? ModelFile.isLinearWeight
+    let included = try expression("--include", include)
     let excluded = try expression("--exclude", exclude) ?? { _ in false }
-    return { included($0) && !excluded($0) }
+    return { name in
+      if excluded(name) { return .keep("--exclude names it") }
+      guard let included else { return WeightChoice.byName(name) }
+      return included(name) ? .quantize : .keep("--include does not name it")
+    }
   }
 
   /// Tells what to do about rows that the type hf, the default, cannot hold.

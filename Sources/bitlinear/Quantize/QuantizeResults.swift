@@ -10,10 +10,12 @@ struct QuantizeResults {
   let input: String
   let output: String
   let type: ConversionType
-  let layers: [QuantizedLayer]
   let source: ModelFile
-  let written: ModelFile
+  let quantized: QuantizedModel
   let conversion: Conversion
+  let written: Conversion.Result
+
+  private var layers: [QuantizedLayer] { quantized.layers }
 
   /// A layer with what is stored of it.
   private struct Row {
@@ -23,11 +25,9 @@ struct QuantizeResults {
   }
 
   private var rows: [Row] {
-    let sizes = Dictionary(
-      written.tensors.map { ($0.name, $0.byteCount) }, uniquingKeysWith: { first, _ in first })
-    return layers.map { layer in
+    layers.map { layer in
       Row(
-        layer: layer, bytesAfter: sizes[conversion.name(of: layer.name)] ?? 0,
+        layer: layer, bytesAfter: written.byteCounts[conversion.name(of: layer.name)] ?? 0,
         quality: layer.quality { type.stored(scale: $0) })
     }
   }
@@ -51,11 +51,26 @@ struct QuantizeResults {
       + "\(NumberText.grouped(written.byteCount)), \(layers.count) layers as \(type.rawValue)."
   }
 
-  var text: String { "\(table)\(summary)\n" }
+  /// The matrices that were left as they are, and why.
+  var keptTable: TextTable {
+    TextTable(
+      header: ["Not quantized", "Shape", "Reason"],
+      rows: quantized.kept.map {
+        [$0.name, $0.shape.map(String.init).joined(separator: " x "), $0.reason]
+      })
+  }
+
+  var text: String {
+    let norm = quantized.normalization.map { "Each layer normalizes its input (\($0)).\n" } ?? ""
+    return "\(table)" + (quantized.kept.isEmpty ? "" : "\n\(keptTable)") + "\n\(summary)\n" + norm
+  }
 
   var json: JSONValue {
     [
-      "input": .string(input), "output": .string(output), "outtype": .string(type.rawValue),
+      "input": .string(input), "norm": quantized.normalization.map { .string($0) } ?? .null,
+      "not_quantized": .array(
+        quantized.kept.map { ["name": .string($0.name), "reason": .string($0.reason)] }),
+      "output": .string(output), "outtype": .string(type.rawValue),
       "bytes_before": .integer(Int64(source.byteCount)),
       "bytes_after": .integer(Int64(written.byteCount)),
       "layers": .array(

@@ -103,6 +103,21 @@ extension Network {
     return [Self.metadataKey: json.encoded]
   }
 
+  /// The recipe of a model that `train` wrote; nil for metadata without a network.
+  ///
+  /// - Throws: ``InputError`` of kind `.malformed` for a network without one.
+  static func recipe(
+    in metadata: [String: String], source: String
+  ) throws(InputError) -> Recipe? {
+    guard let text = metadata[metadataKey] else { return nil }
+    let source = "\(source), metadata \(metadataKey)"
+    let json = try JSONValue(parsing: text, source: source)
+    guard let recipe = json["recipe"]?.stringValue.flatMap(Recipe.init(rawValue:)) else {
+      throw InputError(.malformed, source: source, found: text, expected: "a recipe")
+    }
+    return recipe
+  }
+
   /// The network of a model file.
   ///
   /// - Throws: ``InputError`` if the file says nothing or nonsense about it.

@@ -1,0 +1,132 @@
+import BitCore
+import BitFiles
+import BitFormats
+
+extension ConversionPlan {
+  /// The type that was chosen, and what was found out on the way.
+  struct Choice {
+    let type: ConversionType
+    let reason: String
+    let quantization: HuggingFaceQuantization
+    /// The summary of each tensor's scales, where it was needed.
+    let summaries: [ScaleSummary?]
+  }
+
+  /// The types that come into question without a choice of the user, best first.
+  private static func candidates(
+    _ source: ModelFile, _ target: ConversionTarget
+  ) -> [ConversionType] {
+    if target.isGGUF {
+      let codes = source.tensors.compactMap(\.codes)
+      let isSign = !codes.isEmpty && codes.allSatisfy { $0.alphabet == .sign }
+      return isSign ? [.q1_0, .tq2_0, .i2_s, .q2_0] : [.tq2_0, .i2_s, .q2_0]
+    }
+    return isPacked(source) ? [.bitlinear, .hf] : [.hf, .bitlinear]
+  }
+
+  private static func isPacked(_ source: ModelFile) -> Bool {
+    source.tensors.contains { if case .bitlinear = $0.packing { true } else { false } }
+  }
+
+  static func choose(
+    _ source: ModelFile, _ target: ConversionTarget, _ options: ConversionOptions,
+    _ monitor: ConversionMonitor
+  ) throws(InputError) -> Choice {
+    var candidates = candidates(source, target)
+    if let type = options.type {
+      guard (type.gguf != nil) == target.isGGUF else {
+        throw InputError(
+          .mismatch, source: target.path, found: "the type \(type.rawValue)",
+          expected: candidates.map(\.rawValue).joined(separator: ", ") + " for such a file")
+      }
+      candidates = [type]
+    }
+    var summaries = [ScaleSummary?](repeating: nil, count: source.tensors.count)
+    var obstacles: [(type: ConversionType, error: InputError)] = []
+    for type in candidates {
+      do {
+        let quantization = try quantization(source, type)
+        let obstacle = try obstacle(
+          source, type, quantization, options, &summaries, monitor)
+        if let obstacle {
+          obstacles.append((type, obstacle))
+          continue
+        }
+        return Choice(
+          type: type, reason: reason(type, source, options, obstacles.first),
+          quantization: quantization, summaries: summaries)
+      } catch {
+        guard error.kind == .unsupported else { throw error }
+        obstacles.append((type, error))
+      }
+    }
+    throw obstacles[0].error
+  }
+
+  private static func reason(
+    _ type: ConversionType, _ source: ModelFile, _ options: ConversionOptions,
+    _ obstacle: (type: ConversionType, error: InputError)?
+  ) -> String {
+    if options.type != nil { return "as asked" }
+    if let obstacle { return "because \(obstacle.type.rawValue) cannot hold it: \(obstacle.error)" }
+    if !source.tensors.contains(where: { $0.codes != nil }) { return "no tensor holds codes" }
+    switch type {
+    case .hf: return "every layer has ternary codes and one scale"
+    case .bitlinear where isPacked(source): return "the layers are packed so already"
+    default: return "it holds every code and scale exactly"
+    }
+  }
+
+  /// What keeps a type from holding the model: the first tensor that it cannot hold.
+  private static func obstacle(
+    _ source: ModelFile, _ type: ConversionType, _ quantization: HuggingFaceQuantization,
+    _ options: ConversionOptions, _ summaries: inout [ScaleSummary?], _ monitor: ConversionMonitor
+  ) throws(InputError) -> InputError? {
+    var done = 0
+    for (index, tensor) in source.tensors.enumerated() {
+      defer { done += tensor.byteCount }
+      // The same bytes hold the same codes and scales.
+      guard let codes = tensor.codes, !type.copies(tensor) else { continue }
+      if let obstacle = type.obstacle(tensor, codes) { return obstacle }
+      if options.isLossy { continue }
+      if case .huggingFace = tensor.packing, type == .hf { continue }
+      if summaries[index] == nil {
+        summaries[index] = try ScaleSummary(codes)
+        tensor.releasePages()
+      }
+      if let summary = summaries[index],
+        let obstacle = type.obstacle(codes, summary, quantization.scaleConvention)
+      {
+        return obstacle
+      }
+      try monitor.report(.reading, done + tensor.byteCount, of: source.byteCount)
+    }
+    return nil
+  }
+
+  /// What a Hugging Face file says: the source's words, or else what its layers need.
+  private static func quantization(
+    _ source: ModelFile, _ type: ConversionType
+  ) throws(InputError) -> HuggingFaceQuantization {
+    var quantization =
+      source.quantization ?? HuggingFaceQuantization(linearClass: .autobitlinear)
+    quantization.mode = .offline
+    guard type == .hf, source.quantization == nil else { return quantization }
+    var first: QuantizationRecipe?
+    for tensor in source.tensors {
+      guard let members = source.members(of: tensor) else { continue }
+      let recipe = try QuantizationRecipe(json: .object(members), source: tensor.source)
+      if let norm = recipe.normalization, norm == .rms(epsilon: norm.epsilon) {
+        quantization.usesRMSNorm = true
+        quantization.rmsNormEpsilon = Double(norm.epsilon)
+      }
+      guard recipe == quantization.recipe, first == nil || first == recipe else {
+        throw InputError(
+          .unsupported, source: tensor.source, found: recipe.description(groups: 1),
+          expected: "\(quantization.recipe.description(groups: 1)), as Hugging Face's layers are")
+      }
+      first = recipe
+    }
+    return quantization
+  }
+}
