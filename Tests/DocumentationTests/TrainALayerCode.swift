@@ -81,7 +81,7 @@ import Testing
     let warmup = QuantizationWarmup(steps: 50)
     for step in 0..<100 {
       tuned.setQuantizationStrength(warmup.strength(step: step))
-      let gradient = gradient(at: tuned) { model in
+      let (_, gradient) = valueWithGradient(at: tuned) { model in
         softmaxCrossEntropy(model(input), labels: labels)
       }
       tuning.update(&tuned, along: gradient)
