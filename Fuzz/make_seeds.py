@@ -45,12 +45,12 @@ def all_safetensors() -> None:
         "a.weight": ("U8", [2, 2], b"\x25\x01\x98\x02"), "a.weight_scale": ("F32", [1], floats(1)),
         "a.bias": ("F32", [2], floats(1, 2)), "a.norm.weight": ("F32", [5], floats(1, 1, 1, 1, 1)),
         "b.weight": ("U8", [2, 1], b"\x03\x1f"), "b.weight_scale": ("F32", [2], floats(1, 2)),
-        "c.weight": ("U8", [1, 2], b"\x25\x01"), "c.weight_scale": ("F32", [1, 2], floats(1, 2)),
+        "c.weight": ("U8", [1, 2], b"\x25\x01"), "c.weight_scale": ("F32", [1, 1], floats(1)),
     }, {"bitlinear.layers": {
         "a": recipe | {"norm": "rms", "norm_groups": 1, "norm_epsilon": 1e-6},
         "b": recipe | {"weights": "sign", "activation_scale": "tensor",
-                       "activation_range": "symmetric", "activation_epsilon": 0},
-        "c": recipe | {"block_features": 4}}})
+                       "activation_range": "symmetric", "activation_epsilon": 0, "groups": 2},
+        "c": recipe | {"block_features": 64}}})
     for name, config, factor in [
         ("bitlinear", {}, b"\0\x40"),
         ("autobitlinear", {"linear_class": "autobitlinear", "quantization_mode": "offline",
@@ -124,6 +124,8 @@ def all_gguf() -> None:
     gguf("old-36", [], [(36, 256, 1, 144), (0, 1, 1, 4)])
     gguf("q2_0-64", [], [(42, 128, 2, 72), (0, 1, 1, 4)])
     gguf("q2_0-128", [], [(42, 128, 2, 68), (0, 1, 1, 4)])
+    gguf("split", [string("split.no") + struct.pack("<IH", 2, 0),
+                   string("split.count") + struct.pack("<IH", 2, 2)], [(0, 1, 1, 4)])
     gguf("rotated", [text("prism.hadamard.block", "x")], [(142, 128, 1, 34)])
 
 

@@ -9,9 +9,9 @@ import BitCore
 extension FloatMatmul {
   /// Products by the system's BLAS: Accelerate on Apple platforms, OpenBLAS elsewhere.
   ///
-  /// With OpenBLAS the rows of the result are split over the threads of ``ThreadPool/shared`` and
-  /// OpenBLAS itself is set to one thread for this process, because two pools of spinning threads
-  /// on the same cores slow each other down.
+  /// With OpenBLAS, the rows of the result are split over the threads of ``ThreadPool/shared``, and
+  /// OpenBLAS itself is set to one thread *for the whole process*, because two pools of spinning
+  /// threads on the same cores slow each other down.
   public static let blas = FloatMatmul { m, n, k, a, b, c in
     #if canImport(Accelerate)
       multiply(0..<m, n, k, a, b, c)

@@ -1,33 +1,33 @@
-/// Something from outside the program - a file, an argument, a value of another language - that
-/// cannot be used.
+/// An error in something from outside the program: a file, an argument, the network, a value passed
+/// from another language.
 ///
-/// It prints as one line that names the source, what was found and what was expected:
+/// It prints as one line that names its source, what was found and what was expected:
 ///
 ///     train-images-idx3-ubyte: found magic number 0x00000801, expected 0x00000803
 public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// What kind of trouble it is, for programs that react to it.
+  /// The kind of error, for programs that react to it.
   public enum Kind: Sendable {
     /// The source does not exist.
     case missing
     /// The source cannot be read or written: permissions, a full disk, a broken device.
     case inputOutput
-    /// The content breaks the rules of its format.
+    /// The content violates its format.
     case malformed
-    /// The content is sound but does not fit what it is used with.
+    /// The content is valid but does not fit what it is used with.
     case mismatch
-    /// The content is sound but uses something that this library does not have.
+    /// The content is valid but uses something that this library does not support.
     case unsupported
     /// A computation gave NaN or an infinity.
     case notFinite
   }
 
-  /// What kind of trouble it is.
+  /// The kind of error.
   public let kind: Kind
-  /// The file, option or tensor that is at fault.
+  /// The file, option or tensor with the error.
   public let source: String
   /// What was found there.
   public let found: String
-  /// What would have been right.
+  /// What is valid there.
   public let expected: String
 
   /// An error that reads "`source`: found `found`, expected `expected`".
@@ -38,12 +38,11 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.expected = expected
   }
 
-  /// The same error seen from the thing that contains its source: with the source
-  /// "`outer`, `source`".
+  /// The same error, named by what contains its source as well: "`outer`, `source`".
   public func inside(_ outer: String) -> InputError {
     InputError(kind, source: "\(outer), \(source)", found: found, expected: expected)
   }
 
-  /// One line for a person.
+  /// The error in one line.
   public var description: String { "\(source): found \(found), expected \(expected)" }
 }

@@ -3,9 +3,9 @@ import BitFiles
 import BitFormats
 import CBitLinear
 
-/// What a handle of a file stands for, with the C strings that callers see.
+/// The object behind a handle of a file, with the C strings that callers see.
 final class FileHandle: @unchecked Sendable {
-  // Unchecked, for the C memory below: it is written once, before anybody has the handle.
+  // Unchecked because of the C memory below, which is only written before the handle is returned.
   let file: SafetensorsFile
   let layers: [(name: String, text: UnsafePointer<CChar>)]
   let tensors: [bitlinear_tensor]
@@ -36,7 +36,7 @@ final class FileHandle: @unchecked Sendable {
     metadata = memory.text(JSONValue.object(members).encoded)
   }
 
-  /// What a handle stands for.
+  /// The object behind a handle.
   static func of(_ handle: OpaquePointer?) -> FileHandle? {
     handle.map {
       Unmanaged<FileHandle>.fromOpaque(UnsafeRawPointer($0)).takeUnretainedValue()
@@ -44,7 +44,7 @@ final class FileHandle: @unchecked Sendable {
   }
 }
 
-/// Memory that C code sees and that is freed all at once.
+/// Memory for C callers, all of which is freed together.
 private final class CMemory {
   private var blocks: [UnsafeMutableRawPointer] = []
 
@@ -129,7 +129,7 @@ private func metadataStrings(
 }
 
 extension SafetensorsEntry {
-  /// A caller's tensor, which has to stay until it is written.
+  /// A caller's tensor, whose memory must stay valid until it is written.
   fileprivate init(_ tensor: bitlinear_tensor) throws(Failure) {
     let name = String(cString: try required(tensor.name, "name of a tensor"))
     let typeName = String(cString: try required(tensor.dtype, "dtype of \(name)"))
@@ -178,7 +178,7 @@ public func bitlinear_file_tensor_count(_ file: OpaquePointer?) -> Int64 {
   Int64(FileHandle.of(file)?.tensors.count ?? 0)
 }
 
-/// One element of a file.
+/// One layer or tensor of a file, by its index.
 private func element<T>(_ list: [T], _ index: Int64, _ name: String) throws(Failure) -> T {
   guard index >= 0, index < list.count else {
     throw .argument("index", index, "0..<\(list.count), the \(name) of the file")

@@ -1,7 +1,7 @@
 import BitCore
 import BitFormats
 
-/// A caller's matrix, its extents checked.
+/// A caller's matrix with checked extents.
 struct Matrix {
   let rows: Int
   let columns: Int
@@ -9,8 +9,8 @@ struct Matrix {
   private let stride: Int
 
   /// - Parameters:
-  ///   - name: what errors call it.
-  ///   - values: may be null if there are no values.
+  ///   - name: its name in errors.
+  ///   - values: may be null if the matrix has no values.
   init(
     _ name: String, _ values: UnsafePointer<Float>?, rows: Int64, columns: Int, stride: Int64
   ) throws(Failure) {
@@ -28,8 +28,8 @@ struct Matrix {
     self.values = rowCount == 0 || columns == 0 ? nil : try required(values, name)
   }
 
-  /// The values as a tensor `[rows, columns]`: the caller's memory if its rows follow one another,
-  /// else a copy. It must not outlive the call.
+  /// The values as a tensor `[rows, columns]`: the caller's memory if its rows are contiguous, else
+  /// a copy. It must not outlive the call.
   var tensor: Tensor {
     guard let values else { return .zeros([rows, columns]) }
     if stride == columns || rows == 1 { return Tensor(borrowing: values, shape: [rows, columns]) }
@@ -57,8 +57,8 @@ struct MutableMatrix {
     self.stride = Int(stride)
   }
 
-  /// Lets `body` write all values, contiguous and in row-major order: into the caller's memory if
-  /// its rows follow one another.
+  /// Lets `body` write all values, contiguous and in row-major order: directly into the caller's
+  /// memory if its rows are contiguous.
   func fill(_ body: (UnsafeMutablePointer<Float>) -> Void) {
     guard let values, matrix.rows > 0, matrix.columns > 0 else { return }
     if stride == matrix.columns || matrix.rows == 1 { return body(values) }
@@ -71,7 +71,13 @@ struct MutableMatrix {
   }
 }
 
-/// A caller's vector as a tensor of its own memory, or nil.
+/// Copies a vector to a caller's memory, if there are both.
+func copyVector(_ vector: Tensor?, to target: UnsafeMutablePointer<Float>?) {
+  guard let vector, let target else { return }
+  vector.withUnsafePointer { target.update(from: $0, count: vector.count) }
+}
+
+/// A caller's vector as a tensor with its own memory; nil for a null pointer.
 func vector(_ values: UnsafePointer<Float>?, _ count: Int) -> Tensor? {
   values.map { Tensor(UnsafeBufferPointer(start: $0, count: count), shape: [count]) }
 }

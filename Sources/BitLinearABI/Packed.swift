@@ -2,13 +2,13 @@ import BitCore
 import BitFormats
 import CBitLinear
 
-/// What a handle of a packed layer stands for.
+/// The object behind a handle of a packed layer.
 final class PackedHandle: Sendable {
   let layer: PackedBitLinear
 
   init(_ layer: PackedBitLinear) { self.layer = layer }
 
-  /// A handle, which the caller has to free.
+  /// A handle, which the caller must free.
   static func make(_ layer: PackedBitLinear) -> OpaquePointer {
     OpaquePointer(Unmanaged.passRetained(PackedHandle(layer)).toOpaque())
   }
@@ -28,7 +28,7 @@ public func bitlinear_pack(
 ) -> Int32 {
   status { () throws(Failure) in
     let target = try required(packed, "packed")
-    let latent = try LatentLayer(recipe, layer)
+    let latent = try BitLinearOperation(recipe, layer)
     let matrix = latent.recipe.weightQuantizer.quantize(
       latent.weight, groups: latent.groups, format: latent.recipe.weights.defaultFormat)
     if let bad = matrix.groupScales.firstIndex(where: { !$0.isFinite }) {
@@ -108,7 +108,7 @@ public func bitlinear_packed_forward(
     let output = try MutableMatrix(
       "y", y, rows: tokens, columns: layer.outFeatures, stride: y_stride)
     guard input.rows > 0 else { return }
-    output.fill { layer.matmul(input.tensor, into: $0) }
+    output.fill { _ = layer.forward(input.tensor, output: .memory($0)) }
   }
 }
 
@@ -147,12 +147,9 @@ public func bitlinear_packed_read(
     }
     let values = layer.matrix.scales.values
     scales?.update(from: values, count: values.count)
-    for (target, source) in [
-      (bias, layer.bias), (norm_weight, layer.normWeight), (norm_bias, layer.normBias),
-    ] {
-      guard let target, let source else { continue }
-      source.withUnsafePointer { target.update(from: $0, count: source.count) }
-    }
+    copyVector(layer.bias, to: bias)
+    copyVector(layer.normWeight, to: norm_weight)
+    copyVector(layer.normBias, to: norm_bias)
   }
 }
 

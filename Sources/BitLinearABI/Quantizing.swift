@@ -15,7 +15,7 @@ public func bitlinear_absmax_quantize(
       throw .argument("features", features, "0 or more")
     }
     if columns == 0 {
-      // No values, however many rows: as for rows of zeros, any scale does.
+      // Rows without values, like rows of zeros, have any scale.
       if let scales, rows > 0 { scales.update(repeating: 1, count: Int(rows)) }
       guard rows >= 0 else { throw .argument("rows of x", rows, "0 or more") }
       return

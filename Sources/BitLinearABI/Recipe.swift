@@ -29,7 +29,7 @@ extension QuantizationRecipe {
   }
 }
 
-/// The meaning of a number that is 0 or 1.
+/// The truth value of a number that must be 0 or 1.
 func isOn(_ flag: Int32, _ name: String) throws(Failure) -> Bool {
   guard flag == 0 || flag == 1 else { throw .argument(name, flag, "0 or 1") }
   return flag == 1

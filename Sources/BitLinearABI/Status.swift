@@ -2,21 +2,21 @@ import BitCore
 import BitFormats
 import CBitLinear
 
-/// Why a call fails.
+/// The reason why a call fails.
 enum Failure: Error {
-  /// An argument that has no meaning, in words.
+  /// An invalid argument, in words.
   case argument(String)
-  /// Things that do not fit, or a file.
+  /// Parts that do not fit each other, or an error in a file.
   case input(InputError)
 
-  /// An argument, what it was and what it may be.
+  /// An argument, what was found and what is valid.
   static func argument(_ name: String, _ found: some CustomStringConvertible, _ expected: String)
     -> Failure
   {
     .argument("\(name): found \(found), expected \(expected)")
   }
 
-  /// Two things that do not fit one another.
+  /// Two parts that do not fit each other.
   static func mismatch(_ name: String, _ found: String, _ expected: String) -> Failure {
     .input(InputError(.mismatch, source: name, found: found, expected: expected))
   }
@@ -44,10 +44,11 @@ enum Failure: Error {
   }
 }
 
-/// A variable of the environment that has no meaning stops every call, instead of the process.
+/// An invalid environment variable makes every call fail, instead of ending the process.
 private let environment = Result { () throws(InputError) in try CPU.checkEnvironment() }
 
-/// Runs the body of a function of the interface: its error becomes the status and the last error.
+/// Runs the body of a function of the interface and turns its error into the status and the text of
+/// the last error.
 func status(_ body: () throws(Failure) -> Void) -> Int32 {
   do throws(Failure) {
     try input { () throws(InputError) in try environment.get() }
@@ -59,12 +60,12 @@ func status(_ body: () throws(Failure) -> Void) -> Int32 {
   }
 }
 
-/// Runs what throws the package's own errors.
+/// Runs a body that throws the package's own errors.
 func input<R>(_ body: () throws(InputError) -> R) throws(Failure) -> R {
   do throws(InputError) { return try body() } catch { throw .input(error) }
 }
 
-/// What an argument points to; fails for null.
+/// The argument; fails for null.
 func required<T>(_ argument: T?, _ name: String) throws(Failure) -> T {
   guard let argument else { throw .argument("\(name): found a null pointer, expected memory") }
   return argument

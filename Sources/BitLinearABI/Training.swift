@@ -2,21 +2,13 @@ import BitCore
 import BitFormats
 import CBitLinear
 
-/// A caller's layer with latent weights, checked, and its recipe.
-struct LatentLayer {
-  let recipe: QuantizationRecipe
-  let inFeatures: Int
-  let outFeatures: Int
-  let groups: Int
-  let weight: Tensor
-  let bias: Tensor?
-  let normWeight: Tensor?
-  let normBias: Tensor?
-
+extension BitLinearOperation {
+  /// A caller's layer with latent weights, checked.
   init(
-    _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?
+    _ recipe: UnsafePointer<bitlinear_recipe>?, _ layer: UnsafePointer<bitlinear_layer>?,
+    matmul: FloatMatmul = .portable
   ) throws(Failure) {
-    self.recipe = try QuantizationRecipe(recipe)
+    let recipe = try QuantizationRecipe(recipe)
     let layer = try required(layer, "layer").pointee
     let (inputs, outputs) = try features(layer.in_features, layer.out_features)
     guard layer.groups >= 1, let groups = Int(exactly: layer.groups) else {
@@ -25,25 +17,22 @@ struct LatentLayer {
     guard outputs.isMultiple(of: groups) else {
       throw .mismatch("groups", "\(groups)", "a number that divides \(outputs) output features")
     }
-    let normGroups = self.recipe.normalization?.groups ?? 1
+    let normGroups = recipe.normalization?.groups ?? 1
     guard inputs.isMultiple(of: normGroups) else {
       throw .mismatch(
         "norm groups", "\(normGroups)", "a number that divides \(inputs) input features")
     }
-    (inFeatures, outFeatures, self.groups) = (inputs, outputs, groups)
-    weight = try Matrix(
-      "weight", layer.weight, rows: layer.out_features, columns: inputs,
-      stride: layer.weight_stride
-    ).tensor
-    bias = vector(layer.bias, outputs)
-    normWeight = vector(layer.norm_weight, inputs)
-    normBias = vector(layer.norm_bias, inputs)
+    self.init(
+      weight: try Matrix(
+        "weight", layer.weight, rows: layer.out_features, columns: inputs,
+        stride: layer.weight_stride
+      ).tensor,
+      bias: vector(layer.bias, outputs), normWeight: vector(layer.norm_weight, inputs),
+      normBias: vector(layer.norm_bias, inputs), recipe: recipe, groups: groups, matmul: matmul)
   }
 
-  /// The input as the product gets it.
-  func normalized(_ x: Tensor) -> Tensor {
-    recipe.normalization?(x, weight: normWeight, bias: normBias) ?? x
-  }
+  fileprivate var inFeatures: Int { weight.shape[1] }
+  fileprivate var outFeatures: Int { weight.shape[0] }
 }
 
 /// Checked extents of a layer.
@@ -65,14 +54,12 @@ public func bitlinear_forward(
   _ y: UnsafeMutablePointer<Float>?, _ y_stride: Int64
 ) -> Int32 {
   status { () throws(Failure) in
-    let layer = try LatentLayer(recipe, layer)
+    let layer = try BitLinearOperation(recipe, layer)
     let input = try Matrix("x", x, rows: tokens, columns: layer.inFeatures, stride: x_stride)
     let output = try MutableMatrix(
       "y", y, rows: tokens, columns: layer.outFeatures, stride: y_stride)
     guard input.rows > 0 else { return }
-    let quantized = layer.recipe.activations.quantize(layer.normalized(input.tensor))
-    let matrix = layer.recipe.weightQuantizer.quantize(layer.weight, groups: layer.groups)
-    output.fill { matrix.matmul(quantized, bias: layer.bias, into: $0) }
+    output.fill { _ = layer.forward(input.tensor, output: .memory($0)) }
   }
 }
 
@@ -86,7 +73,8 @@ public func bitlinear_backward(
   _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   status { () throws(Failure) in
-    let layer = try LatentLayer(recipe, layer)
+    let layer = try BitLinearOperation(
+      recipe, layer, matmul: matmul.map { FloatMatmul($0, context) } ?? .portable)
     let input = try Matrix("x", x, rows: tokens, columns: layer.inFeatures, stride: x_stride)
     let upstream = try Matrix(
       "grad_y", grad_y, rows: tokens, columns: layer.outFeatures, stride: grad_y_stride
@@ -101,45 +89,33 @@ public func bitlinear_backward(
     }
     adviseLarge(wanted.x, input.rows * layer.inFeatures)
     adviseLarge(wanted.weight, layer.outFeatures * layer.inFeatures)
-    let x = input.tensor
-    let wantsNorm = wanted.norm_weight != nil || wanted.norm_bias != nil
-    let reverse = { (input: UnsafeMutablePointer<Float>?) in
-      BitLinearOperation.reverse(
-        layer.normalized(x), weight: layer.weight, recipe: layer.recipe, groups: layer.groups,
-        upstream: upstream, matmul: matmul.map { FloatMatmul($0, context) } ?? .portable,
-        input: input, weightGradient: wanted.weight)
-    }
-    if let bias = wanted.bias { upstream.sumOfRows().copy(to: bias) }
-    // Without a norm the gradient of the product's input is the layer's.
-    guard let normalization = layer.recipe.normalization, wanted.x != nil || wantsNorm else {
-      return reverse(wanted.x)
-    }
-    let gradient = Tensor.build(x.shape) { reverse($0) }
-    let norm = normalization.reverse(
-      x, weight: layer.normWeight, bias: layer.normBias, upstream: gradient,
-      wantsInput: wanted.x != nil)
-    if let target = wanted.x { norm.input.copy(to: target) }
-    if let target = wanted.norm_weight { norm.weight?.copy(to: target) }
-    if let target = wanted.norm_bias { norm.bias?.copy(to: target) }
+    let results = layer.reverse(
+      input.tensor, upstream: upstream, context: nil,
+      wanted: BitLinearOperation.Wanted(
+        input: Tensor.Destination(wanted.x), weight: Tensor.Destination(wanted.weight),
+        bias: wanted.bias != nil, norm: wanted.norm_weight != nil || wanted.norm_bias != nil))
+    copyVector(results.bias, to: wanted.bias)
+    copyVector(results.normWeight, to: wanted.norm_weight)
+    copyVector(results.normBias, to: wanted.norm_bias)
   }
 }
 
-/// Asks for large pages where a caller's memory for results is large: it is new as a rule.
+/// Asks for large pages if a caller's memory for results is large, because it is usually new.
 private func adviseLarge(_ values: UnsafeMutablePointer<Float>?, _ count: Int) {
   let bytes = 4 * count
   guard let values, bytes >= SystemMemory.largeBytes else { return }
   SystemMemory.adviseLarge(UnsafeMutableRawPointer(values), bytes)
 }
 
-extension Tensor {
-  /// Copies all values.
-  fileprivate func copy(to target: UnsafeMutablePointer<Float>) {
-    withUnsafePointer { target.update(from: $0, count: count) }
+extension Tensor.Destination {
+  /// A caller's memory for a result; null if it is not wanted.
+  fileprivate init(_ memory: UnsafeMutablePointer<Float>?) {
+    self = memory.map { .memory($0) } ?? .none
   }
 }
 
 extension FloatMatmul {
-  /// A caller's function, which is called on the thread of the call.
+  /// A caller's function, which is called on the caller's thread.
   fileprivate init(_ matmul: bitlinear_matmul, _ context: UnsafeMutableRawPointer?) {
     nonisolated(unsafe) let context = context
     self.init { m, n, k, a, b, c in

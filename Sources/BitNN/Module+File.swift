@@ -8,19 +8,27 @@ extension Module {
   /// - Parameters:
   ///   - path: the file, which is replaced as a whole or not at all.
   ///   - metadata: more strings for the file, such as what is needed to build the model again.
+  /// - Throws: ``InputError`` if the file cannot be written or ``checkChildren(gradient:)`` fails.
   public func save(to path: String, metadata: [String: String] = [:]) throws(InputError) {
+    try checkChildren()
     try PackedLayerFile.write(
-      bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packed()) },
+      bitLinears().filter(\.layer.isPacked).map { ($0.name, $0.layer.packedLayer()) },
       tensors: parameters().map { SafetensorsEntry($0.name, $0.value) }, metadata: metadata,
       to: path)
+  }
+
+  /// Takes the parameters from the file at `path`; see ``load(from:)``.
+  public mutating func load(path: String) throws(InputError) {
+    try load(from: SafetensorsFile(path: path))
   }
 
   /// Takes the parameters from a file that ``save(to:metadata:)`` wrote: layers that are packed in
   /// the file become packed, all others keep their kind.
   ///
   /// - Throws: ``InputError`` naming the file and the tensor if one is missing, left over or of
-  ///   another shape; the model is then unchanged.
+  ///   another shape, or if ``checkChildren(gradient:)`` fails; the model is then unchanged.
   public mutating func load(from file: SafetensorsFile) throws(InputError) {
+    try checkChildren()
     var model = self
     var failure: InputError?
     var used = Set<String>()
@@ -31,8 +39,7 @@ extension Module {
         let packed = try file.packedLayer(name)
         try layer.check(packed, source: "\(file.source), layer \(name)")
         layer.replace(by: packed)
-        used.formUnion(
-          PackedLayerFile.parts.map { "\(name).\($0)" })
+        used.formUnion(PackedLayerFile.parts.map { "\(name).\($0)" })
       } catch {
         failure = error
       }
@@ -72,7 +79,7 @@ extension Module {
 }
 
 extension BitLinear {
-  /// Whether a packed layer fits in this one's place.
+  /// Checks that a packed layer can replace this one.
   func check(_ layer: PackedBitLinear, source: String) throws(InputError) {
     func describe(_ out: Int, _ inputs: Int, _ recipe: QuantizationRecipe, _ groups: Int) -> String
     {
@@ -86,7 +93,7 @@ extension BitLinear {
         found: describe(layer.outFeatures, layer.inFeatures, layer.recipe, layer.groups),
         expected: describe(outFeatures, inFeatures, recipe, groups))
     }
-    let kept = isPacked ? packed() : nil
+    let kept = isPacked ? packedLayer() : nil
     for (name, own, other) in [
       ("bias", bias ?? kept?.bias, layer.bias),
       ("norm.weight", normWeight ?? kept?.normWeight, layer.normWeight),

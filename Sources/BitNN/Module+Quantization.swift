@@ -11,21 +11,47 @@ extension Module {
   /// - Parameters:
   ///   - recipe: how the new layers quantize.
   ///   - groups: blocks of output rows with a scale each; must divide each layer's output features.
+  ///   - learnsNorm: whether the recipe's normalization has learned parameters.
   ///   - filter: says, by name, which layers to replace; all of them by default.
   public func quantized(
-    _ recipe: QuantizationRecipe, groups: Int = 1,
+    _ recipe: QuantizationRecipe, groups: Int = 1, learnsNorm: Bool = false,
     filter: (_ name: String, _ layer: Linear) -> Bool = { _, _ in true }
   ) -> Self {
+    quantized(groups: groups, learnsNorm: learnsNorm) { filter($0, $1) ? recipe : nil }
+  }
+
+  /// This model with ``Linear`` layers replaced by ``BitLinear`` layers, each by its own recipe:
+  ///
+  /// ```swift
+  /// let quantized = model.quantized { name, layer in
+  ///   name == "output" ? nil : layer.inFeatures < 256 ? .bitnet : .b158
+  /// }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - groups: blocks of output rows with a scale each; must divide each layer's output features.
+  ///   - learnsNorm: whether the normalization, in recipes that have one, has learned parameters.
+  ///   - recipe: gives the recipe of a layer, or nil to leave it as it is. Layers that are BitLinear
+  ///     layers already are left, too.
+  public func quantized(
+    groups: Int = 1, learnsNorm: Bool = false,
+    recipe: (_ name: String, _ layer: Linear) -> QuantizationRecipe?
+  ) -> Self {
+    requireChildren()
     var model = self
     model.updateLinears { name, layer in
-      if layer.bitLinear == nil, filter(name, layer) { layer.quantize(recipe, groups: groups) }
+      guard layer.bitLinear == nil, let recipe = recipe(name, layer) else { return }
+      layer.quantize(recipe, groups: groups, learnsNorm: learnsNorm && recipe.normalization != nil)
     }
     return model
   }
 
   /// This model for inference: every ``BitLinear`` layer holds packed codes and no latent weights.
   /// Its outputs are the same bits. It cannot be trained.
+  ///
+  /// Evaluate a packed model where speed matters: latent weights are quantized anew on every call.
   public func packed() -> Self {
+    requireChildren()
     var model = self
     model.updateBitLinears { _, layer in layer.pack() }
     return model
@@ -43,6 +69,7 @@ extension Module {
 
   /// The packed form of every ``BitLinear`` layer, by name, in the order of the model.
   public func packedLayers() -> [(name: String, layer: PackedBitLinear)] {
-    bitLinears().map { ($0.name, $0.layer.packed()) }
+    requireChildren()
+    return bitLinears().map { ($0.name, $0.layer.packedLayer()) }
   }
 }

@@ -3,7 +3,7 @@ import _Differentiation
 
 /// A value with parameters that can be trained, saved and packed.
 ///
-/// A struct of layers becomes a module with one line for each of them:
+/// A struct of layers becomes a module with one line per layer:
 ///
 /// ```swift
 /// struct Network: Layer {
@@ -19,91 +19,58 @@ import _Differentiation
 ///   }
 /// }
 /// ```
+///
+/// A line that is missing or wrong is an error when the model is first trained, saved, loaded,
+/// quantized or packed; ``checkChildren(gradient:)`` says what is noticed.
 public protocol Module: Differentiable {
   /// Shows every parameter and child, under its name and with its part of the gradient, to
   /// `visit`. Names are joined with dots, as in PyTorch's state dictionaries.
   mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?)
-}
 
-/// A module that maps a tensor to a tensor.
-public protocol Layer: Module {
-  /// The output for an input.
-  @differentiable(reverse,wrt: self)
-  @differentiable(reverse,wrt: (self, input))
-  func callAsFunction(_ input: Tensor) -> Tensor
-}
-
-/// What is done at each parameter and layer of a module; see ``Module``.
-public struct ModuleVisitor {
-  /// The name of the module being visited, empty for the whole model.
-  public private(set) var path = ""
-
-  var parameter: ((_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void)?
-  var linear: ((_ name: String, _ layer: inout Linear) -> Void)?
-  var bitLinear: ((_ name: String, _ layer: inout BitLinear) -> Void)?
-
-  private func name(_ child: String) -> String { path.isEmpty ? child : "\(path).\(child)" }
-
-  private func descending(to child: String) -> ModuleVisitor {
-    var visitor = self
-    visitor.path = name(child)
-    return visitor
-  }
-
-  /// Visits a parameter.
-  public func callAsFunction(_ name: String, _ parameter: inout Tensor, _ gradient: Tensor?) {
-    self.parameter?(self.name(name), &parameter, gradient)
-  }
-
-  /// Visits a parameter that may be absent.
-  public func callAsFunction(
-    _ name: String, _ parameter: inout Tensor?, _ gradient: Tensor?.TangentVector?
-  ) {
-    guard var value = parameter.take() else { return }
-    self(name, &value, gradient?.value)
-    parameter = value
-  }
-
-  /// Visits a child.
-  public func callAsFunction<M: Module>(
-    _ name: String, _ child: inout M, _ gradient: M.TangentVector?
-  ) {
-    child.visitChildren(descending(to: name), gradient: gradient)
-  }
-
-  /// Visits a child that may be absent.
-  public func callAsFunction<M: Module>(
-    _ name: String, _ child: inout M?, _ gradient: M?.TangentVector?
-  ) {
-    guard var value = child.take() else { return }
-    self(name, &value, gradient?.value)
-    child = value
-  }
-
-  /// Visits children by number, `name.0`, `name.1` and so on.
-  public func callAsFunction<M: Module>(
-    _ name: String, _ children: inout [M], _ gradient: [M].TangentVector?
-  ) {
-    for index in children.indices {
-      let part = gradient.flatMap { index < $0.base.count ? $0.base[index] : nil }
-      self("\(name).\(index)", &children[index], part)
-    }
-  }
+  /// The names of those of the module's own parameters, not its children's, that are frozen; see
+  /// ``freeze(where:)``.
+  ///
+  /// Only a module that itself has parameters which are to be frozen declares it, as
+  /// `@noDerivative var frozenParameters: Set<String> = []`. All layers of this library do.
+  var frozenParameters: Set<String> { get set }
 }
 
 extension Module {
-  /// Calls `body` with each parameter, its name and its part of `gradient`. A parameter that the
-  /// result does not depend on has the gradient ``Tensor/zero`` or none.
+  /// No parameter is frozen, and none can be.
+  public var frozenParameters: Set<String> {
+    get { [] }
+    set {
+      precondition(
+        newValue.isEmpty,
+        "\(Self.self) cannot freeze its parameter \(newValue.min() ?? ""): it needs a property "
+          + "@noDerivative var frozenParameters: Set<String> = []")
+    }
+  }
+
+  /// Calls `body` with each parameter, its name and its part of `gradient`. A parameter that is
+  /// frozen or that the result does not depend on has the gradient ``Tensor/zero`` or none.
   public mutating func updateParameters(
     along gradient: TangentVector? = nil,
     _ body: (_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void
   ) {
-    withoutActuallyEscaping(body) { body in
-      visitChildren(ModuleVisitor(parameter: body), gradient: gradient)
+    visitParameters(gradient: gradient) { visitor, name, value, gradient in
+      body(visitor.fullName(name), &value, visitor.frozen.contains(name) ? nil : gradient)
     }
   }
 
-  /// Calls `body` with the gradient of each parameter and its name.
+  /// Calls `body` with each parameter, frozen or not, and the visitor of the module that has it.
+  mutating func visitParameters(
+    gradient: TangentVector? = nil,
+    _ body: (
+      _ visitor: ModuleVisitor, _ name: String, _ value: inout Tensor, _ gradient: Tensor?
+    ) -> Void
+  ) {
+    withoutActuallyEscaping(body) { body in
+      ModuleVisitor(parameter: body).visit(&self, gradient: gradient)
+    }
+  }
+
+  /// Calls `body` with the gradient of each parameter that is not frozen, and its name.
   public func forEachGradient(
     _ gradient: TangentVector, _ body: (_ name: String, _ gradient: Tensor) -> Void
   ) {
@@ -121,12 +88,12 @@ extension Module {
     return result
   }
 
-  /// The number of trainable values.
+  /// The number of values in all parameters.
   public var parameterCount: Int { parameters().reduce(0) { $0 + $1.value.count } }
 
   mutating func updateBitLinears(_ body: (_ name: String, _ layer: inout BitLinear) -> Void) {
     withoutActuallyEscaping(body) { body in
-      visitChildren(ModuleVisitor(bitLinear: body), gradient: nil)
+      ModuleVisitor(bitLinear: body).visit(&self, gradient: nil)
     }
   }
 
@@ -140,7 +107,7 @@ extension Module {
 
   mutating func updateLinears(_ body: (_ name: String, _ layer: inout Linear) -> Void) {
     withoutActuallyEscaping(body) { body in
-      visitChildren(ModuleVisitor(linear: body), gradient: nil)
+      ModuleVisitor(linear: body).visit(&self, gradient: nil)
     }
   }
 }

@@ -2,16 +2,16 @@
 #include "internal.h"
 #include <stdlib.h>
 
-// Something that this architecture's CPUs may have, and whether this one does.
+// A feature of this architecture's CPUs, and whether this CPU has it.
 typedef struct {
   const char *name;
-  int (*is_there)(void);
+  int (*is_supported)(void);
 } cpu_feature;
 
-// A set of kernels and what it needs.
+// A set of kernels, and whether this CPU has what it needs.
 typedef struct {
   const bk_kernels *kernels;
-  int (*runs)(void);
+  int (*is_supported)(void);
 } kernel_set;
 
 static int always(void) { return 1; }
@@ -34,7 +34,7 @@ static int saves_registers(uint32_t wanted) {
 
 enum cpuid_register { EAX, EBX, ECX, EDX };
 
-// Whether all bits of a mask are set in a register of a CPUID leaf; not if there is no such leaf.
+// Whether all bits of a mask are set in a register of a CPUID leaf; 0 if the leaf does not exist.
 static int has_bits(unsigned leaf, unsigned subleaf, enum cpuid_register which, unsigned mask) {
   unsigned r[4];
   if (!__get_cpuid_count(leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX])) return 0;
@@ -66,7 +66,7 @@ static const cpu_feature features[] = {{"avx2", has_avx2},
                                        {"avx512vnni", has_avx512vnni},
                                        {"avx512vbmi", has_avx512vbmi}};
 
-// Best first. Two sets may have one name: the first of them that runs is meant.
+// Best first. Where two sets have one name, it stands for the first one that is supported.
 static const kernel_set sets[] = {{&bk_avx512vbmi, has_avx512vbmi},
                                   {&bk_avx512vnni, has_avx512vnni},
                                   {&bk_avxvnni, has_avxvnni},
@@ -88,7 +88,7 @@ static int has_dotprod(void) { return has_feature("hw.optional.arm.FEAT_DotProd"
 static int has_i8mm(void) { return has_dotprod() && has_feature("hw.optional.arm.FEAT_I8MM"); }
 #else
 #include <sys/auxv.h>
-// Of <asm/hwcap.h>, which old systems have without them: HWCAP_ASIMDDP and HWCAP2_I8MM.
+// HWCAP_ASIMDDP and HWCAP2_I8MM, which the <asm/hwcap.h> of old systems lacks.
 static int has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
 static int has_i8mm(void) { return has_dotprod() && (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
 #endif
@@ -117,17 +117,17 @@ const char *const *bk_kernel_names(void) { return names; }
 
 const bk_kernels *bk_kernels_named(const char *name) {
   for (size_t i = 0; i < SET_COUNT; i++)
-    if (strcmp(name, sets[i].kernels->name) == 0 && sets[i].runs()) return sets[i].kernels;
+    if (strcmp(name, sets[i].kernels->name) == 0 && sets[i].is_supported()) return sets[i].kernels;
   return NULL;
 }
 
 const bk_kernels *bk_active_kernels(void) {
-  // Two threads that both come first store the same pointer.
+  // Two threads that both find it unset store the same pointer.
   static const bk_kernels *_Atomic active;
   const bk_kernels *kernels = active;
   if (kernels) return kernels;
   const char *forced = getenv("BITLINEAR_CPU");
-  if (forced) kernels = bk_kernels_named(forced);
+  if (forced && *forced) kernels = bk_kernels_named(forced);
   for (size_t i = 0; !kernels; i++) kernels = bk_kernels_named(names[i]);
   active = kernels;
   return kernels;
@@ -136,6 +136,6 @@ const bk_kernels *bk_active_kernels(void) {
 const char *bk_cpu_feature(size_t index) {
   if (index == 0) return ARCHITECTURE;
   for (size_t i = 0; i < FEATURE_COUNT; i++)
-    if (features[i].is_there() && --index == 0) return features[i].name;
+    if (features[i].is_supported() && --index == 0) return features[i].name;
   return NULL;
 }

@@ -1,15 +1,15 @@
 // What the kernel files share: the rules that turn floats into codes, the geometry of strips, and
-// each file's table.
+// the tables of all files.
 #ifndef BITKERNELS_INTERNAL_H
 #define BITKERNELS_INTERNAL_H
 
 #include "bitkernels.h"
 #include <string.h>
 
-// Each product is rounded before it is added, but where fma is written: fusing gives other bits.
+// Each product is rounded before it is added, except where fma is written: fusing gives other bits.
 #pragma STDC FP_CONTRACT OFF
 
-// Code without a vector extension of its own takes that of the function that calls it.
+// Inlined code takes the vector extensions of the function that calls it.
 #define BK_INLINE static inline __attribute__((always_inline))
 
 // -1, 0 or +1; 0 for NaN. Half to even at |v| = 0.5 gives 0, and beyond 1 it is clamped, so two
@@ -36,13 +36,13 @@ BK_INLINE double bk_lane_total(const double lanes[8]) {
 
 BK_INLINE size_t bk_divide_up(size_t count, size_t unit) { return (count + unit - 1) / unit; }
 
-// Which byte of a step belongs to a row.
+// The index of a row's byte in a step.
 BK_INLINE size_t bk_strip_byte(size_t row) {
   return row / 32 * 32 + row / 4 % 2 * 16 + row / 8 % 4 * 4 + row % 4;
 }
 
-// The blocks of a row as steps of a strip: `blocks` of them, of `steps` steps each but for the
-// last, which has `last_steps`.
+// The blocks of a row as steps of a strip: `blocks` of them, all of `steps` steps except the last,
+// which has `last_steps`.
 typedef struct {
   size_t blocks, steps, last_steps;
 } bk_block_steps;
@@ -63,9 +63,10 @@ BK_INLINE size_t bk_step_count(bk_block_steps steps) {
 }
 
 // A half precision float to a float, exactly: subnormal ones become normal by the multiplication.
+// BitCore's HalfPrecision is the same in Swift, and the way back.
 BK_INLINE float bk_half(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
-  uint32_t special = magnitude >= 0x0f800000 ? 0x70000000 : 0, bits = magnitude;
+  uint32_t special = magnitude >= 0x0f800000 ? 0x7f800000 : 0, bits = magnitude;
   float value;
   memcpy(&value, &bits, 4);
   value *= 0x1p112f;
@@ -105,7 +106,7 @@ BK_INLINE void bk_sum_blocks(const int8_t *q, size_t block, size_t blocks, int32
   }
 }
 
-// Columns first..<columns of a panel, as the scalar reference codes them.
+// Codes of columns first..<columns of a panel, by the scalar reference.
 void bk_encode_columns_ternary(const float *weights, size_t stride, size_t rows, size_t first,
                                size_t columns, const float *parameters, uint8_t *panel);
 void bk_encode_columns_sign(const float *weights, size_t stride, size_t rows, size_t first,

@@ -52,7 +52,7 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
   }
 }
 
-// Bytes of a row at a time: what a few lines of 64 rows fill of the first cache.
+// Bytes of a row per pass: those of 64 rows fit the first cache.
 enum { ROW_PIECE = 128 };
 
 void bk_strip_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, uint8_t *strip) {

@@ -1,15 +1,16 @@
-// What the operating system knows of processors, pages and files. sched_getaffinity, madvise and
-// sync_file_range need a feature macro, which Swift cannot set.
+// Processors, pages and files. sched_getaffinity, madvise and sync_file_range need a feature macro,
+// which Swift cannot set.
 #define _GNU_SOURCE
-#include "bitkernels.h"
+#include "bitsystem.h"
 #include <fcntl.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__linux__)
-// The processors' worth of time that the container grants, rounded up; 0 for no limit.
+// The processor time that the container is granted, in processors, rounded up; 0 for no limit.
 static size_t granted_processors(void) {
   FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
   if (!file) return 0;
@@ -35,7 +36,7 @@ size_t bk_processor_count(void) {
 
 void bk_advise_large(void *memory, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
-  // Only whole pages inside the range. The advice may be refused: then pages stay small.
+  // Whole pages inside the range only. If the system refuses the advice, pages stay small.
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory;
   uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
   if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);

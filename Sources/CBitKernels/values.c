@@ -24,28 +24,3 @@ void bk_dequantize8(const int8_t *q, size_t n, float scale, float *out) {
 void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = (float)q[i] / scale;
 }
-
-void bk_widen_halves(const uint16_t *halves, size_t n, float *out) {
-  for (size_t i = 0; i < n; i++) out[i] = bk_half(halves[i]);
-}
-
-// The half with a finite float's value, if there is one; something else if not.
-static uint16_t half_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-  int exponent = (int)(bits >> 23 & 255) - 127;
-  uint32_t significand = (bits & 0x7fffff) | 0x800000;
-  if (exponent < -24 || exponent > 15) return sign;
-  if (exponent < -14) return (uint16_t)(sign | significand >> (-1 - exponent));
-  return (uint16_t)(sign | (uint32_t)(exponent + 15) << 10 | (significand >> 13 & 0x3ff));
-}
-
-int bk_narrow_to_halves(const float *values, size_t n, uint16_t *halves) {
-  for (size_t i = 0; i < n; i++) {
-    halves[i] = half_of(values[i]);
-    float back = bk_half(halves[i]);
-    if (memcmp(&back, values + i, 4) != 0) return 0;
-  }
-  return 1;
-}

@@ -1,4 +1,4 @@
-// The text of the last error: Swift has no variables of a thread.
+// The text of the last error, in C because Swift has no thread-local variables.
 #include "bitlinear_error.h"
 
 #include <stdio.h>

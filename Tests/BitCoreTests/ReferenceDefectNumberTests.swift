@@ -12,9 +12,8 @@ import Testing
     recipe: QuantizationRecipe, groups: Int
   ) {
     let (x, weight, dy) = (random([3, 10]), random([4, 10]), random([3, 4], seed: 8))
-    let operation = BitLinearOperation(
-      x, weight: weight, bias: nil, recipe: recipe, groups: groups)
-    let gradients = operation.reverse(upstream: dy)
+    let operation = BitLinearOperation(weight: weight, recipe: recipe.withoutNorm, groups: groups)
+    let gradients = operation.reverse(x, upstream: dy, context: operation.forward(x).context)
     let values = recipe.weightQuantizer.quantize(weight, groups: groups).values.doubles
     let input = recipe.activations.quantize(x).dequantized().doubles
     let expectedInput = (0..<30).map { i in
@@ -32,10 +31,11 @@ import Testing
   @Test func `the activation quantizer's gradient is 1 at every element`() {
     let identity = Tensor((0..<100).map { $0 % 11 == 0 ? 1 : 0 }, shape: [10, 10])
     let operation = BitLinearOperation(
-      random([3, 10]), weight: identity, bias: nil, recipe: .bitnet,
+      weight: identity, recipe: .bitnet,
       strength: QuantizationStrength(weights: 0, activations: 1))
-    let ones = Tensor(repeating: 1, shape: [3, 10])
-    #expect(operation.reverse(upstream: ones).input == ones)
+    let (x, ones) = (random([3, 10]), Tensor(repeating: 1, shape: [3, 10]))
+    let context = operation.forward(x).context
+    #expect(operation.reverse(x, upstream: ones, context: context).input == ones)
   }
 
   @Test(arguments: [QuantizationRecipe.bitnet, .b158])
@@ -45,10 +45,12 @@ import Testing
     var weight = start
     var losses: [Float] = []
     for _ in 0..<20 {
-      let operation = BitLinearOperation(x, weight: weight, bias: nil, recipe: recipe)
-      let (loss, gradient) = Losses.meanSquaredError(operation.output, target: target)
+      let operation = BitLinearOperation(weight: weight, recipe: recipe.withoutNorm)
+      let (output, context) = operation.forward(x)
+      let (loss, gradient) = Losses.meanSquaredError(output, target: target)
       losses.append(loss)
-      weight = weight - operation.reverse(upstream: gradient).weight * 0.2
+      weight =
+        weight - operation.reverse(x, upstream: gradient, context: context).weight * 0.2
     }
     #expect(weight != start)
     #expect((losses.min() ?? .infinity) < losses[0] / 2)

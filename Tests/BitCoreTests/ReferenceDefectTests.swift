@@ -50,8 +50,8 @@ import Testing
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
-      _ = BitLinearOperation(
-        .zeros([1, 10]), weight: .zeros([20, 10]), bias: nil, recipe: .b158, groups: 0)
+      _ = BitLinearOperation(weight: .zeros([20, 10]), recipe: .b158, groups: 0)
+        .forward(.zeros([1, 10]))
     }
     expectMessage(result, "0 groups do not divide 20 output features")
   }
@@ -62,9 +62,11 @@ import Testing
       let recipe = QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(bits: bits), normalization: nil)
       let operation = BitLinearOperation(
-        .zeros([0, 10]), weight: random([20, 10]), bias: .zeros([20]), recipe: recipe)
-      #expect(operation.output.shape == [0, 20])
-      let gradients = operation.reverse(upstream: .zeros([0, 20]))
+        weight: random([20, 10]), bias: .zeros([20]), recipe: recipe)
+      let x = Tensor.zeros([0, 10])
+      let (output, context) = operation.forward(x)
+      #expect(output.shape == [0, 20])
+      let gradients = operation.reverse(x, upstream: .zeros([0, 20]), context: context)
       #expect(gradients.input.shape == [0, 10])
       #expect(gradients.weight == .zeros([20, 10]))
       #expect(gradients.bias == .zeros([20]))
@@ -133,7 +135,8 @@ import Testing
     let (x, weight, bias) = (random([3, 10]), random([20, 10]), random([20], seed: 5))
     var expected = output(x, weight, recipe)
     expected.addToRows(bias)
-    let y = BitLinearOperation(x, weight: weight, bias: bias, recipe: recipe).output
+    let operation = BitLinearOperation(weight: weight, bias: bias, recipe: recipe.withoutNorm)
+    let y = operation.forward(x).output
     #expect(sameBits(y, expected))
   }
 
@@ -152,12 +155,18 @@ func random(_ shape: Shape, seed: UInt64 = 3) -> Tensor {
   return generator.normal(shape)
 }
 
-/// The layer's output without bias; the norm comes before, as in a layer.
+extension QuantizationRecipe {
+  /// The same recipe without a normalization.
+  var withoutNorm: QuantizationRecipe {
+    QuantizationRecipe(weights: weights, activations: activations, normalization: nil)
+  }
+}
+
+/// The layer's output without normalization and bias.
 func output(
   _ x: Tensor, _ weight: Tensor, _ recipe: QuantizationRecipe, groups: Int = 1
 ) -> Tensor {
-  BitLinearOperation(x, weight: weight, bias: nil, recipe: recipe, groups: groups)
-    .output
+  BitLinearOperation(weight: weight, recipe: recipe.withoutNorm, groups: groups).forward(x).output
 }
 
 /// Checks what a process that hit a precondition printed; optimized code prints nothing.

@@ -190,13 +190,10 @@ import Testing
     recipe.activations = ActivationQuantizer(range: .full)
     let matrix = try CodeMatrix(
       codes: [1, 0, -1, 1], rows: 2, columns: 2, alphabet: .ternary, groupScales: [1])
-    let encoded = PackedLayerFile.encode([
-      ("a", try PackedBitLinear(matrix: matrix, recipe: recipe))
-    ])
     let path = FileManager.default.temporaryDirectory.path + "/\(UUID().uuidString).safetensors"
     defer { try? FileManager.default.removeItem(atPath: path) }
-    try SafetensorsWriter.write(
-      encoded.entries, metadata: [PackedLayerFile.metadataKey: encoded.metadata], to: path)
+    try PackedLayerFile.write(
+      [("a", PackedBitLinear(matrix: matrix, recipe: recipe))], to: path)
     var (file, packed): (OpaquePointer?, OpaquePointer?)
     #expect(bitlinear_open(path, &file) == 0)
     defer { bitlinear_close(file) }

@@ -32,7 +32,9 @@ final class ABILayer {
   }
 
   static func random(_ shape: Shape, _ generator: inout SeededGenerator) -> Tensor {
-    Tensor((0..<shape.count).map { _ in Float.random(in: -1...1, using: &generator) }, shape: shape)
+    Tensor(
+      (0..<shape.scalarCount).map { _ in Float.random(in: -1...1, using: &generator) }, shape: shape
+    )
   }
 
   /// Calls `body` with the structures of the interface, which `change` may spoil first.
@@ -52,14 +54,10 @@ final class ABILayer {
     }
   }
 
-  /// What the package itself gives.
-  func expected(_ x: Tensor) -> (normalized: Tensor, operation: BitLinearOperation) {
-    let normalized = quantization.normalization?(x, weight: normWeight) ?? x
-    return (
-      normalized,
-      BitLinearOperation(
-        normalized, weight: weight, bias: bias, recipe: quantization, groups: groups)
-    )
+  /// The same layer in the package itself.
+  var operation: BitLinearOperation {
+    BitLinearOperation(
+      weight: weight, bias: bias, normWeight: normWeight, recipe: quantization, groups: groups)
   }
 
   /// A handle of the packed layer.

@@ -25,17 +25,15 @@ import Testing
       recipe, inputs: 34, outputs: 12, groups: groups,
       hasNormWeight: recipe.normalization != nil)
     let x = Self.input(tokens, 34)
-    let (_, operation) = layer.expected(x)
+    let (output, context) = layer.operation.forward(x)
     let upstream = Self.input(tokens, 12, seed: 10)
 
     var y = [Float](repeating: -1, count: tokens * 12)
     #expect(
       layer.with { bitlinear_forward($0, $1, x.pointer, Int64(tokens), 34, &y, 12) } == 0)
-    #expect(y == operation.output.scalars)
+    #expect(y == output.scalars)
 
-    let product = operation.reverse(upstream: upstream)
-    let norm = recipe.normalization?.reverse(
-      x, weight: layer.normWeight, upstream: product.input)
+    let expected = layer.operation.reverse(x, upstream: upstream, context: context)
     var gx = [Float](repeating: -1, count: tokens * 34)
     var (gw, gb) = ([Float](repeating: -1, count: 12 * 34), [Float](repeating: -1, count: 12))
     var gn = [Float](repeating: -1, count: 34)
@@ -57,10 +55,10 @@ import Testing
       }
     }
     #expect(status == 0)
-    #expect(gx == (norm?.input ?? product.input).scalars)
-    #expect(gw == product.weight.scalars)
-    #expect(gb == product.bias?.scalars)
-    if let expected = norm?.weight { #expect(gn == expected.scalars) }
+    #expect(gx == expected.input.scalars)
+    #expect(gw == expected.weight.scalars)
+    #expect(gb == expected.bias?.scalars)
+    if let gradient = expected.normWeight { #expect(gn == gradient.scalars) }
 
     let packed = try #require(layer.pack())
     defer { bitlinear_packed_free(packed) }
@@ -77,7 +75,7 @@ import Testing
     for row in 0..<3 { for column in 0..<8 { apart[row * 11 + column] = x[row, column] } }
     var y = [Float](repeating: -7, count: 3 * 6)
     #expect(layer.with { bitlinear_forward($0, $1, apart, 3, 11, &y, 6) } == 0)
-    let expected = layer.expected(x).operation.output
+    let expected = layer.operation.forward(x).output
     for row in 0..<3 {
       for column in 0..<6 {
         #expect(y[row * 6 + column] == (column < 4 ? expected[row, column] : -7))
@@ -92,9 +90,14 @@ import Testing
     var wide = [Int16](repeating: 99, count: 15)
     var scales = [Float](repeating: 0, count: 3)
     var values = [Float](repeating: 0, count: 15)
-    let codes = bits <= 8 ? UnsafeMutableRawPointer(&narrow) : UnsafeMutableRawPointer(&wide)
-    #expect(
-      bitlinear_absmax_quantize(x.pointer, 3, 5, 5, Int32(bits), 0, codes, &scales, &values) == 0)
+    let status = narrow.withUnsafeMutableBytes { narrow in
+      wide.withUnsafeMutableBytes { wide in
+        bitlinear_absmax_quantize(
+          x.pointer, 3, 5, 5, Int32(bits), 0, (bits <= 8 ? narrow : wide).baseAddress, &scales,
+          &values)
+      }
+    }
+    #expect(status == 0)
     #expect((bits <= 8 ? narrow.map(Int.init) : wide.map(Int.init)) == expected.quantized.codes)
     #expect(scales == expected.quantized.scales)
     #expect(values == expected.dequantized.scalars)
@@ -116,7 +119,7 @@ import Testing
     #expect(bitlinear_packed_from_codes(&info, codes, scales, bias, norm, nil, &other) == 0)
     defer { bitlinear_packed_free(other) }
     let x = Self.input(4, 13)
-    let expected = layer.expected(x).operation.output.scalars
+    let expected = layer.operation.forward(x).output.scalars
     func output(_ packed: OpaquePointer?) -> [Float] {
       var y = [Float](repeating: 0, count: 24)
       #expect(bitlinear_packed_forward(packed, x.pointer, 4, 13, &y, 6) == 0)
@@ -134,7 +137,7 @@ import Testing
           numbers.withUnsafeBytes { data in
             var named = bitlinear_named_layer(name: name, layer: packed)
             var tensor = bitlinear_tensor(
-              name: "steps", dtype: dtype, rank: 1, shape: shape.baseAddress,
+              name: nil, dtype: dtype, rank: 1, shape: shape.baseAddress,
               data: data.baseAddress, byte_count: 24)
             return "steps".withCString {
               tensor.name = $0
@@ -178,7 +181,7 @@ import Testing
       let status =
         bitlinear_packed_forward(handle, x.pointer, 3, 64, &y, 48)
         + layer.with { bitlinear_forward($0, $1, x.pointer, 3, 64, &z, 48) }
-      let isSame = y == layer.expected(x).operation.output.scalars && y == z
+      let isSame = y == layer.operation.forward(x).output.scalars && y == z
       // Each thread has its own last error.
       let failed = bitlinear_set_threads(Int32(-index))
       let text = lastError()

@@ -14,7 +14,7 @@ import _Differentiation
     let output = layer(input)
     #expect(output.shape == [128, 20])
     #expect(output.isFinite)
-    #expect(sameBits(output, layer.packed()(input)))
+    #expect(sameBits(output, layer.packedLayer()(input)))
   }
 
   @Test func example2HasGroups() {

@@ -26,40 +26,47 @@ import Testing
 
   @Test(arguments: [
     Case(
-      "--layers", "abc", source: "--layers abc", found: "\"abc\"",
-      expected: "numbers of features, as in 512,512"),
-    Case("--layers", "0", source: "--layers 0", found: "\"0\"", expected: "numbers of features"),
-    Case(
-      "--layers", "12,,3", source: "--layers 12,,3", found: "\"\"",
-      expected: "numbers of features"),
-    Case("--layers", "-5", source: "--layers -5", found: "\"-5\"", expected: "numbers of features"),
-    Case(
-      "--layers", "99999", source: "--layers 99999", found: "64-99999-3",
-      expected: "layers of 1 to 65536 features"),
-    Case(
       "--layers", "65536,65536", source: "--layers 65536,65536",
       found: "4299358208 weights", expected: "at most 268435456"),
     Case(
       "--groups", "4", source: "--layers 18 --groups 4",
       found: "4 groups for a layer of 18 features",
       expected: "a number that divides every layer of 18-3"),
-    Case("--groups", "0", found: "0", expected: "1 or more"),
-    Case("--epochs", "-1", found: "-1", expected: "0 to 1000000"),
-    Case("--epochs", "9223372036854775807", found: "9223372036854775807", expected: "0 to 1000000"),
-    Case("--batch-size", "0", found: "0", expected: "1 to 1000000"),
-    Case("--batch-size", "9223372036854775807", found: "9223372036854775807", expected: "1 to"),
-    Case("--learning-rate", "nan", found: "nan", expected: "a positive number"),
-    Case("--learning-rate", "0", found: "0.0", expected: "a positive number"),
-    Case("--learning-rate", "-1", found: "-1.0", expected: "a positive number"),
-    Case("--checkpoint-every", "-1", found: "-1", expected: "0 or more"),
-    Case("--data", "", found: "an empty path", expected: "a folder or a file"),
   ])
-  func badOptionIsRefused(_ bad: Case) async throws {
+  func optionThatDoesNotFitTheDataIsRefused(_ bad: Case) async throws {
     let earlier = try EarlierRun(in: folder)
     let data = try TinyData().writeIDX(in: folder)
     let run = try await Program.run(
       trainArguments(data: data, out: earlier.path, bad.arguments))
     run.expectRefusal(source: bad.source, found: bad.found, expected: bad.expected)
+    try earlier.expectUntouched()
+  }
+
+  @Test(arguments: [
+    ("--layers abc", "'abc' is invalid for '--layers <n,n,...>'"),
+    ("--layers 0", "'0' is invalid for '--layers'. Please provide a number from 1 to 65536."),
+    ("--layers 12,,3", "'12,,3' is invalid for '--layers <n,n,...>'"),
+    ("--layers -5", "'-5' is invalid for '--layers'. Please provide a number from 1 to 65536."),
+    ("--layers 12,99999", "'99999' is invalid for '--layers'. Please provide a number from 1 to"),
+    ("--groups 0", "'0' is invalid for '--groups'. Please provide a number from 1 to 65536."),
+    ("--epochs -1", "'-1' is invalid for '--epochs'. Please provide a number from 0 to 1000000."),
+    ("--epochs 9223372036854775807", "'9223372036854775807' is invalid for '--epochs'"),
+    ("--batch-size 0", "'0' is invalid for '--batch-size'. Please provide a number from 1 to 1"),
+    ("--batch-size 9223372036854775807", "'9223372036854775807' is invalid for '--batch-size'"),
+    ("--learning-rate nan", "'nan' is invalid for '--learning-rate'. Please provide a positive"),
+    ("--learning-rate 0", "'0.0' is invalid for '--learning-rate'. Please provide a positive"),
+    ("--learning-rate -1", "'-1.0' is invalid for '--learning-rate'. Please provide a positive"),
+    ("--save-every -1", "'-1' is invalid for '--save-every'. Please provide a number of at least"),
+    ("--data ", "The path of '--data' is empty."),
+    ("--recipe float --baseline", "'--baseline' needs a recipe other than float"),
+  ])
+  func badOptionIsAUsageError(options: String, message: String) async throws {
+    let earlier = try EarlierRun(in: folder)
+    let data = try TinyData().writeIDX(in: folder)
+    let run = try await Program.run(
+      trainArguments(
+        data: data, out: earlier.path, options.components(separatedBy: " ")))
+    run.expectUsageError(message, usage: "bitlinear train")
     try earlier.expectUntouched()
   }
 
@@ -97,10 +104,10 @@ import Testing
 
   @Test func refusedTrainingMakesNoFolder() async throws {
     let data = try TinyData().writeIDX(in: folder)
-    for more in [["--layers", "x"], ["--groups", "7"], ["--resume"]] {
+    for (more, code) in [(["--layers", "x"], 64), (["--groups", "7"], 1), (["--resume"], 1)] {
       let run = try await Program.run(
         trainArguments(data: data, out: folder.path("new/run"), more))
-      #expect(run.code == 1)
+      #expect(run.code == code)
     }
     #expect(folder.names("") == ["data"])
   }

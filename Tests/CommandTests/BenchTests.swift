@@ -57,7 +57,7 @@ import Testing
       #expect(try #require(object["microseconds"] as? Double) > 0)
     }
     let csv = try await Program.run(arguments + ["--csv"])
-    csv.expectRefusal(source: "--overheads", found: "--csv as well", expected: "--json or text")
+    csv.expectUsageError("'--overheads' prints a table or '--json', not '--csv'")
   }
 
   @Test func kernelsOfEachFormat() async throws {
@@ -71,13 +71,20 @@ import Testing
   }
 
   @Test(arguments: [
-    ("--shapes", "16", "\"16\""), ("--shapes", "0x4", "\"0x4\""), ("--tokens", "0", "\"0\""),
-    ("--threads", "1,x", "\"x\""), ("--formats", "ternary3", "\"ternary3\""),
-    ("--formats", "sign1-b100", "\"sign1-b100\""), ("--formats", "sign1-", "\"sign1-\""),
-    ("--formats", "ternary2-b064", "\"ternary2-b064\""),
+    (["--shapes", "16"], "'16' is invalid for '--shapes <OxI,...>'"),
+    (["--shapes", "0x4"], "'0x4' is invalid for '--shapes"),
+    (["--tokens", "0"], "'0' is invalid for '--tokens'. Please provide a number from 1 to 65536."),
+    (["--tokens", ""], "The list of '--tokens' is empty."),
+    (["--threads", "1,x"], "'1,x' is invalid for '--threads"),
+    (["--threads", "1,1025"], "'1025' is invalid for '--threads'. Please provide a number from 1"),
+    (["--formats", "ternary3"], "'ternary3' is invalid for '--formats"),
+    (["--formats", "sign1-b100"], "'sign1-b100' is invalid for '--formats"),
+    (["--formats", "sign1-"], "'sign1-' is invalid for '--formats"),
+    (["--formats", "ternary2-b064"], "'ternary2-b064' is invalid for '--formats"),
+    (["--json", "--csv"], "Please provide '--json' or '--csv', not both."),
   ])
-  func badLists(option: String, value: String, found: String) async throws {
-    let run = try await Program.run(["bench", option, value])
-    run.expectRefusal(source: "\(option) \(value)", found: found, expected: "")
+  func badOptionIsAUsageError(options: [String], message: String) async throws {
+    let run = try await Program.run(["bench"] + options)
+    run.expectUsageError(message, usage: "bitlinear bench")
   }
 }

@@ -42,9 +42,9 @@ import Testing
     for line in [
       "big                   18446744073709551615", "pi                    3.14",
       "short                 [1, -2]", "text                  two lines",
-      "a.weight  TQ2_0  [2, 256]    132          2.06",
-      "norm      F32    [4]          16            32",
-      "a.weight      ternary  2 x 256            2.06  12.5%  75.0%  12.5%  0.5 to 2.0",
+      "a.weight  TQ2_0  [2, 256]    132            2.06",
+      "norm      F32    [4]          16              32",
+      "a.weight      ternary  2 x 256              2.06  12.5%  75.0%  12.5%  0.5 to 2.0",
     ] {
       #expect(run.lines.contains(Substring(line)), "\(line)\n\(run.output)")
     }
@@ -82,7 +82,7 @@ import Testing
       bars.map { $0.split(separator: " ").prefix(3) } == [
         ["-1", "12.5%", "64"], ["0", "75.0%", "384"], ["+1", "12.5%", "64"],
       ])
-    #expect(run.output.contains("Scales          2, one for a block of 256\n"))
+    #expect(run.output.contains("Scales          2, one per block of 256\n"))
   }
 
   @Test func signTensorsHaveNoZero() async throws {

@@ -29,7 +29,7 @@ import Testing
     let last = try #require(stopped.error.split(separator: "\n").last)
     #expect(
       last.contains(
-        /^Stopped after step [0-9]+, [0-9]+ of 60 epochs, saved in .*; go on with --resume$/))
+        /^Stopped after step [0-9]+, [0-9]+ of 60 epochs, saved in .*; continue with --resume$/))
     #expect(last.contains("saved in \(path);"))
     #expect(!stopped.error.contains("Error"))
     #expect(folder.names("run") == ["checkpoint.safetensors", "metrics.jsonl"])
@@ -38,7 +38,7 @@ import Testing
     let resumed = try await Program.run(
       arguments("run", ["--resume"]), environment: environment)
     #expect(resumed.code == 0 && resumed.complaints == [])
-    #expect(resumed.error.hasPrefix("Going on with 64-18-3 b158 after step "))
+    #expect(resumed.error.hasPrefix("Resuming 64-18-3 b158 after step "))
     for name in ["packed.safetensors", "model.safetensors"] {
       #expect(try folder.bytes("run/\(name)") == folder.bytes("unbroken/\(name)"))
     }
@@ -62,11 +62,11 @@ import Testing
       arguments("run", ["--baseline", "--resume"]), after: "Training 64-18-3 float",
       signal: SIGINT)
     #expect(second.process.terminationStatus == 130)
-    #expect(second.error.contains("baseline-checkpoint.safetensors; go on with --resume"))
+    #expect(second.error.contains("baseline-checkpoint.safetensors; continue with --resume"))
 
     let resumed = try await Program.run(arguments("run", ["--baseline", "--resume"]))
     #expect(resumed.code == 0 && resumed.complaints == [])
-    #expect(resumed.error.contains("Going on with 64-18-3 float after step "))
+    #expect(resumed.error.contains("Resuming 64-18-3 float after step "))
     for name in ["packed.safetensors", "baseline.safetensors"] {
       #expect(try folder.bytes("run/\(name)") == folder.bytes("unbroken/\(name)"))
     }
@@ -77,14 +77,14 @@ import Testing
     let unbroken = try await Program.run(arguments("unbroken"))
     #expect(unbroken.code == 0)
 
-    let more = ["--checkpoint-every", "1"]
+    let more = ["--save-every", "1"]
     let first = try await StoppedRun(arguments("run", more), after: "Epoch ", signal: SIGKILL)
     #expect(first.process.terminationReason == .uncaughtSignal)
     #expect(first.process.terminationStatus == SIGKILL)
     for _ in 0..<6 {
       // A later run may come to its end before it is killed, which is as good.
       let next = try await StoppedRun(
-        arguments("run", more + ["--resume"]), after: "Going on ",
+        arguments("run", more + ["--resume"]), after: "Resuming ",
         delay: .milliseconds(Int.random(in: 0..<60)), signal: SIGKILL)
       #expect(next.process.terminationStatus == SIGKILL || next.process.terminationStatus == 0)
       #expect(!next.error.contains("Error"), "\(next.error)")

@@ -152,9 +152,6 @@ import Testing
     (["paint"], "'paint'"),
   ])
   func wrongUsageShowsTheUsage(arguments: [String], message: String) async throws {
-    let run = try await Program.run(arguments)
-    #expect(run.code == 64 && run.output == "")
-    #expect(run.error.hasPrefix("Error: ") && run.error.contains(message), "\(run.error)")
-    #expect(run.error.contains("\nUsage: bitlinear"))
+    try await Program.run(arguments).expectUsageError(message)
   }
 }

@@ -35,6 +35,18 @@ struct EarlierRun {
 }
 
 extension Program.Run {
+  /// Expects exit code 64, no results, and a message with the usage of a command after it.
+  func expectUsageError(
+    _ message: String, usage: String = "bitlinear",
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(code == 64 && isExit, "code \(code): \(error)", sourceLocation: sourceLocation)
+    #expect(output == "", sourceLocation: sourceLocation)
+    #expect(error.hasPrefix("Error: "), sourceLocation: sourceLocation)
+    #expect(error.contains(message), "\(error)", sourceLocation: sourceLocation)
+    #expect(error.contains("\nUsage: \(usage)"), "\(error)", sourceLocation: sourceLocation)
+  }
+
   /// Expects exit code 1, no results, and one line that names the source, what was found there and
   /// what would have been right.
   func expectRefusal(

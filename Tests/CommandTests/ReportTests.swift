@@ -10,7 +10,7 @@ import Testing
     let page = HTMLReport(content: ReportSample.content()).html()
     let xml = ReportXML(page)
     #expect(xml.error == nil)
-    for heading in ["Training", "Results", "Weight codes", "Mistakes", "Test pictures"] {
+    for heading in ["Training", "Results", "Weight codes", "Confusion matrix", "Test images"] {
       #expect(page.contains("<h2>\(heading)</h2>"))
     }
     #expect(!xml.elements.contains("script") && !xml.elements.contains("link"))
@@ -87,7 +87,7 @@ import Testing
     #expect(xml.values("class").filter { $0 == "cross" }.count == 1)
     #expect(
       xml.values("aria-label") == [
-        "Recognised: Bag, 99% sure", "Wrong: Bag taken for Coat, 99% sure",
+        "Correct: Bag, 99%", "Wrong: Bag predicted as Coat, 99%",
       ])
     #expect(xml.text.contains("× Coat99%, is Bag"))
   }
@@ -128,8 +128,8 @@ import Testing
     #expect(mistakes.first?.actual == 1 && mistakes.first?.predicted == 0)
     let xml = ReportXML(ConfusionMatrixChart(matrix: matrix).svg(id: "m"))
     #expect(xml.error == nil)
-    #expect(xml.text.contains("a taken for b: 2 of 10"))
-    #expect(xml.text.contains("a 80.0%, b 50.0%, c no pictures."))
+    #expect(xml.text.contains("a predicted as b: 2 of 10"))
+    #expect(xml.text.contains("a 80.0%, b 50.0%, c no images."))
     #expect(xml.values("class").count { $0 == "hit" } == 2)
     #expect(xml.values("class").count { $0 == "miss" } == 2)
   }

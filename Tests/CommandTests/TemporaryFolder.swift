@@ -31,6 +31,24 @@ final class TemporaryFolder: Sendable {
     try write(name, Array(text.utf8))
   }
 
+  /// Writes a model of one layer with 16 billion weights, more than any machine converts in a
+  /// moment, as a hole in the file, which takes no space on the disk.
+  func writeLongModel(_ name: String) throws -> String {
+    let (rows, columns) = (1 << 20, 4096)
+    let header = """
+      {"__metadata__":{"bitlinear.quantization_config":"{\\"quant_method\\":\\"bitnet\\"}"},\
+      "a.weight_scale":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},\
+      "a.weight":{"dtype":"U8","shape":[\(rows),\(columns)],"data_offsets":[4,\(4 + rows * columns)]}}
+      """
+    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+    let one = withUnsafeBytes(of: Float(1).bitPattern.littleEndian) { Array($0) }
+    let path = try write(name, length + Array(header.utf8) + one)
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    try handle.truncate(atOffset: UInt64(12 + header.utf8.count + rows * columns))
+    try handle.close()
+    return path
+  }
+
   /// A new file that is open for writing.
   func handle(_ name: String) throws -> FileHandle {
     try FileHandle(forWritingTo: URL(fileURLWithPath: write(name, "")))

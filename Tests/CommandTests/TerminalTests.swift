@@ -28,12 +28,22 @@ struct TerminalTests {
     _ more: [String] = [], environment: [String: String] = [:]
   ) async throws -> Program.Run {
     let data = try TinyData().writeIDX(in: folder)
-    let command =
-      [try Program.path()]
-      + trainArguments(data: data, out: folder.path("run"), epochs: 3, more)
-    let quoted = command.map { "'\($0)'" }.joined(separator: " ")
+    return try await run(
+      Self.quoted(
+        [try Program.path()] + trainArguments(data: data, out: folder.path("run"), epochs: 3, more)),
+      environment: environment)
+  }
+
+  private static func quoted(_ command: [String]) -> String {
+    command.map { "'\($0)'" }.joined(separator: " ")
+  }
+
+  /// Runs a command of a shell.
+  private func run(
+    _ command: String, environment: [String: String] = [:]
+  ) async throws -> Program.Run {
     let process = try Program.process(
-      [PseudoTerminal.script, "-qec", quoted, "/dev/null"],
+      [PseudoTerminal.script, "-qec", command, "/dev/null"],
       ["TERM": "xterm"].merging(environment) { _, given in given })
     process.standardOutput = try folder.handle("terminal")
     process.standardError = FileHandle.nullDevice
@@ -76,6 +86,21 @@ struct TerminalTests {
     let run = try await train(environment: ["TERM": "dumb"])
     #expect(run.code == 0 && !run.output.contains("━") && !run.output.contains("\u{1B}"))
     #expect(screen(run.output).count { $0.hasPrefix("Epoch ") } == 3)
+  }
+
+  @Test func interruptRemovesTheBarOfAConversion() async throws {
+    let input = try folder.writeLongModel("in.safetensors")
+    let convert = Self.quoted([
+      try Program.path(), "convert", input, "-o", folder.path("out.gguf"), "--outtype", "tq1_0",
+    ])
+    // The interrupt comes when the bar was drawn and the file has its temporary name.
+    let find = "ls -a '\(folder.path)' | grep -q tmp-"
+    let run = try await run(
+      "\(convert) & while ! \(find); do sleep 0.01; done; sleep 0.5; kill -INT $!; wait $!")
+    #expect(run.code == 130)
+    #expect(run.output.contains("Writing") && run.output.contains("━"))
+    #expect(screen(run.output) == [""])
+    #expect(folder.names("") == ["in.safetensors", "terminal"])
   }
 
   @Test func errorStandsOnItsOwnLine() async throws {

@@ -32,6 +32,14 @@ float odd_float(void) {
   return random_below(40) ? random_float() : special[random_below(7)];
 }
 
+float half_value(uint16_t half) {
+  int exponent = half >> 10 & 31, fraction = half & 1023;
+  float magnitude = exponent == 31 ? (fraction ? NAN : INFINITY)
+                    : exponent     ? ldexpf((float)(1024 + fraction), exponent - 25)
+                                   : ldexpf((float)fraction, -24);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
 int equal_floats(const float *a, const float *b, size_t count) {
   return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
 }

@@ -1,11 +1,11 @@
-// What the tests of the kernels share: counting, chance, and floats that are hard to treat.
+// What the tests of the kernels share: counting, random numbers, and difficult floats.
 #ifndef CHECKS_H
 #define CHECKS_H
 
 #include "../../Sources/CBitKernels/internal.h"
 #include "guarded.h"
 
-// What was checked so far.
+// Checks so far.
 extern size_t passed, failed;
 
 // Counts a check; prints the first failures.
@@ -17,16 +17,19 @@ uint32_t random_bits(void);
 size_t random_below(size_t limit);
 // From -1 to 1.
 float random_float(void);
-// Floats that a quantizer may meet; NaN and infinity now and then.
+// Floats that a quantizer may meet, sometimes NaN or an infinity.
 float odd_float(void);
 
-// Bits, so that zeros with different signs differ.
+// The value of a half precision float, by the definition of the format.
+float half_value(uint16_t half);
+
+// Compares bits, so that zeros with different signs differ.
 int equal_floats(const float *a, const float *b, size_t count);
 
-// How much is tried: what an emulator does in seconds, or everything.
+// How much is tested: what an emulator does in seconds, or everything.
 typedef enum { QUICK, FULL } amount;
 
-// Vectors of floats and integers, and AdamW.
+// Element-wise kernels, half precision floats, AdamW, and the peaks of benchmarks.
 void test_vectors(const bk_kernels *kernels);
 // Latent weights to panels.
 void test_encoding(const bk_kernels *kernels);

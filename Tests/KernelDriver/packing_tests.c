@@ -1,4 +1,4 @@
-// Packed codes against what bitkernels.h says of their bytes.
+// Packed codes against the layouts that bitkernels.h describes.
 #include "checks.h"
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ static uint8_t packed_byte(const int8_t *codes, size_t first, size_t columns, bk
   static const int powers[] = {81, 27, 9, 3, 1};
   int byte = 0;
   for (size_t j = 0; j < bk_format_columns(format); j++) {
-    int is_there = first + j < columns, code = is_there ? codes[first + j] : 0;
+    int code = first + j < columns ? codes[first + j] : 0;
     byte += format == BK_TERNARY2     ? (code + 1) << (2 * j)
             : format == BK_TERNARY1_6 ? (code + 1) * powers[j]
                                       : (code == 1) << j;
@@ -54,7 +54,7 @@ static void test_columns(const bk_kernels *kernels, size_t columns, bk_format fo
   for (size_t row = 0; row < BK_STRIP_ROWS; row++)
     for (size_t c = 0; c < columns; c++)
       if (unpacked[panel_byte(row, c)] != bytes[panel_byte(row, c)]) equal = 0;
-  // What lies between two panels is not theirs.
+  // The bytes between two panels stay untouched.
   for (size_t p = 0; p + 1 < BK_STRIP_PANELS; p++)
     for (size_t i = 64 * quads; i < PANEL_BYTES; i++)
       if (unpacked[p * PANEL_BYTES + i] != 0xa5) equal = 0;

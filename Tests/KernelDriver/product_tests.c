@@ -6,10 +6,10 @@
 
 static const char *const format_names[] = {"ternary2", "ternary1.6", "sign1", "panels"};
 
-// How codes are filled: by chance, or so that 16-bit sums must survive the extremes.
-typedef enum { CHANCE, ALL_PLUS, ALL_MINUS } code_pattern;
+// How codes are filled: at random, or so that 16-bit sums must survive the extremes.
+typedef enum { RANDOM, ALL_PLUS, ALL_MINUS } code_pattern;
 
-// How many tokens count as few, by the set itself or none or all of them.
+// Which path a product takes: the set's own choice, that of many tokens, or that of few.
 typedef enum { OWN_PATH, MANY_PATH, FEW_PATH } product_path;
 
 typedef struct {
@@ -18,7 +18,7 @@ typedef struct {
   bk_alphabet alphabet;  // differs from the format's own for BK_PANELS only
   code_pattern codes;
   int bits;        // of activations, 2...16
-  int activation;  // of all columns; 0 for chance
+  int activation;  // of all columns; 0 for random ones
   product_path path;
   int has_bias, has_half_scales;
   guard_side side;
@@ -46,14 +46,6 @@ static guarded random_floats(const test_case *c, size_t count) {
 static uint16_t random_half(void) {
   uint16_t bits = (uint16_t)random_bits();
   return (bits & 0x7c00) == 0x7c00 ? bits & 0x83ff : bits;
-}
-
-// Its value, by the definition of the format.
-static float half_value(uint16_t half) {
-  int exponent = half >> 10 & 31, fraction = half & 1023;
-  float magnitude =
-      exponent ? ldexpf((float)(1024 + fraction), exponent - 25) : ldexpf((float)fraction, -24);
-  return half & 0x8000 ? -magnitude : magnitude;
 }
 
 // Half precision floats, whose values replace those of `floats`.
@@ -187,15 +179,13 @@ static void run(const test_case *c, const bk_kernels *set) {
                                 c->gap / 2 * 4);
   guarded y = random_floats(c, outputs);
   // In parts, as two threads would.
+  bk_matmul_job job = {&kernels, matrix, x.x, c->tokens, scratch.bytes, bias, y.bytes, c->rows};
   size_t middle = strips / 2, half = c->tokens / 2;
-  bk_prepare(&kernels, &matrix, &x.x, c->tokens, half, c->tokens, scratch.bytes);
-  bk_prepare(&kernels, &matrix, &x.x, c->tokens, 0, half, scratch.bytes);
-  bk_matmul(&kernels, &matrix, &x.x, scratch.bytes, c->tokens, 0, middle, 0, c->tokens, bias,
-            y.bytes, c->rows);
-  bk_matmul(&kernels, &matrix, &x.x, scratch.bytes, c->tokens, middle, strips, 0, half, bias,
-            y.bytes, c->rows);
-  bk_matmul(&kernels, &matrix, &x.x, scratch.bytes, c->tokens, middle, strips, half, c->tokens,
-            bias, y.bytes, c->rows);
+  bk_prepare(&job, (bk_range){half, c->tokens});
+  bk_prepare(&job, (bk_range){0, half});
+  bk_matmul(&job, (bk_range){0, middle}, (bk_range){0, c->tokens});
+  bk_matmul(&job, (bk_range){middle, strips}, (bk_range){0, half});
+  bk_matmul(&job, (bk_range){middle, strips}, (bk_range){half, c->tokens});
   record(equal_floats(y.bytes, expected, outputs), what);
 
   guarded_free(y);
@@ -233,8 +223,8 @@ enum { TOKEN_COUNTS = sizeof token_counts / sizeof *token_counts };
 
 static product_path random_path(void) { return (product_path)random_below(3); }
 
-// Every number of rows and of columns with a number of tokens by chance and the other extent by
-// chance; all numbers of tokens with some shapes.
+// Every number of rows and of columns with a random number of tokens and a random other extent; all
+// numbers of tokens with some shapes.
 static void test_shapes(const bk_kernels *kernels, amount amount) {
   static const size_t wide[] = {127, 128, 129, 255, 256, 257, 511, 640, 2560, 6912};
   size_t times = amount == FULL ? 3 : 1;
@@ -257,7 +247,7 @@ static void test_shapes(const bk_kernels *kernels, amount amount) {
                                          .columns = wide[i], .tokens = token_counts[t],
                                          .path = (product_path)path});
     }
-  // Tokens beyond what is multiplied at once, rows beyond many strips, and no columns at all.
+  // Tokens for several passes, rows for many strips, and no columns at all.
   run_formats(kernels, (test_case){.rows = 20, .columns = 70, .tokens = 300});
   run_formats(kernels, (test_case){.rows = 2560, .columns = 33, .tokens = amount == FULL ? 5 : 1});
   if (amount == FULL) run_formats(kernels, (test_case){.rows = 2560, .columns = 257, .tokens = 16});

@@ -1,4 +1,4 @@
-// Kernels of vectors: floats to codes, sums, the float part of a product, AdamW. All must equal
+// Element-wise kernels: floats to codes, sums, the float part of a product, AdamW. All must equal
 // the scalar ones bit for bit.
 #include "checks.h"
 #include <math.h>
@@ -13,7 +13,7 @@ static guarded new_floats(size_t count, guard_side side) {
 }
 
 static void test_quantizing(const bk_kernels *kernels, float *values, size_t n, const char *what) {
-  // Numbers halfway between two integers show how rounding is done.
+  // Numbers halfway between two integers show how ties are rounded.
   for (size_t i = 0; i < n; i++)
     values[i] = i % 3 ? random_float() * 3 : (float)((int)random_below(511) - 255) / 2;
   float largest = bk_scalar.absmax(values, n);
@@ -102,8 +102,9 @@ static void test_adamw(const bk_kernels *kernels) {
         expected[i][k] = i == 3 ? fabsf(random_float()) : random_float();
       if (n > 0) memcpy(got[i].bytes, expected[i], n * sizeof(float));
     }
-    bk_scalar.adamw(n, &constants, expected[0], expected[1], expected[2], expected[3]);
-    kernels->adamw(n, &constants, got[0].bytes, got[1].bytes, got[2].bytes, got[3].bytes);
+    bk_scalar.training->adamw(n, &constants, expected[0], expected[1], expected[2], expected[3]);
+    kernels->training->adamw(n, &constants, got[0].bytes, got[1].bytes, got[2].bytes,
+                             got[3].bytes);
     for (int i = 0; i < 4; i++) {
       record(equal_floats(got[i].bytes, expected[i], n), "adamw");
       guarded_free(got[i]);
@@ -111,22 +112,34 @@ static void test_adamw(const bk_kernels *kernels) {
   }
 }
 
-// What benchmarks measure the machine with.
-static void test_limits(const bk_kernels *kernels) {
+// The kernels that benchmarks measure the machine with.
+static void test_peak(const bk_kernels *kernels) {
   for (size_t size = 0; size <= 2048; size += 256) {
     guarded memory = guarded_new(size, side_of(size / 256), random_below(32));
     for (size_t i = 0; i < size; i++) ((uint8_t *)memory.bytes)[i] = (uint8_t)random_bits();
-    record(kernels->read_all(memory.bytes, size) == bk_scalar.read_all(memory.bytes, size),
+    record(kernels->peak->read_all(memory.bytes, size) ==
+               bk_scalar.peak->read_all(memory.bytes, size),
            "reading all of a buffer");
     guarded_free(memory);
   }
   int32_t sink = 1;
-  uint64_t once = kernels->dot_product_peak(1, &sink);
-  record(once > 0 && kernels->dot_product_peak(7, &sink) == 7 * once, "counting multiplications");
+  uint64_t once = kernels->peak->dot_product(1, &sink);
+  record(once > 0 && kernels->peak->dot_product(7, &sink) == 7 * once, "counting multiplications");
+}
+
+// All of them, infinities and NaN included.
+static void test_halves(void) {
+  int equal = 1;
+  for (uint32_t half = 0; half <= UINT16_MAX; half++) {
+    float expected = half_value((uint16_t)half), got = bk_half((uint16_t)half);
+    if (!equal_floats(&got, &expected, 1) && !(isnan(got) && isnan(expected))) equal = 0;
+  }
+  record(equal, "half precision floats");
 }
 
 void test_vectors(const bk_kernels *kernels) {
   char what[100];
+  test_halves();
   for (size_t n = 0; n <= 300; n++) {
     snprintf(what, sizeof what, "%s vectors of %zu", kernels->name, n);
     guarded values = new_floats(n, side_of(n));
@@ -137,7 +150,7 @@ void test_vectors(const bk_kernels *kernels) {
   test_block_sums(kernels);
   test_finishing(kernels);
   test_adamw(kernels);
-  test_limits(kernels);
+  test_peak(kernels);
 }
 
 void test_encoding(const bk_kernels *kernels) {
@@ -152,7 +165,7 @@ void test_encoding(const bk_kernels *kernels) {
       for (size_t r = 0; r < BK_PANEL_ROWS; r++) parameters[r] = 0.1f * (float)r;
       for (size_t r = 0; r < rows; r++)
         for (size_t k = 0; k < columns; k++)
-          // Some where the rules change: half of a scale, or the mean itself.
+          // Some on a threshold: half of a scale, or the mean itself.
           ((float *)weights.bytes)[r * stride + k] =
               random_below(8)   ? odd_float()
               : random_below(2) ? parameters[r]

@@ -8,6 +8,7 @@ public func fuzzGGUF(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   if let file = try? GGUFFile(bytes: bytes) {
     readMetadata(file.metadata)
     for tensor in file.tensors { read(tensor, of: file) }
+    readModel(file)
     if !file.tensors.contains(where: { [36, 42].contains($0.type.id) }) { return 0 }
   }
   // What a user may say about a file that does not tell it, or not enough.
@@ -59,4 +60,13 @@ private func read(_ tensor: GGUFTensorInfo, of file: GGUFFile) {
     return bytes.count
   }
   precondition(size == tensor.byteRange.count, "bytes that are not there")
+}
+
+/// The model as `convert`, `quantize` and `inspect` open it. A file that says it is one part of
+/// several has no others here.
+private func readModel(_ file: GGUFFile) {
+  guard let model = try? ModelFile(file) else { return }
+  for tensor in model.tensors where tensor.count <= 1 << 16 {
+    _ = try? tensor.values(0..<min(tensor.rows, 4))
+  }
 }

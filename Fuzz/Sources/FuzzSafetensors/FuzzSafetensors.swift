@@ -1,10 +1,5 @@
 import BitCore
 import BitFormats
-import Glibc
-
-/// Where inputs are put for what opens only files; scripts/fuzz runs this from the root of the
-/// repository.
-private let inputPath = ".build-fuzz/FuzzSafetensors.safetensors"
 
 /// Any bytes are a safetensors file that reads, or one that is refused by a typed error.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -12,12 +7,12 @@ public func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt
   let bytes = Array(UnsafeBufferPointer(start: data, count: count))
   guard let file = try? SafetensorsFile(bytes: bytes) else { return 0 }
   for tensor in file.tensors { read(tensor, of: file) }
-  for name in (try? PackedLayerFile.names(in: file)) ?? [] {
-    if let layer = try? PackedLayerFile.decode(name, from: file), layer.inFeatures <= 1 << 12 {
+  for name in (try? file.packedLayerNames()) ?? [] {
+    if let layer = try? file.packedLayer(name), layer.inFeatures <= 1 << 12 {
       _ = layer(Tensor(repeating: 0.5, shape: [1, layer.inFeatures]))
     }
   }
-  if file.tensors.contains(where: { $0.name.hasSuffix(".weight") }) { readCheckpoint(bytes) }
+  readModel(file)
   return 0
 }
 
@@ -34,28 +29,32 @@ private func read(_ tensor: SafetensorsTensorInfo, of file: SafetensorsFile) {
   _ = try? file.withUnsafeBytes(of: tensor.name) { $0.reduce(0) { $0 ^ $1 } }
 }
 
-/// The layers in the way of Hugging Face, with what the file says about them and with both
-/// meanings of a scale; and the layers as a conversion sees them.
-private func readCheckpoint(_ bytes: [UInt8]) {
-  guard let file = fopen(inputPath, "w") else { preconditionFailure("cannot write \(inputPath)") }
-  fwrite(bytes, 1, bytes.count, file)
-  fclose(file)
-  if let source = try? ModelFile(path: inputPath) {
-    for tensor in source.tensors {
-      guard case .codes(let codes) = tensor.content, codes.rows <= 1 << 12 else { continue }
-      _ = try? codes.values(0..<codes.rows)
-      _ = try? codes.packedMatrix()
-    }
+/// The model as `convert`, `quantize` and `inspect` open it, with what its metadata says about the
+/// scales of Hugging Face layers, and these layers with both meanings.
+private func readModel(_ file: SafetensorsFile) {
+  if let model = try? ModelFile(file) {
+    for tensor in model.tensors { readCodes(of: tensor) }
   }
-  guard let checkpoint = try? ShardedSafetensors(path: inputPath) else {
-    preconditionFailure("a file that opens in memory but not from the disk")
-  }
+  let checkpoint = ShardedSafetensors(file)
   for quantization in [
     HuggingFaceQuantization(linearClass: .bitlinear),
     HuggingFaceQuantization(linearClass: .autobitlinear, usesRMSNorm: true),
   ] {
     for name in checkpoint.huggingFaceLayerNames {
-      _ = try? HuggingFaceLayer(name, from: checkpoint, quantization: quantization)
+      let layer = try? HuggingFaceLayer(name, from: checkpoint, quantization: quantization)
+      if let layer, layer.codes.rows <= 1 << 12 { _ = try? layer.packedLayer() }
     }
   }
+}
+
+/// Codes, scales and values, row by row and as a matrix.
+private func readCodes(of tensor: ModelTensor) {
+  guard tensor.rows <= 1 << 12 else { return }
+  if case .codes(let codes) = tensor.content {
+    for row in 0..<min(codes.rows, 4) { _ = try? codes.rows(row..<row + 1) }
+    if let matrix = try? codes.packedMatrix() {
+      precondition(matrix.rows * matrix.columns == tensor.count, "codes that do not fit")
+    }
+  }
+  _ = try? tensor.values(0..<tensor.rows)
 }

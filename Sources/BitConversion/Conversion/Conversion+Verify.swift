@@ -3,6 +3,19 @@ import BitFiles
 import BitFormats
 
 extension Conversion {
+  /// Reads the result back and compares it with the source; see ``write(verifying:progress:)``.
+  ///
+  /// - Returns: the number of weights and of other elements that were compared.
+  /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and the first difference,
+  ///   `.missing` for a tensor that is not there; and what reading and `progress` throw.
+  @discardableResult
+  public func verify(progress: ConversionProgress.Handler? = nil) throws -> Int {
+    try ConversionMonitor.run(progress) { (monitor) throws(InputError) in
+      let path = if case .folder(let folder) = target { folder } else { target.file }
+      return try verify(ModelFile(path: path), monitor)
+    }
+  }
+
   /// Compares what was written with the source: every weight, in its codes and values, and every
   /// other tensor.
   ///

@@ -1,6 +1,6 @@
 import CBitKernels
 
-/// One step of Adam with decoupled weight decay over the values of a parameter
+/// One step of Adam with decoupled weight decay for all values of a parameter
 /// (Loshchilov and Hutter, arXiv 1711.05101), in the order of operations of PyTorch's AdamW.
 /// With g the gradient times `scale`:
 ///
@@ -38,15 +38,15 @@ public struct AdamWStep: Sendable {
     precondition(
       [parameter.shape, mean.shape, variance.shape].allSatisfy { $0 == gradient.shape },
       "a gradient of shape \(gradient.shape) for a parameter of shape \(parameter.shape)")
-    let count = gradient.count
+    let training = kernels.table.pointee.training.pointee
     parameter.withUnsafeMutablePointer { p in
-      gradient.withUnsafePointer { g in
-        mean.withUnsafeMutablePointer { m in
-          variance.withUnsafeMutablePointer { v in
-            ThreadPool.shared.parallelFor(count, grain: Tensor.parallelGrain) { range in
+      mean.withUnsafeMutablePointer { m in
+        variance.withUnsafeMutablePointer { v in
+          gradient.withUnsafePointer { g in
+            ThreadPool.shared.parallelFor(gradient.count, grain: Tensor.parallelGrain) { range in
               let i = range.lowerBound
               var constants = constants
-              kernels.table.pointee.adamw(range.count, &constants, g + i, p + i, m + i, v + i)
+              training.adamw(range.count, &constants, g + i, p + i, m + i, v + i)
             }
           }
         }

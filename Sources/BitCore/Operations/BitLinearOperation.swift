@@ -1,111 +1,179 @@
-/// The product of a BitLinear layer after its normalization, with latent weights, and the
+/// A BitLinear layer with latent weights: normalization, quantization, product, and the
 /// straight-through gradients.
 ///
-/// At full strength the forward direction is the packed layer's own: integer codes, an exact
+/// At full strength the forward direction is that of the packed layer: integer codes, an exact
 /// product, then the scales (see ``CodeMatrix/matmul(_:bias:)``), so both give the same bits.
-/// Below full strength it is x' W'^T + b in float with `v' = v + strength * (quantized(v) - v)`.
+/// Below full strength it is x' W'^T + b in float, with `v' = v + strength * (quantized(v) - v)`
+/// for the normalized input and for the weights.
 ///
-/// Backward, both quantizers pass the gradient on as if they were not there and scales are
-/// constants: dX = dY W', dW = dY^T X', db = sum of dY (Bengio et al., arXiv 1308.3432).
+/// Backward, both quantizers pass the gradient through unchanged and scales are constants:
+/// dX = dY W', then back through the normalization, dW = dY^T X', db = sum of dY
+/// (Bengio et al., arXiv 1308.3432).
 public struct BitLinearOperation: Sendable {
-  /// `[..., out]`.
-  public let output: Tensor
+  /// Latent weights, `[out, in]`.
+  public let weight: Tensor
+  /// `[out]`, added after the scales, or nil.
+  public let bias: Tensor?
+  /// The learned factor of the normalization, `[in]`, or nil.
+  public let normWeight: Tensor?
+  /// The learned offset of the normalization, `[in]`, or nil.
+  public let normBias: Tensor?
+  /// How the input is normalized, and how input and weights are quantized.
+  public let recipe: QuantizationRecipe
+  /// The number of groups of output rows, each with its own scale; divides `out`.
+  public let groups: Int
+  /// How far quantized values replace the latent ones.
+  public let strength: QuantizationStrength
+  /// How floats are multiplied: backward, and forward below full strength.
+  public let matmul: FloatMatmul
 
-  private let weight: Tensor
-  private let hasBias: Bool
-  private let inputShape: Shape
-  private let recipe: QuantizationRecipe
-  private let kept: Kept
-  private let matmul: FloatMatmul
-
-  /// What backward needs of the input: codes, or the values that stood in for it.
-  private enum Kept: Sendable {
-    case integers(QuantizedTensor, [WeightQuantizer.Statistics])
-    case floats(input: Tensor, weight: Tensor)
+  /// The operation with the given parameters.
+  public init(
+    weight: Tensor, bias: Tensor? = nil, normWeight: Tensor? = nil, normBias: Tensor? = nil,
+    recipe: QuantizationRecipe, groups: Int = 1, strength: QuantizationStrength = .full,
+    matmul: FloatMatmul = .portable
+  ) {
+    (self.weight, self.bias) = (weight, bias)
+    (self.normWeight, self.normBias) = (normWeight, normBias)
+    (self.recipe, self.groups) = (recipe, groups)
+    (self.strength, self.matmul) = (strength, matmul)
   }
 
-  /// Computes the output and keeps what the gradients need.
-  ///
-  /// - Parameters:
-  ///   - x: the input after normalization, `[..., in]`.
-  ///   - weight: latent weights `[out, in]`.
-  ///   - bias: `[out]` or nil.
-  ///   - groups: the number of blocks of output rows with scales of their own; divides `out`.
-  ///   - matmul: multiplies floats: backward, and forward below full strength.
-  public init(
-    _ x: Tensor, weight: Tensor, bias: Tensor?, recipe: QuantizationRecipe, groups: Int = 1,
-    strength: QuantizationStrength = .full, matmul: FloatMatmul = .portable
-  ) {
+  /// What ``forward(_:)`` computed that ``reverse(_:upstream:context:wantsInput:)`` needs again.
+  public struct Context: Sendable {
+    fileprivate enum Values {
+      case integers(input: QuantizedTensor, weight: [WeightQuantizer.Statistics])
+      case floats(input: Tensor, weight: Tensor)
+    }
+    fileprivate let values: Values
+  }
+
+  /// The gradients of a loss.
+  public struct Gradients: Sendable {
+    /// That of the input; ``Tensor/zero`` if not wanted.
+    public let input: Tensor
+    /// That of the latent weights.
+    public let weight: Tensor
+    /// That of the bias; nil without one.
+    public let bias: Tensor?
+    /// That of the normalization's factor; nil without one.
+    public let normWeight: Tensor?
+    /// That of the normalization's offset; nil without one.
+    public let normBias: Tensor?
+  }
+
+  /// The gradients that a caller wants, and where they go.
+  package struct Wanted {
+    package var input: Tensor.Destination
+    package var weight: Tensor.Destination
+    package var bias: Bool
+    package var norm: Bool
+
+    package init(input: Tensor.Destination, weight: Tensor.Destination, bias: Bool, norm: Bool) {
+      (self.input, self.weight, self.bias, self.norm) = (input, weight, bias, norm)
+    }
+  }
+
+  /// The output `[..., out]` for an input `[..., in]`, and what the gradients need.
+  public func forward(_ x: Tensor) -> (output: Tensor, context: Context) {
+    forward(x, output: .newTensor)
+  }
+
+  /// The same, with a destination for the output.
+  package func forward(
+    _ x: Tensor, output: Tensor.Destination
+  ) -> (output: Tensor, context: Context) {
     precondition(
       x.shape.rank > 0 && weight.shape.rank == 2 && x.shape.features == weight.shape[1],
       "an input of shape \(x.shape) does not fit a weight of shape \(weight.shape)")
-    self.weight = weight
-    self.recipe = recipe
-    self.matmul = matmul
-    hasBias = bias != nil
-    inputShape = x.shape
-    if strength == .full {
-      let quantized = recipe.activations.quantize(x)
-      let statistics = recipe.weightQuantizer.statistics(of: weight, groups: groups)
-      output = recipe.weightQuantizer.quantize(weight, statistics: statistics)
-        .matmul(quantized, bias: bias)
-      kept = .integers(quantized, statistics)
-    } else {
-      let input = Self.blend(x, strength.activations) {
-        recipe.activations.quantize(x).dequantized()
-      }
-      let blended = Self.blend(weight, strength.weights) {
-        recipe.weightQuantizer.values(weight, groups: groups)
-      }
-      output = LinearOperation.forward(input, weight: blended, bias: bias, matmul: matmul)
-      kept = .floats(input: input, weight: blended)
+    guard strength == .full else {
+      let (input, effective) = (effectiveInput(x), effectiveWeight())
+      return (
+        LinearOperation.forward(
+          input, weight: effective, bias: bias, matmul: matmul, output: output),
+        Context(values: .floats(input: input, weight: effective))
+      )
     }
+    let statistics = recipe.weightQuantizer.statistics(of: weight, groups: groups)
+    let result = Self.forward(
+      x, codes: recipe.weightQuantizer.quantize(weight, statistics: statistics), bias: bias,
+      normWeight: normWeight, normBias: normBias, recipe: recipe, output: output)
+    return (result.output, Context(values: .integers(input: result.input, weight: statistics)))
   }
 
-  /// The gradients of the input (``Tensor/zero`` if not wanted), the weight and the bias.
-  public func reverse(
-    upstream: Tensor, wantsInput: Bool = true
-  ) -> (input: Tensor, weight: Tensor, bias: Tensor?) {
-    let input: Tensor
-    switch kept {
-    case .integers(let quantized, _): input = quantized.dequantized()
-    case .floats(let blended, _): input = blended
-    }
-    var inputGradient = Tensor.zero
-    if wantsInput {
-      let effective: Tensor
-      switch kept {
-      case .integers(_, let statistics):
-        effective = recipe.weightQuantizer.values(weight, statistics: statistics)
-      case .floats(_, let blended): effective = blended
-      }
-      inputGradient = matmul(upstream, effective).reshaped(inputShape)
-    }
-    return (
-      inputGradient, matmul(upstream, input, transposeA: true),
-      hasBias ? upstream.sumOfRows() : nil
-    )
+  /// The forward direction with codes: normalization, quantization, integer product, scales, bias.
+  ///
+  /// - Returns: the output `[..., out]` and the quantized input.
+  static func forward(
+    _ x: Tensor, codes: CodeMatrix, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
+    recipe: QuantizationRecipe, output: Tensor.Destination
+  ) -> (output: Tensor, input: QuantizedTensor) {
+    let input = recipe.activations.quantize(
+      recipe.normalized(x, weight: normWeight, bias: normBias))
+    return (codes.matmul(input, bias: bias, output: output), input)
   }
 
-  /// The gradients at full strength for a caller that kept the input instead of the operation.
+  /// The gradients for an input `[..., in]` and the gradient `[..., out]` of its output.
   ///
   /// - Parameters:
-  ///   - x: the input after normalization, `[tokens, in]`.
-  ///   - upstream: `[tokens, out]`.
-  ///   - input: memory for `[tokens, in]`, or nil if not wanted.
-  ///   - weightGradient: memory for `[out, in]`, or nil if not wanted.
-  package static func reverse(
-    _ x: Tensor, weight: Tensor, recipe: QuantizationRecipe, groups: Int, upstream: Tensor,
-    matmul: FloatMatmul, input: UnsafeMutablePointer<Float>?,
-    weightGradient: UnsafeMutablePointer<Float>?
-  ) {
-    if let input {
-      matmul.multiply(upstream, recipe.weightQuantizer.values(weight, groups: groups), into: input)
+  ///   - context: what ``forward(_:)`` returned for this input.
+  ///   - wantsInput: whether the gradient of the input is wanted, which costs a product.
+  public func reverse(
+    _ x: Tensor, upstream: Tensor, context: Context, wantsInput: Bool = true
+  ) -> Gradients {
+    reverse(
+      x, upstream: upstream, context: context,
+      wanted: Wanted(
+        input: wantsInput ? .newTensor : .none, weight: .newTensor, bias: bias != nil, norm: true))
+  }
+
+  /// The gradients that are wanted; without a context, what it would hold is computed again.
+  package func reverse(
+    _ x: Tensor, upstream: Tensor, context: Context?, wanted: Wanted
+  ) -> Gradients {
+    precondition(
+      upstream.shape.rows == x.shape.rows && upstream.shape.features == weight.shape[0],
+      "a gradient of shape \(upstream.shape) for an input of shape \(x.shape)")
+    let reversesNorm =
+      recipe.normalization != nil
+      && (wanted.input.isWanted || wanted.norm && (normWeight != nil || normBias != nil))
+    let productInput = (reversesNorm ? .newTensor : wanted.input).build(x.shape) {
+      matmul.multiply(upstream, effectiveWeight(context), into: $0)
     }
-    if let weightGradient {
-      matmul.multiply(
-        upstream, recipe.activations.quantize(x).dequantized(), transposeA: true,
-        into: weightGradient)
+    let weightGradient = wanted.weight.build(weight.shape) {
+      matmul.multiply(upstream, effectiveInput(x, context), transposeA: true, into: $0)
+    }
+    let norm =
+      reversesNorm
+      ? recipe.normalization?.reverse(
+        x, weight: normWeight, bias: normBias, upstream: productInput, input: wanted.input) : nil
+    return Gradients(
+      input: norm?.input ?? productInput, weight: weightGradient,
+      bias: wanted.bias ? upstream.sumOfRows() : nil, normWeight: norm?.weight,
+      normBias: norm?.bias)
+  }
+
+  /// The input that the product works with: normalized, then quantized as far as ``strength`` says.
+  private func effectiveInput(_ x: Tensor, _ context: Context? = nil) -> Tensor {
+    switch context?.values {
+    case .integers(let input, _): return input.dequantized()
+    case .floats(let input, _): return input
+    case nil:
+      let normalized = recipe.normalized(x, weight: normWeight, bias: normBias)
+      return Self.blend(normalized, strength.activations) {
+        recipe.activations.quantize(normalized).dequantized()
+      }
+    }
+  }
+
+  /// The weights that the product works with.
+  private func effectiveWeight(_ context: Context? = nil) -> Tensor {
+    switch context?.values {
+    case .integers(_, let statistics):
+      recipe.weightQuantizer.values(weight, statistics: statistics)
+    case .floats(_, let weight): weight
+    case nil:
+      Self.blend(weight, strength.weights) { recipe.weightQuantizer.values(weight, groups: groups) }
     }
   }
 

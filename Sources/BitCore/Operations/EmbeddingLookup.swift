@@ -1,6 +1,6 @@
-/// Rows of a table, by index, with the gradient of the table.
+/// Looking up rows of a table by index, and the gradient of the table.
 public enum EmbeddingLookup {
-  /// The rows of `table` that `indices` name.
+  /// The rows of `table` at `indices`.
   ///
   /// - Parameters:
   ///   - table: `[vocabulary, features]`.
@@ -17,7 +17,7 @@ public enum EmbeddingLookup {
     }
   }
 
-  /// The gradient of the table: each row the sum of `upstream` over the places that looked it up.
+  /// The gradient of the table: each of its rows is the sum of the `upstream` rows that looked it up.
   public static func reverse(_ table: Tensor, indices: [Int32], upstream: Tensor) -> Tensor {
     let features = check(table, indices)
     precondition(

@@ -1,10 +1,9 @@
 /// A way to multiply float32 matrices.
 ///
-/// ``portable`` runs anywhere and gives the same bits everywhere; training uses a BLAS, which the
-/// module BitBLAS provides in this form. Operations take it as an argument, so that this module
-/// needs no BLAS.
+/// ``portable`` gives the same bits everywhere; training uses a BLAS, which the module BitBLAS
+/// provides in this form. Operations take it as an argument, so that this module needs no BLAS.
 public struct FloatMatmul: Sendable {
-  /// One matrix of a product: row-major values, rows `stride` apart, read as its transpose or not.
+  /// One matrix of a product: row-major values, rows `stride` apart, possibly transposed.
   public struct Operand {
     /// The first value.
     public let values: UnsafePointer<Float>
@@ -31,11 +30,8 @@ public struct FloatMatmul: Sendable {
   public func callAsFunction(
     _ a: Tensor, _ b: Tensor, transposeA: Bool = false, transposeB: Bool = false
   ) -> Tensor {
-    let (m, k) =
-      transposeA ? (a.shape.features, a.shape.rows) : (a.shape.rows, a.shape.features)
-    let (inner, n) =
-      transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
-    precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
+    let m = transposeA ? a.shape.features : a.shape.rows
+    let n = transposeB ? b.shape.rows : b.shape.features
     return Tensor.build([m, n]) {
       multiply(a, b, transposeA: transposeA, transposeB: transposeB, into: $0)
     }
@@ -48,7 +44,9 @@ public struct FloatMatmul: Sendable {
   ) {
     let (m, k) =
       transposeA ? (a.shape.features, a.shape.rows) : (a.shape.rows, a.shape.features)
-    let n = transposeB ? b.shape.rows : b.shape.features
+    let (inner, n) =
+      transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
+    precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
     guard m > 0, n > 0, k > 0 else { return c.update(repeating: 0, count: m * n) }
     a.withUnsafePointer { aValues in
       b.withUnsafePointer { bValues in
@@ -60,8 +58,8 @@ public struct FloatMatmul: Sendable {
     }
   }
 
-  /// A plain product: each sum runs over k in order, so results do not depend on the machine, the
-  /// number of threads or the other rows.
+  /// A plain product that adds each sum in the order of k, so that results do not depend on the
+  /// machine, the number of threads or the other rows.
   public static let portable = FloatMatmul { m, n, k, a, b, c in
     ThreadPool.shared.parallelFor(m, grain: 1 + 65_536 / (n * k)) { rows in
       for i in rows {

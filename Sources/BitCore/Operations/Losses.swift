@@ -1,11 +1,11 @@
-/// Functions that say how far outputs are from targets, each with its gradient.
+/// Loss functions with their gradients, and what classifications read from logits.
 public enum Losses {
   /// Softmax cross entropy, the mean over rows of `-sum_c target_c * log softmax(logits)_c`.
   ///
   /// - Parameters:
   ///   - logits: `[..., classes]`.
   ///   - labels: the class of each row, 0..<classes.
-  ///   - labelSmoothing: the share of each target that is spread evenly over all classes.
+  ///   - labelSmoothing: the part of each target, 0...1, that is spread evenly over all classes.
   /// - Returns: the loss, and its gradient `[..., classes]`.
   public static func softmaxCrossEntropy(
     _ logits: Tensor, labels: [Int32], labelSmoothing: Float = 0
@@ -30,7 +30,7 @@ public enum Losses {
             sum += d[c]
             logitSum += Double(x[c])
           }
-          // In double, or a small loss would be rounded away next to large logits.
+          // In Double, because a small loss would be lost next to large logits.
           let logSum = Double(largest) + Double(SystemMath.log(sum))
           let label = Int(labels[row])
           total += Double(1 - labelSmoothing) * (logSum - Double(x[label]))
@@ -60,7 +60,7 @@ public enum Losses {
     return (Float(total / Double(count)), difference * (2 / Float(count)))
   }
 
-  /// The class with the largest value in each row (the first of equals; a NaN never wins).
+  /// The class with the largest value in each row: the first of equal ones, and never a NaN.
   public static func predictions(_ logits: Tensor) -> [Int32] {
     let classes = logits.shape.features
     let rows = logits.shape.rows

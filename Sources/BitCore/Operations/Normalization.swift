@@ -1,15 +1,15 @@
-/// Normalization of each row of the last axis, in whole or in equal groups of features.
+/// Normalization of each row of the last axis, as a whole or in equal groups of features.
 ///
-/// With the statistics of a group of n features, biased as in PyTorch and with epsilon inside the
-/// square root:
+/// With the mean and the variance of a group of features, biased as in PyTorch, and epsilon inside
+/// the square root:
 ///
 ///     LayerNorm, GroupNorm:  (x - mean) / sqrt(variance + eps) * weight + bias
 ///     RMSNorm:               x / sqrt(mean(x^2) + eps) * weight
 ///
-/// Sums run in a fixed order, so the bits are the same on every CPU and for every batch.
+/// Sums are added in a fixed order, so the bits are the same on every CPU and for every batch size.
 /// (Ba et al., arXiv 1607.06450; Zhang and Sennrich, arXiv 1910.07467; Wu and He, 1803.08494.)
 public struct Normalization: Sendable, Hashable {
-  /// Whether the mean is subtracted: true for LayerNorm and GroupNorm, false for RMSNorm.
+  /// Whether the mean is subtracted: in LayerNorm and GroupNorm, not in RMSNorm.
   public let isCentered: Bool
   /// The number of equal groups of features; 1 for LayerNorm and RMSNorm.
   public let groups: Int
@@ -48,19 +48,21 @@ public struct Normalization: Sendable, Hashable {
   /// - Returns: a tensor of the shape of `x`.
   public func callAsFunction(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil) -> Tensor {
     check(x, weight, bias)
-    let (weightValues, biasValues) = (weight?.pointer, bias?.pointer)
-    return Tensor.build(x.shape) { out in
-      forEachGroup(of: x) { x, start, size, feature, statistics in
-        let out = out + start
-        statistics.normalize(x, size, out)
-        if let factor = weightValues.map({ $0 + feature }) {
-          for i in 0..<size { out[i] *= factor[i] }
-        }
-        if let offset = biasValues.map({ $0 + feature }) {
-          for i in 0..<size { out[i] += offset[i] }
+    return weight.withUnsafePointer { weight in
+      bias.withUnsafePointer { bias in
+        Tensor.build(x.shape) { out in
+          forEachGroup(of: x) { x, start, size, feature, statistics in
+            let out = out + start
+            statistics.normalize(x, size, out)
+            if let factor = weight.map({ $0 + feature }) {
+              for i in 0..<size { out[i] *= factor[i] }
+            }
+            if let offset = bias.map({ $0 + feature }) {
+              for i in 0..<size { out[i] += offset[i] }
+            }
+          }
         }
       }
-      withExtendedLifetime((weight, bias)) {}
     }
   }
 
@@ -70,17 +72,28 @@ public struct Normalization: Sendable, Hashable {
     _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, upstream: Tensor,
     wantsInput: Bool = true
   ) -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
+    reverse(
+      x, weight: weight, bias: bias, upstream: upstream, input: wantsInput ? .newTensor : .none)
+  }
+
+  /// The same, with a destination for the input's gradient.
+  package func reverse(
+    _ x: Tensor, weight: Tensor?, bias: Tensor?, upstream: Tensor, input: Tensor.Destination
+  ) -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
     check(x, weight, bias)
     precondition(
       upstream.shape == x.shape, "a gradient of shape \(upstream.shape) for \(x.shape)")
-    let input = wantsInput ? inputGradient(x, weight, upstream) : .zero
+    let inputGradient = inputGradient(x, weight, upstream, input)
     let weightGradient = weight.map { _ in (upstream * self(x)).sumOfRows() }
-    return (input, weightGradient, bias.map { _ in upstream.sumOfRows() })
+    return (inputGradient, weightGradient, bias.map { _ in upstream.sumOfRows() })
   }
 
-  private func inputGradient(_ x: Tensor, _ weight: Tensor?, _ upstream: Tensor) -> Tensor {
+  private func inputGradient(
+    _ x: Tensor, _ weight: Tensor?, _ upstream: Tensor, _ destination: Tensor.Destination
+  ) -> Tensor {
     // With v the normalized values and g = upstream * weight:
-    // dx = (g - mean(g) - v * mean(g v)) / deviation, without mean(g) if not centred.
+    // dx = (g - mean(g) - v * mean(g v)) / deviation, without mean(g) if not centered.
+    guard destination.isWanted else { return .zero }
     let scaled = weight.map { weight in
       upstream.mapRows { row, out in
         weight.withUnsafePointer { weight in
@@ -88,19 +101,18 @@ public struct Normalization: Sendable, Hashable {
         }
       }
     }
-    let g = scaled ?? upstream
-    let gradient = g.pointer
-    return Tensor.build(x.shape) { out in
-      forEachGroup(of: x) { x, start, size, _, statistics in
-        let (g, out) = (gradient + start, out + start)
-        // The normalized values, until the gradient takes their place.
-        statistics.normalize(x, size, out)
-        let meanSum = isCentered ? Self.sum(g, size) { $0 } / Float(size) : 0
-        let meanProduct = Self.dot(g, out, size) / Float(size)
-        let inverse = statistics.inverseDeviation
-        for i in 0..<size { out[i] = (g[i] - meanSum - out[i] * meanProduct) * inverse }
+    return (scaled ?? upstream).withUnsafePointer { g in
+      destination.build(x.shape) { out in
+        forEachGroup(of: x) { x, start, size, _, statistics in
+          let (g, out) = (g + start, out + start)
+          // The normalized values, until the gradient replaces them.
+          statistics.normalize(x, size, out)
+          let meanSum = isCentered ? Self.sum(g, size) { $0 } / Float(size) : 0
+          let meanProduct = Self.dot(g, out, size) / Float(size)
+          let inverse = statistics.inverseDeviation
+          for i in 0..<size { out[i] = (g[i] - meanSum - out[i] * meanProduct) * inverse }
+        }
       }
-      withExtendedLifetime(g) {}
     }
   }
 
@@ -124,8 +136,8 @@ public struct Normalization: Sendable, Hashable {
     }
   }
 
-  /// Calls `body` for each group of each row: its values, where it starts in the tensor, its size,
-  /// its first feature.
+  /// Calls `body` for each group of each row with its values, its offset in the tensor, its size,
+  /// its first feature and its statistics.
   private func forEachGroup(
     of x: Tensor, _ body: (UnsafePointer<Float>, Int, Int, Int, Statistics) -> Void
   ) {
@@ -151,7 +163,7 @@ public struct Normalization: Sendable, Hashable {
     return Statistics(mean: mean, inverseDeviation: 1 / (square + epsilon).squareRoot())
   }
 
-  /// The sum of `term` over a row: two times eight running sums, then a fixed tree.
+  /// The sum of `term` over a row: sixteen running sums, which are then added in a fixed tree.
   @inline(__always)
   private static func sum(
     _ x: UnsafePointer<Float>, _ count: Int, _ term: (SIMD8<Float>) -> SIMD8<Float>
@@ -186,5 +198,13 @@ public struct Normalization: Sendable, Hashable {
       i += 1
     }
     return total
+  }
+}
+
+extension Normalization: CustomStringConvertible {
+  /// Kind and epsilon in one line, such as `rms, epsilon 1e-05`.
+  public var description: String {
+    let kind = !isCentered ? "rms" : groups == 1 ? "layer" : "group(\(groups))"
+    return "\(kind), epsilon \(epsilon)"
   }
 }

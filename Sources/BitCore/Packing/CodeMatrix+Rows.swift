@@ -1,15 +1,15 @@
 import CBitKernels
 
 extension CodeMatrix {
-  /// The bytes of a row in the order of ``packedRows``.
+  /// The number of bytes of a row in ``packedRows``.
   public static func rowBytes(columns: Int, alphabet: WeightAlphabet) -> Int {
     let codesInByte = alphabet.defaultFormat.codesPerByte
     return (columns + codesInByte - 1) / codesInByte
   }
 
-  /// The codes row by row, the same for every format: 2 bits each for ternary codes (code + 1), 1 bit
-  /// for sign codes (1 for +1), first column in the lowest bits, each row on its own bytes, unused
-  /// bits zero.
+  /// The codes row by row, in the same layout for every format: 2 bits per ternary code (code + 1)
+  /// or 1 bit per sign code (1 for +1), the first column in the lowest bits. Every row begins with a
+  /// new byte; unused bits are zero.
   public var packedRows: [UInt8] {
     // Strips of the default format hold these bytes in another order.
     guard format == alphabet.defaultFormat else {
@@ -18,23 +18,28 @@ extension CodeMatrix {
     let rowBytes = Self.rowBytes(columns: columns, alphabet: alphabet)
     var bytes = [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { bytes, count in
       if let bytes = bytes.baseAddress {
-        ThreadPool.shared.parallelFor(stripCount) {
-          for strip in $0 {
-            let row = strip * Int(BK_STRIP_ROWS)
-            bk_rows_from_strip(
-              codeBuffer.pointer + row * rowBytes, min(Int(BK_STRIP_ROWS), rows - row), rowBytes,
-              bytes + row * rowBytes)
-          }
+        forEachStrip { row, count in
+          bk_rows_from_strip(
+            codeBuffer.pointer + row * rowBytes, count, rowBytes, bytes + row * rowBytes)
         }
       }
       count = rows * rowBytes
     }
-    withExtendedLifetime(codeBuffer) {}
-    // What fills up a step is a code of its own.
+    // Strips are padded with codes.
     if let mask = Self.lastByteMask(columns: columns, alphabet: alphabet) {
       for row in 0..<rows { bytes[(row + 1) * rowBytes - 1] &= mask }
     }
     return bytes
+  }
+
+  /// Calls `body` with the first row and the number of rows of every strip, in parallel.
+  private func forEachStrip(_ body: (_ row: Int, _ count: Int) -> Void) {
+    ThreadPool.shared.parallelFor(stripCount) { strips in
+      for row in strips.lazy.map({ $0 * Int(BK_STRIP_ROWS) }) {
+        body(row, min(Int(BK_STRIP_ROWS), rows - row))
+      }
+    }
+    withExtendedLifetime(codeBuffer) {}
   }
 
   /// The bits of a row's last byte that hold codes; nil if all of them do.
@@ -46,9 +51,11 @@ extension CodeMatrix {
 
   /// A matrix from the bytes of ``packedRows``.
   ///
-  /// - Parameter format: how to hold the codes; nil for the alphabet's default.
+  /// - Parameters:
+  ///   - format: how to pack the codes; nil for the alphabet's default.
+  ///   - source: what errors name as their source.
   /// - Throws: ``InputError`` for a number of bytes that does not fit, a ternary code 3, or unused
-  ///   bits that are not zero; its source is `source`.
+  ///   bits that are not zero.
   public init(
     packedRows bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightAlphabet,
     scales: WeightScales, format: PackedFormat? = nil, source: String
@@ -74,19 +81,15 @@ extension CodeMatrix {
     bytes.withUnsafeBufferPointer { bytes in
       nonisolated(unsafe) let bytes = bytes
       guard let bytes = bytes.baseAddress else { return }
-      ThreadPool.shared.parallelFor(matrix.stripCount) {
-        for strip in $0 {
-          let row = strip * Int(BK_STRIP_ROWS)
-          bk_strip_from_rows(
-            bytes + row * rowBytes, min(Int(BK_STRIP_ROWS), rows - row), rowBytes,
-            matrix.codeBuffer.pointer + row * rowBytes)
-        }
+      matrix.forEachStrip { row, count in
+        bk_strip_from_rows(
+          bytes + row * rowBytes, count, rowBytes, matrix.codeBuffer.pointer + row * rowBytes)
       }
     }
     self = matrix.packed(as: checkedFormat)
   }
 
-  /// Refuses codes that do not exist and set bits where there are no codes.
+  /// Checks that all codes exist and that unused bits are zero.
   private static func check(
     _ bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightAlphabet, source: String
   ) throws(InputError) {

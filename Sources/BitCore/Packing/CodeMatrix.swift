@@ -1,10 +1,12 @@
 import CBitKernels
 
-/// A matrix of ternary or sign codes in the order in which the kernels read them, and its scales:
+/// A matrix of ternary or sign codes in the order in which the kernels read them, with its scales:
 /// `weight[r, c] = scale * code[r, c]`.
 ///
-/// Packed codes take 2, 1.6 or 1 bits. Codes that are used once, as in a training step, stay at a
-/// byte each; products are the same bits either way.
+/// A matrix with a ``format`` is packed: its codes take 2, 1.6 or 1 bits. A matrix whose format is
+/// nil is *not packed*: its codes take a byte each. This is what ``WeightQuantizer`` makes unless it
+/// is told otherwise, because codes that are used once, as in a training step, are not worth
+/// packing. ``packed(as:)`` packs them. Products have the same bits either way.
 public struct CodeMatrix: Sendable {
   /// Output features.
   public let rows: Int
@@ -12,18 +14,18 @@ public struct CodeMatrix: Sendable {
   public let columns: Int
   /// Which codes the matrix holds.
   public let alphabet: WeightAlphabet
-  /// How the codes lie in memory; nil for a byte each.
+  /// How the codes are packed; nil if they are not packed and take a byte each.
   public let format: PackedFormat?
-  /// The scales of groups of rows, or of blocks along them.
+  /// The scales of groups of rows, or of blocks along the rows.
   public let scales: WeightScales
 
   let kernelScales: KernelScales
   let codeBuffer: AlignedBuffer<UInt8>
 
-  /// The most columns: beyond, the 32-bit sums of products would not be exact.
+  /// The maximum number of columns. With more, the 32-bit sums of products would not be exact.
   public static let maximumColumns = 1 << 23
 
-  /// A matrix whose codes are still to be written.
+  /// A matrix whose codes the caller must write.
   init(
     rows: Int, columns: Int, alphabet: WeightAlphabet, format: PackedFormat?,
     scales: WeightScales
@@ -39,7 +41,7 @@ public struct CodeMatrix: Sendable {
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
     codeBuffer = AlignedBuffer(
       uninitialized: bk_strip_count(rows)
-        * bk_strip_bytes(columns, Self.kernelFormat(format), scales.blockColumns ?? 0),
+        * bk_strip_bytes(columns, format.kernelFormat, scales.blockColumns ?? 0),
       for: format == nil ? .values : .weights)
   }
 
@@ -51,7 +53,7 @@ public struct CodeMatrix: Sendable {
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
   }
 
-  /// The same codes in memory of their own.
+  /// The same matrix with a copy of the codes.
   package func copy() -> CodeMatrix {
     CodeMatrix(self, scales: scales, codeBuffer: codeBuffer.copy())
   }
@@ -60,7 +62,8 @@ public struct CodeMatrix: Sendable {
   package func rescaled(_ scales: WeightScales) -> CodeMatrix {
     precondition(
       scales.blockColumns == self.scales.blockColumns,
-      "blocks of \(self.scales.blockColumns ?? 0) weights cannot become others")
+      "scales of blocks of \(self.scales.blockColumns ?? 0) weights cannot become "
+        + "\(scales.blockColumns ?? 0)")
     return CodeMatrix(self, scales: scales, codeBuffer: codeBuffer)
   }
 
@@ -124,11 +127,7 @@ public struct CodeMatrix: Sendable {
     }
   }
 
-  private static func kernelFormat(_ format: PackedFormat?) -> bk_format {
-    format?.kernelFormat ?? BK_PANELS
-  }
-
-  /// Where a panel holds the code of a row and a column.
+  /// The index of the byte of a panel that holds the code of a row and a column.
   private static func offset(row: Int, column: Int) -> Int {
     64 * (column / 4) + 4 * row + column % 4
   }
@@ -140,20 +139,22 @@ public struct CodeMatrix: Sendable {
   var stripCount: Int { bk_strip_count(rows) }
 
   private var stripBytes: Int {
-    bk_strip_bytes(columns, Self.kernelFormat(format), scales.blockColumns ?? 0)
+    bk_strip_bytes(columns, format.kernelFormat, scales.blockColumns ?? 0)
   }
 
   /// Lets `body` write the codes of every panel, given its first row, its number of rows and its
-  /// memory, and packs them to the matrix's format; strips are written in parallel.
+  /// memory, and packs them to the matrix's format. Strips are written in parallel.
   func fill(
     kernels: Kernels = .active, pool: ThreadPool = .shared,
     _ body: (_ firstRow: Int, _ rows: Int, _ panel: UnsafeMutablePointer<UInt8>) -> Void
   ) {
     let panelBytes = bk_panel_bytes(columns)
-    let buffer = { AlignedBuffer<UInt8>(uninitialized: Self.stripPanels * panelBytes) }
-    pool.parallelFor(stripCount, grain: 1 + 32_768 / (Self.stripPanels * panelBytes + 1)) {
-      let unpacked = format == nil ? nil : buffer()
-      for strip in $0 {
+    let grain = 1 + 32_768 / (Self.stripPanels * panelBytes + 1)
+    pool.parallelFor(stripCount, grain: grain) { strips in
+      let unpacked =
+        format == nil ? nil : AlignedBuffer<UInt8>(uninitialized: Self.stripPanels * panelBytes)
+      defer { withExtendedLifetime((codeBuffer, unpacked)) {} }
+      for strip in strips {
         let target = codeBuffer.pointer + strip * stripBytes
         let panels = unpacked?.pointer ?? target
         for panel in 0..<Self.stripPanels {
@@ -169,12 +170,13 @@ public struct CodeMatrix: Sendable {
             kernels.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0, target)
         }
       }
-      withExtendedLifetime(unpacked) {}
     }
-    withExtendedLifetime(codeBuffer) {}
   }
 
-  /// The same matrix in a packed format: the alphabet's default, or another that holds its codes.
+  /// The same matrix, packed.
+  ///
+  /// - Parameter format: how to pack the codes, a format of the same alphabet. By default the format
+  ///   that the matrix has or, if it is not packed, the alphabet's default.
   public func packed(as format: PackedFormat? = nil) -> CodeMatrix {
     let format = format ?? self.format ?? alphabet.defaultFormat
     precondition(
@@ -182,20 +184,21 @@ public struct CodeMatrix: Sendable {
     guard format != self.format else { return self }
     let result = CodeMatrix(
       rows: rows, columns: columns, alphabet: alphabet, format: format, scales: scales)
-    withPanels { strip, panels in
-      let bytes = result.stripBytes
-      bk_pack_strip(
-        Kernels.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
-        result.codeBuffer.pointer + strip * bytes)
+    result.codeBuffer.withUnsafeMutablePointer { packed in
+      withPanels { strip, panels in
+        bk_pack_strip(
+          Kernels.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
+          packed + strip * result.stripBytes)
+      }
     }
-    withExtendedLifetime(result.codeBuffer) {}
     return result
   }
 
-  /// Calls `body` with the panels of each strip in turn.
+  /// Calls `body` with the panels of each strip, one strip after the other.
   private func withPanels(_ body: (_ strip: Int, _ panels: UnsafePointer<UInt8>) -> Void) {
     let unpacked = AlignedBuffer<UInt8>(
       uninitialized: format == nil ? 0 : Self.stripPanels * bk_panel_bytes(columns))
+    defer { withExtendedLifetime((codeBuffer, unpacked)) {} }
     for strip in 0..<stripCount {
       let source = codeBuffer.pointer + strip * stripBytes
       if let format {
@@ -205,7 +208,6 @@ public struct CodeMatrix: Sendable {
       }
       body(strip, format == nil ? source : unpacked.pointer)
     }
-    withExtendedLifetime((unpacked, codeBuffer)) {}
   }
 
   /// The codes, row-major: -1, 0, +1.
@@ -218,7 +220,7 @@ public struct CodeMatrix: Sendable {
           let target = UnsafeMutableRawPointer(
             codes.baseAddress.unsafelyUnwrapped + row * columns)
           let source = UnsafeRawPointer(panel) + Self.offset(row: row % Self.panelRows, column: 0)
-          // Four codes lie together, 64 bytes before the next four.
+          // Four codes are adjacent, the next four 64 bytes later.
           for quad in 0..<columns / 4 {
             let stored = source.loadUnaligned(fromByteOffset: 64 * quad, as: SIMD4<UInt8>.self)
             target.storeBytes(of: stored &- 1, toByteOffset: 4 * quad, as: SIMD4<UInt8>.self)
@@ -247,14 +249,25 @@ public struct CodeMatrix: Sendable {
     }
   }
 
-  /// The scale of each group of rows; empty where scales go by blocks.
+  /// The scale of each group of rows; empty if scales belong to blocks.
   public var groupScales: [Float] {
     if case .groups(let values) = scales { values } else { [] }
   }
 
-  /// Bytes of the codes in memory.
+  /// Bytes of the codes in memory, without the scales.
   public var codeByteCount: Int { codeBuffer.count }
 
   /// Bytes of the codes and scales in memory.
   public var byteCount: Int { codeBuffer.count + kernelScales.byteCount }
+}
+
+extension CodeMatrix: CustomStringConvertible {
+  /// Extents, alphabet, format, scales and bytes in one line.
+  public var description: String {
+    "CodeMatrix(rows: \(rows), columns: \(columns), alphabet: \(alphabet.rawValue), "
+      + "format: \(formatName), scales: \(scales), bytes: \(byteCount))"
+  }
+
+  /// The name of the format, or words for none.
+  var formatName: String { format?.rawValue ?? "not packed" }
 }

@@ -1,22 +1,22 @@
-/// A BitLinear layer for inference: packed codes, a scale for each group, no latent weights.
+/// A BitLinear layer for inference: packed codes and their scales, without latent weights.
 ///
 /// It gives the same bits as the trained layer that it was made from, on every CPU, for every
-/// number of threads and - with a scale for each token - for every batch size.
+/// number of threads and, with a scale for each token, for every batch size.
 public struct PackedBitLinear: Sendable {
   /// The codes and scales, `[out, in]`.
   public let matrix: CodeMatrix
   /// `[out]`, added after the scales, or nil.
   public let bias: Tensor?
-  /// What is done to the input first, and how it is quantized.
+  /// How the input is normalized and quantized.
   public let recipe: QuantizationRecipe
   /// The learned factor of the normalization, `[in]`, or nil.
   public let normWeight: Tensor?
   /// The learned offset of the normalization, `[in]`, or nil.
   public let normBias: Tensor?
 
-  /// A layer of the given parts.
+  /// A layer of the given parts. A matrix that is not packed is packed.
   ///
-  /// - Throws: ``InputError`` if the parts do not fit one another.
+  /// - Throws: ``InputError`` if the parts do not fit each other.
   public init(
     matrix: CodeMatrix, bias: Tensor? = nil, recipe: QuantizationRecipe,
     normWeight: Tensor? = nil, normBias: Tensor? = nil
@@ -51,31 +51,36 @@ public struct PackedBitLinear: Sendable {
   public var inFeatures: Int { matrix.columns }
   /// The layer's output features.
   public var outFeatures: Int { matrix.rows }
-  /// Equal blocks of output rows with a scale each; 1 where scales go by blocks of weights.
+  /// The number of groups of output rows with a scale each; 1 if scales belong to blocks of weights.
   public var groups: Int { max(1, matrix.groupScales.count) }
 
   /// The output `[..., out]` for an input `[..., in]`.
-  public func callAsFunction(_ input: Tensor) -> Tensor {
-    matrix.matmul(quantized(input), bias: bias)
-  }
+  public func callAsFunction(_ input: Tensor) -> Tensor { forward(input, output: .newTensor) }
 
-  /// Writes the output to `output`, contiguous `[..., out]`.
-  package func matmul(_ input: Tensor, into output: UnsafeMutablePointer<Float>) {
-    matrix.matmul(quantized(input), bias: bias, into: output)
-  }
-
-  private func quantized(_ input: Tensor) -> QuantizedTensor {
+  /// The same, with a destination for the output.
+  package func forward(_ input: Tensor, output: Tensor.Destination) -> Tensor {
     precondition(
       input.shape.rank > 0 && input.shape.features == inFeatures,
       "an input of shape \(input.shape) does not fit a layer of \(inFeatures) input features")
-    return recipe.activations.quantize(
-      recipe.normalization?(input, weight: normWeight, bias: normBias) ?? input)
+    return BitLinearOperation.forward(
+      input, codes: matrix, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+      output: output
+    ).output
   }
 
-  /// Bytes in memory of codes, scales, bias and norm.
+  /// Bytes in memory of codes, scales, bias and normalization.
   public var byteCount: Int {
     matrix.byteCount
       + MemoryLayout<Float>.stride
       * [bias, normWeight, normBias].compactMap { $0?.count }.reduce(0, +)
+  }
+}
+
+extension PackedBitLinear: CustomStringConvertible {
+  /// Extents, format, scales, recipe and bytes in one line.
+  public var description: String {
+    "PackedBitLinear(inFeatures: \(inFeatures), outFeatures: \(outFeatures), "
+      + "bias: \(bias != nil), format: \(matrix.formatName), scales: \(matrix.scales), "
+      + "recipe: \(recipe), bytes: \(byteCount))"
   }
 }

@@ -2,8 +2,8 @@ import CBitKernels
 
 /// How the codes of a ``CodeMatrix`` lie in memory.
 ///
-/// All formats give the same bits; they differ in size and speed. Where weights come from memory,
-/// as when a language model generates, fewer bits are faster.
+/// All formats give the same results, bit for bit; they differ in size and speed. Where weights are
+/// read from memory, as when a language model generates text, fewer bits are faster.
 public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   /// Ternary codes, four in a byte: 2 bits a weight.
   case ternary2
@@ -12,16 +12,17 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   /// Sign codes, eight in a byte: 1 bit a weight.
   case sign1
 
-  /// The codes that the format can hold.
+  /// The codes that the format holds.
   public var alphabet: WeightAlphabet { self == .sign1 ? .sign : .ternary }
 
   /// Codes in a byte.
   public var codesPerByte: Int { bk_format_columns(kernelFormat) }
 
-  /// Bits of memory for a weight, scales not counted. With a scale for each block of weights,
-  /// which begins on a byte of its own, ``ternary1_6`` takes 1.625.
+  /// Bits of memory per weight, without the scales. With a scale for each block of weights,
+  /// ``ternary1_6`` takes 1.625, because every block begins on a byte of its own.
   public var bitsPerWeight: Double { 8 / Double(codesPerByte) }
 
+  /// The kernels' name for it.
   var kernelFormat: bk_format {
     switch self {
     case .ternary2: BK_TERNARY2
@@ -31,8 +32,13 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   }
 }
 
+extension PackedFormat? {
+  /// The kernels' name for it; nil means codes that are not packed.
+  var kernelFormat: bk_format { self?.kernelFormat ?? BK_PANELS }
+}
+
 extension WeightAlphabet {
-  /// The format that its codes are packed to unless another is asked for.
+  /// The format that its codes are packed to unless another one is given.
   public var defaultFormat: PackedFormat { self == .sign ? .sign1 : .ternary2 }
 
   /// The format, or the default one for nil.

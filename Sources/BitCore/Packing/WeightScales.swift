@@ -1,24 +1,23 @@
-import CBitKernels
-
-/// What a matrix of codes is multiplied with: `weight[r, c] = scale * code[r, c]`.
+/// The factors of a matrix of codes: `weight[r, c] = scale * code[r, c]`.
 public enum WeightScales: Sendable, Hashable {
-  /// One scale for each of the equal groups of rows: one for the tensor, or as many as rows.
+  /// One scale per group of rows; all groups have the same number of rows. One group is the whole
+  /// matrix, and there may be as many groups as rows.
   case groups([Float])
-  /// One scale for each block of `columns` (64, 128 or 256) weights along a row, `[rows, blocks]`
-  /// row-major; the last block of a row may be shorter.
+  /// One scale per block of `columns` (64, 128 or 256) consecutive weights of a row, `[rows, blocks]`
+  /// row-major. The last block of a row may be shorter.
   case blocks(columns: Int, [Float])
 
   /// The lengths that a block of columns may have.
   public static let blockLengths = [64, 128, 256]
 
-  /// The scales, as they were given.
+  /// All scales, in their order.
   public var values: [Float] {
     switch self {
     case .groups(let values), .blocks(_, let values): values
     }
   }
 
-  /// The columns that share a scale; nil where all columns of a row do.
+  /// The number of columns that share a scale; nil if all columns of a row do.
   public var blockColumns: Int? {
     if case .blocks(let columns, _) = self { columns } else { nil }
   }
@@ -36,6 +35,7 @@ public enum WeightScales: Sendable, Hashable {
     ScaleLayout(kind, rows: rows, columns: columns)
   }
 
+  /// Checks that the scales fit a matrix.
   func check(rows: Int, columns: Int) throws(InputError) {
     switch self {
     case .groups(let values):
@@ -60,44 +60,12 @@ public enum WeightScales: Sendable, Hashable {
   }
 }
 
-/// Scales in the order in which the kernels read them.
-struct KernelScales: Sendable {
-  /// A scale for each row; empty with blocks.
-  let rows: [Float]
-  /// `[strip, block, row of the strip]`, or nil.
-  let blocks: AlignedBuffer<Float>?
-  /// The same as half precision floats, where those are exact: less to read from memory.
-  let halves: AlignedBuffer<UInt16>?
-
-  init(_ scales: WeightScales, rows: Int, columns: Int) {
-    let layout = scales.layout(rows: rows, columns: columns)
-    switch scales {
-    case .groups(let values):
-      self.rows = (0..<rows).map { values[layout.index(row: $0, column: 0)] }
-      (blocks, halves) = (nil, nil)
-    case .blocks(_, let values):
-      self.rows = []
-      let count = layout.scalesPerRow
-      let stripRows = Int(BK_STRIP_ROWS)
-      let floats = AlignedBuffer<Float>(
-        repeating: 0, count: bk_strip_count(rows) * count * stripRows, for: .weights)
-      for row in 0..<rows {
-        for block in 0..<count {
-          floats.pointer[(row / stripRows * count + block) * stripRows + row % stripRows] =
-            values[row * count + block]
-        }
-      }
-      // Pointers do not keep a buffer alive: see the end of its use.
-      let halves = AlignedBuffer<UInt16>(uninitialized: floats.count, for: .weights)
-      let isExact = bk_narrow_to_halves(floats.pointer, floats.count, halves.pointer) != 0
-      withExtendedLifetime((floats, halves)) {}
-      (blocks, self.halves) = isExact ? (nil, halves) : (floats, nil)
+extension WeightScales: CustomStringConvertible {
+  /// The number of scales and what each of them belongs to.
+  public var description: String {
+    switch self {
+    case .groups(let values): "\(values.count) \(values.count == 1 ? "group" : "groups") of rows"
+    case .blocks(let columns, let values): "\(values.count) in blocks of \(columns) weights"
     }
-  }
-
-  /// Bytes in memory.
-  var byteCount: Int {
-    MemoryLayout<Float>.stride * (rows.count + (blocks?.count ?? 0))
-      + MemoryLayout<UInt16>.stride * (halves?.count ?? 0)
   }
 }

@@ -1,5 +1,4 @@
-/// Quantizes a tensor to integers by its largest magnitude, and gives back what the integers stand
-/// for.
+/// Quantizes a tensor to integers by its largest magnitude, and dequantizes it again.
 ///
 ///     Q = 2^(bits-1) - 1,  s = Q / max|x|,  q = clamp(round(x * s), -Q, Q),  dequantized = q / s
 ///

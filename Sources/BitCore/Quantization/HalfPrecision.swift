@@ -1,4 +1,4 @@
-/// The 16-bit floats by integer arithmetic: the type Float16 does not exist on every platform.
+/// 16-bit floats by integer arithmetic, because the type Float16 does not exist on every platform.
 package enum HalfPrecision {
   /// The value of an IEEE 754 binary16, exactly.
   @inlinable
@@ -23,10 +23,10 @@ package enum HalfPrecision {
     if magnitude > 0x7f80_0000 {
       half = 0x7e00
     } else if magnitude >= 0x477f_f000 {
-      // 65520 and more, half way from the greatest finite number to the next.
+      // 65520, halfway between the largest finite number and the next one, or more.
       half = 0x7c00
     } else if magnitude < 0x3880_0000 {
-      // Below 2^-14: count the multiples of 2^-24.
+      // Below 2^-14, a multiple of 2^-24.
       half = UInt32((value.magnitude * 0x1p24).rounded(.toNearestOrEven))
     } else {
       let rounded = magnitude + 0x0fff + ((magnitude >> 13) & 1)
@@ -45,7 +45,7 @@ package enum HalfPrecision {
   @inlinable
   package static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
-    // Rounding could carry a NaN's payload into an infinity.
+    // Rounding could turn a NaN into an infinity.
     if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x0040 }
     return UInt16(truncatingIfNeeded: (bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
   }

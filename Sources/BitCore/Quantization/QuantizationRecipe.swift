@@ -1,19 +1,19 @@
-/// How a BitLinear layer quantizes: its weights, its activations and what comes before.
+/// How a BitLinear layer normalizes its input and quantizes its input and its weights.
 ///
-/// Two recipes stand for the two papers; every part can be changed:
+/// There is a recipe for each of the two papers, and every part of a recipe can be changed:
 ///
 /// ```swift
 /// QuantizationRecipe.bitnet                  // 1 bit, absmax over the tensor, no norm
-/// QuantizationRecipe.b158                    // ternary, absmax for each token, RMSNorm
+/// QuantizationRecipe.b158                    // ternary, absmax per token, RMSNorm
 /// var custom = QuantizationRecipe.b158
 /// custom.normalization = .layer()
 /// ```
 public struct QuantizationRecipe: Sendable, Hashable {
-  /// The codes that weights become; see ``WeightQuantizer`` for how.
+  /// The codes of the weights; see ``WeightQuantizer`` for how they are made.
   public var weights: WeightAlphabet
   /// How activations become integers.
   public var activations: ActivationQuantizer
-  /// What is done to the input before it is quantized; nil for nothing.
+  /// The normalization of the input before it is quantized; nil for none.
   public var normalization: Normalization?
 
   /// The quantizer of the weights.
@@ -28,40 +28,28 @@ public struct QuantizationRecipe: Sendable, Hashable {
     self.normalization = normalization
   }
 
-  /// BitNet (arXiv 2310.11453) as the reference layer uses it, its defects mended: sign weights,
-  /// 8-bit activations with one scale for the tensor, no normalization.
+  /// The input of a layer, normalized; the input itself without a normalization.
+  func normalized(_ x: Tensor, weight: Tensor?, bias: Tensor?) -> Tensor {
+    normalization?(x, weight: weight, bias: bias) ?? x
+  }
+
+  /// BitNet (arXiv 2310.11453) as in the reference layer, without its defects: sign weights, 8-bit
+  /// activations with one scale for the tensor, no normalization.
   public static let bitnet = QuantizationRecipe(
     weights: .sign, activations: ActivationQuantizer(granularity: .tensor), normalization: nil)
 
-  /// BitNet b1.58 (arXiv 2402.17764): ternary weights, 8-bit activations with a scale for each
-  /// token, RMSNorm without a weight inside the layer.
+  /// BitNet b1.58 (arXiv 2402.17764): ternary weights, 8-bit activations with one scale per token,
+  /// RMSNorm without a learned factor inside the layer.
   public static let b158 = QuantizationRecipe(
     weights: .ternary, activations: ActivationQuantizer(granularity: .token, epsilon: 1e-5),
     normalization: .rms())
 }
 
-/// How far the quantized values replace the latent ones: `v + strength * (quantized(v) - v)`.
-///
-/// At 1 (the rule) a layer computes with integers; below, in float. Raising it from 0 to 1 over
-/// the first steps eases a trained float model into quantization (lambda warm-up).
-public struct QuantizationStrength: Sendable, Hashable, ExpressibleByFloatLiteral {
-  /// For weights, 0...1.
-  public var weights: Float
-  /// For activations, 0...1.
-  public var activations: Float
-
-  /// A strength for each.
-  public init(weights: Float, activations: Float) {
-    self.weights = weights
-    self.activations = activations
+extension QuantizationRecipe: CustomStringConvertible {
+  /// The parts of the recipe in one line.
+  public var description: String {
+    let norm = normalization.map { "\($0)" } ?? "none"
+    return "QuantizationRecipe(weights: \(weights.rawValue), activations: \(activations), "
+      + "norm: \(norm))"
   }
-
-  /// One strength for both.
-  public init(_ both: Float) { self.init(weights: both, activations: both) }
-
-  /// One strength for both.
-  public init(floatLiteral both: Float) { self.init(both) }
-
-  /// Everything quantized, computed in integers.
-  public static let full: QuantizationStrength = 1.0
 }

@@ -1,24 +1,28 @@
 import CBitKernels
 
-/// A tensor of integers with the scales that made them: `value = code / scale`.
+/// A tensor of integers with the scales that they were made with: `value = code / scale`.
 ///
 /// Codes of up to 8 bits are stored as Int8, wider ones as Int16. Each row of the last axis has a
-/// scale; with one scale for the whole tensor all rows hold the same. A row that had a NaN or an
-/// infinity has codes 0 and the scale NaN.
+/// scale; if one scale belongs to the whole tensor, it is the scale of all rows. A row with a NaN or
+/// an infinity has codes 0 and the scale NaN.
 public struct QuantizedTensor: Sendable {
   /// The extents of the tensor that was quantized.
   public let shape: Shape
-  /// The bits of a code, 2...16.
+  /// The number of bits of a code, 2...16.
   public let bits: Int
   /// The scale of each row, `shape.rows` of them.
   public let scales: [Float]
 
-  /// Rows of codes lie this far apart; between the last code and the next row are zeros.
+  /// The distance between two rows of codes; zeros fill the space after a row.
   let stride: Int
+  /// Codes of up to 8 bits, `[rows, stride]`.
   let narrow: AlignedBuffer<Int8>?
+  /// Codes of more than 8 bits, `[rows, stride]`.
   let wide: AlignedBuffer<Int16>?
-  let sums: [Int32]
-  let inverseScales: [Float]
+  /// The sum of the narrow codes of each row.
+  let sums: AlignedBuffer<Int32>
+  /// 1 / scale of each row.
+  let inverseScales: AlignedBuffer<Float>
 
   /// The codes in row-major order.
   public var codes: [Int] {
@@ -27,21 +31,15 @@ public struct QuantizedTensor: Sendable {
     }
   }
 
-  /// The codes as Int8, as the kernels read them; nil above 8 bits.
-  public var int8Codes: [Int8]? { narrow == nil ? nil : codes.map(Int8.init) }
-
-  /// The codes as Int16; nil up to 8 bits.
-  public var int16Codes: [Int16]? { wide == nil ? nil : codes.map(Int16.init) }
-
   private func code(row: Int, column: Int) -> Int {
     if let narrow { return Int(narrow.pointer[row * stride + column]) }
     return wide.map { Int($0.pointer[row * stride + column]) } ?? 0
   }
 
-  /// The values that the codes stand for, `code / scale`; NaN for rows that were not finite.
+  /// The values `code / scale`; NaN for rows that were not finite.
   public func dequantized() -> Tensor { Tensor.build(shape) { dequantize(to: $0) } }
 
-  /// Writes the values that the codes stand for, contiguous.
+  /// Writes the values `code / scale`, contiguous.
   package func dequantize(to values: UnsafeMutablePointer<Float>) {
     let features = shape.features
     ThreadPool.shared.parallelFor(shape.rows, grain: 1 + 16_384 / (features + 1)) { rows in
@@ -67,5 +65,13 @@ public struct QuantizedTensor: Sendable {
       (target + row * shape.features * width).copyMemory(
         from: source, byteCount: shape.features * width)
     }
+  }
+}
+
+extension QuantizedTensor: CustomStringConvertible {
+  /// Shape, bits and bytes in one line.
+  public var description: String {
+    let width = narrow == nil ? 2 : 1
+    return "QuantizedTensor(shape: \(shape), bits: \(bits), bytes: \(shape.scalarCount * width))"
   }
 }

@@ -1,6 +1,6 @@
 import CBitKernels
 
-/// How latent weights become codes and a scale for each group of output rows.
+/// How latent weights become codes and scales.
 ///
 /// `sign` (BitNet, arXiv 2310.11453): with a = mean(W) and b = mean|W| of a group,
 /// code = +1 where W > a, else -1.
@@ -21,25 +21,24 @@ public struct WeightQuantizer: Sendable, Hashable {
   /// The quantizer of BitNet b1.58.
   public static let ternary = WeightQuantizer(.ternary)
 
-  /// Codes and scales of a weight matrix.
+  /// Codes of a weight matrix, with a scale for each group of output rows.
   ///
   /// - Parameters:
   ///   - weight: latent weights `[out, in]`.
-  ///   - groups: the number of equal blocks of output rows with statistics of their own; must
-  ///     divide `out`.
-  ///   - format: how to hold the codes; nil for one byte each, ready to multiply once.
+  ///   - groups: the number of groups of output rows, each with its own scale; must divide `out`.
+  ///   - format: how to pack the codes; nil for codes that are not packed, a byte each.
   public func quantize(
     _ weight: Tensor, groups: Int = 1, format: PackedFormat? = nil
   ) -> CodeMatrix {
     quantize(weight, statistics: statistics(of: weight, groups: groups), format: format)
   }
 
-  /// Codes of a weight matrix with a scale for each block of weights along a row.
+  /// Codes of a weight matrix, packed, with a scale for each block of consecutive weights of a row.
   ///
   /// - Parameters:
   ///   - weight: latent weights `[out, in]`.
-  ///   - blockColumns: the weights with statistics of their own: 64, 128 or 256.
-  ///   - format: how to hold the codes; nil for the default.
+  ///   - blockColumns: the number of weights that share a scale: 64, 128 or 256.
+  ///   - format: how to pack the codes; nil for the alphabet's default.
   public func quantize(
     _ weight: Tensor, blockColumns: Int, format: PackedFormat? = nil
   ) -> CodeMatrix {
@@ -48,7 +47,8 @@ public struct WeightQuantizer: Sendable, Hashable {
       "blocks have 64, 128 or 256 weights, not \(blockColumns)")
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
-    let blocks = max(1, (columns + blockColumns - 1) / blockColumns)
+    let blocks = ScaleLayout(.block(columns: blockColumns), rows: rows, columns: columns)
+      .scalesPerRow
     let kernels = Kernels.active.table.pointee
     var statistics: [Statistics] = []
     weight.withUnsafePointer { weight in
@@ -102,7 +102,7 @@ public struct WeightQuantizer: Sendable, Hashable {
     return matrix
   }
 
-  /// The kernel that turns weights into codes.
+  /// The kernel that makes codes of weights.
   private func encode(_ kernels: Kernels) -> EncodePanel {
     let (ternary, sign) = kernels.table.pointee.encode_panel
     guard let ternary, let sign else { preconditionFailure("kernels without encode_panel") }
@@ -136,18 +136,19 @@ public struct WeightQuantizer: Sendable, Hashable {
     }
   }
 
-  /// Mean and scale of one group of rows.
+  /// Mean and scale of one group of rows, or of one block.
   package struct Statistics: Sendable {
     let mean: Float
     package let scale: Float
 
-    /// What a kernel compares weights with: the mean, or the factor 1 / scale.
+    /// The number by which a kernel makes codes: the mean to compare with, or the factor 1 / scale.
     func parameter(_ alphabet: WeightAlphabet) -> Float {
       alphabet == .sign ? mean : 1 / scale
     }
   }
 
-  /// Statistics of each group, summed row by row in double so that they do not depend on threads.
+  /// Statistics of each group. Sums are taken row by row in Double, so that they do not depend on
+  /// the number of threads.
   package func statistics(
     of weight: Tensor, groups: Int, kernels: Kernels = .active, pool: ThreadPool = .shared
   ) -> [Statistics] {
@@ -156,7 +157,8 @@ public struct WeightQuantizer: Sendable, Hashable {
     return statistics(rowSums: sums, columns: weight.shape[1], groups: groups)
   }
 
-  /// Statistics of each group from the sums of all rows, which may have been taken part by part.
+  /// Statistics of each group from the sums of all rows, as ``rowSums(of:kernels:pool:)`` gives them
+  /// for the whole matrix or for some of its rows.
   package func statistics(
     rowSums sums: [SIMD2<Double>], columns: Int, groups: Int
   ) -> [Statistics] {
@@ -196,7 +198,7 @@ public struct WeightQuantizer: Sendable, Hashable {
   private func statistics(_ sum: Double, _ absoluteSum: Double, count: Int) -> Statistics {
     let mean = SIMD2(sum, absoluteSum) / Double(max(1, count))
     let scale = alphabet == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
-    // max() drops a NaN; a NaN weight must show.
+    // max() ignores NaN, but a NaN weight must not be hidden.
     return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
   }
 }

@@ -1,14 +1,15 @@
 import CBitKernels
 
-/// The kernels that this process uses, chosen once by the features of the CPU.
+/// The CPU and the kernels that this process uses on it, chosen once by the CPU's features.
 ///
-/// The environment variable `BITLINEAR_CPU` forces a set by name. Every set gives the same bits.
-public enum CPU {
+/// The environment variable `BITLINEAR_CPU` forces a set of kernels by name, unless it is empty.
+/// Every set gives the same bits.
+package enum CPU {
   /// The name of the chosen set of kernels, such as `avx2` or `scalar`.
-  public static var kernelName: String { String(cString: bk_active_kernels().pointee.name) }
+  package static var kernelName: String { String(cString: bk_active_kernels().pointee.name) }
 
   /// The names of all sets built for this architecture, best first.
-  public static var kernelNames: [String] {
+  package static var kernelNames: [String] {
     var names: [String] = []
     var next = bk_kernel_names()
     while let name = next?.pointee {
@@ -19,15 +20,16 @@ public enum CPU {
   }
 
   /// The names of the sets that this CPU can run, best first.
-  public static var usableKernelNames: [String] {
+  package static var usableKernelNames: [String] {
     kernelNames.filter { bk_kernels_named($0) != nil }
   }
 
-  /// Checks the environment variables of this library, which operations cannot complain about.
+  /// Checks the environment variables of this library, for programs: operations cannot throw, and
+  /// ignore a bad value.
   ///
-  /// - Throws: ``InputError`` if `BITLINEAR_CPU` names no set of kernels that this CPU can run, or
-  ///   `BITLINEAR_THREADS` is no number of threads.
-  public static func checkEnvironment() throws(InputError) {
+  /// - Throws: ``InputError`` if `BITLINEAR_CPU` is not the name of a set of kernels that this CPU
+  ///   can run, or `BITLINEAR_THREADS` is not a valid number of threads. Empty variables are unset.
+  package static func checkEnvironment() throws(InputError) {
     if let name = SystemEnvironment.value("BITLINEAR_CPU"), !usableKernelNames.contains(name) {
       throw InputError(
         .unsupported, source: "BITLINEAR_CPU", found: "\"\(name)\"",
@@ -42,9 +44,9 @@ public enum CPU {
     }
   }
 
-  /// Up to how many tokens the chosen kernels multiply straight from packed codes; beyond, unpacking
-  /// them first is faster. Nil for any number.
-  public static func packedTokens(_ format: PackedFormat) -> Int? {
+  /// The maximum number of tokens that the chosen kernels multiply straight from packed codes; with
+  /// more, unpacking the codes first is faster. Nil for any number.
+  package static func packedTokens(_ format: PackedFormat) -> Int? {
     let few = bk_active_kernels().pointee.few_tokens
     let tokens =
       switch format {
@@ -55,25 +57,9 @@ public enum CPU {
     return tokens < Int(BK_ANY_TOKENS) ? tokens : nil
   }
 
-  /// The CPU's features that matter here, blank separated.
-  public static var features: String {
+  /// The CPU's features that matter here, separated by spaces.
+  package static var features: String {
     (0...).lazy.map { bk_cpu_feature($0) }.prefix { $0 != nil }
       .compactMap { $0.map { String(cString: $0) } }.joined(separator: " ")
   }
-}
-
-/// One instruction set's kernels.
-package struct Kernels: @unchecked Sendable {
-  // A pointer to a constant table with static lifetime.
-  let table: UnsafePointer<bk_kernels>
-
-  package static var active: Kernels { Kernels(table: bk_active_kernels()) }
-
-  /// Nil where this CPU cannot run the set.
-  package init?(named name: String) {
-    guard let table = bk_kernels_named(name) else { return nil }
-    self.table = table
-  }
-
-  private init(table: UnsafePointer<bk_kernels>) { self.table = table }
 }

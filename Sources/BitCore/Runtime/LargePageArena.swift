@@ -1,18 +1,18 @@
 import CBitKernels
 import Synchronization
 
-/// Memory for packed weights on large pages, where the operating system has them: reading weights
-/// in a stream is a quarter faster from pages of 2 MiB than from many of 4 KiB.
+/// Memory for packed weights on large pages, if the operating system has them: streaming weights
+/// is about a quarter faster from pages of 2 MiB than from pages of 4 KiB.
 ///
-/// A large page is worth more than the codes of a small layer, so layers share slabs. A slab is
-/// given back when the last buffer in it is gone.
+/// The codes of a small layer do not fill a large page, so layers share slabs. A slab is freed with
+/// the last buffer in it.
 final class LargePageArena: Sendable {
   private static let pageBytes = 2 << 20
   private static let slabBytes = 16 << 20
-  /// Smaller buffers live in the ordinary heap.
-  static let leastBytes = 128 << 10
+  /// The minimum size of a buffer here; smaller ones live in the ordinary heap.
+  static let minimumBytes = 128 << 10
 
-  /// Where the next buffer goes.
+  /// The slab for the next buffer, and how many of its bytes are in use.
   private static let current = Mutex<(slab: LargePageArena, used: Int)?>(nil)
 
   private nonisolated(unsafe) let memory: UnsafeMutableRawPointer
@@ -24,11 +24,11 @@ final class LargePageArena: Sendable {
 
   deinit { memory.deallocate() }
 
-  /// `bytes` bytes at a multiple of `alignment`, and what keeps them there.
+  /// `bytes` bytes at a multiple of `alignment`, and the owner that keeps them allocated.
   static func allocate(
     _ bytes: Int, alignment: Int
   ) -> (memory: UnsafeMutableRawPointer, owner: LargePageArena) {
-    // Wastes less than a page of many.
+    // A slab of its own wastes less than one of its many pages.
     if bytes > slabBytes / 2 {
       let slab = LargePageArena(bytes: (bytes + pageBytes - 1) / pageBytes * pageBytes)
       return (slab.memory, slab)
@@ -39,7 +39,7 @@ final class LargePageArena: Sendable {
         current = (LargePageArena(bytes: slabBytes), 0)
         offset = 0
       }
-      guard let slab = current?.slab else { preconditionFailure("no slab after making one") }
+      guard let slab = current?.slab else { preconditionFailure("a new slab is missing") }
       current?.used = offset + bytes
       return (slab.memory + offset, slab)
     }

@@ -1,23 +1,23 @@
 /// A fixed block of memory, aligned to 64 bytes, that value types share and copy on write.
 ///
-/// Sharing is sound because only owners write: a value type that holds a buffer writes to it after
-/// `isKnownUniquelyReferenced` (or right after making it) and copies it first otherwise. That
-/// discipline is what `@unchecked Sendable` stands for here; no other type in this module needs it
-/// for its storage.
+/// Sharing is sound because only owners write: a value type that holds a buffer writes to it right
+/// after making it, or after `isKnownUniquelyReferenced`, and otherwise copies it first. This
+/// discipline is why `@unchecked Sendable` is right.
 package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   /// Every buffer starts on a cache line, which is also the widest vector register.
-  package static var alignment: Int { 64 }
+  private static var alignment: Int { 64 }
 
+  /// The first element, for callers that keep the buffer alive; see ``withUnsafeMutablePointer(_:)``.
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
 
-  /// What the memory is a part of; nil for memory of the buffer's own, or somebody else's.
+  /// What the memory is a part of; nil for memory of the buffer's own, or of somebody else.
   private let owner: LargePageArena?
 
-  /// Whether the memory is somebody else's, and only for reading.
+  /// Whether the memory belongs to somebody else and may only be read.
   let isBorrowed: Bool
 
-  /// What the memory is for: weights that are read over and over again lie on large pages.
+  /// What the memory is for. Weights, which are read many times, get large pages.
   package enum Purpose {
     case values
     case weights
@@ -29,19 +29,19 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     isBorrowed = false
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
     let memory: UnsafeMutableRawPointer
-    if purpose == .weights, bytes >= LargePageArena.leastBytes {
+    if purpose == .weights, bytes >= LargePageArena.minimumBytes {
       let (part, owner) = LargePageArena.allocate(bytes, alignment: Self.alignment)
       (memory, self.owner) = (part, owner)
     } else {
       memory = .allocate(byteCount: bytes, alignment: Self.alignment)
       owner = nil
-      // The system gives such memory anew each time, a page at a time: large pages are quicker.
+      // The system provides so much memory anew each time, page by page: large pages are faster.
       if bytes >= SystemMemory.largeBytes { SystemMemory.adviseLarge(memory, bytes) }
     }
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
-  /// Somebody else's memory, which outlives the buffer and is not written to.
+  /// Somebody else's memory, which must outlive the buffer and is not written to.
   init(borrowing memory: UnsafePointer<Element>, count: Int) {
     (pointer, self.count) = (UnsafeMutablePointer(mutating: memory), count)
     (owner, isBorrowed) = (nil, true)
@@ -61,6 +61,14 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     let other = AlignedBuffer(uninitialized: count, for: owner == nil ? .values : .weights)
     other.pointer.initialize(from: pointer, count: count)
     return other
+  }
+
+  /// Calls `body` with the first element and keeps the buffer alive meanwhile.
+  package func withUnsafeMutablePointer<R, E: Error>(
+    _ body: (UnsafeMutablePointer<Element>) throws(E) -> R
+  ) throws(E) -> R {
+    defer { withExtendedLifetime(self) {} }
+    return try body(pointer)
   }
 
   package var elements: UnsafeBufferPointer<Element> {

@@ -1,10 +1,14 @@
 /// The extents of a tensor, outermost first, as in PyTorch: `[batch, features]`.
 ///
-/// Layers read a shape as rows of features: ``features`` is the last extent and ``rows`` the
-/// product of all others, so that a layer takes any number of leading axes.
-public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
+/// A shape is a collection of its extents, so `count` is the number of axes; the number of scalars
+/// in a tensor of this shape is ``scalarCount``. Layers read a shape as rows of features:
+/// ``features`` is the last extent and ``rows`` the product of all others, so that a layer takes any
+/// number of leading axes.
+public struct Shape: Hashable, Sendable, RandomAccessCollection, ExpressibleByArrayLiteral,
+  CustomStringConvertible
+{
   /// The extents, outermost first. A scalar has none.
-  public var extents: [Int]
+  public let extents: [Int]
 
   /// A shape of the given extents, none of which may be negative.
   public init(_ extents: [Int]) {
@@ -18,20 +22,26 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     self.init(elements)
   }
 
+  /// Always 0.
+  public var startIndex: Int { 0 }
+
+  /// The number of axes.
+  public var endIndex: Int { extents.count }
+
+  /// The extent of one axis.
+  public subscript(axis: Int) -> Int { extents[axis] }
+
   /// The number of axes.
   public var rank: Int { extents.count }
 
   /// The number of scalars: the product of all extents.
-  public var count: Int { extents.reduce(1, *) }
+  public var scalarCount: Int { extents.reduce(1, *) }
 
   /// The last extent; 1 for a scalar.
   public var features: Int { extents.last ?? 1 }
 
   /// The product of all extents but the last.
   public var rows: Int { extents.dropLast().reduce(1, *) }
-
-  /// The extent of one axis.
-  public subscript(axis: Int) -> Int { extents[axis] }
 
   /// The same leading extents with another last one.
   public func replacingFeatures(_ features: Int) -> Shape {

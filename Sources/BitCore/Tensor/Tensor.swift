@@ -16,39 +16,39 @@ public struct Tensor: Sendable {
   /// A tensor whose values are not set yet; the caller must write every one of them.
   package init(uninitialized shape: Shape) {
     self.shape = shape
-    buffer = AlignedBuffer(uninitialized: shape.count)
+    buffer = AlignedBuffer(uninitialized: shape.scalarCount)
   }
 
-  /// A tensor of values in somebody else's memory, which is not written to and has to outlive all
+  /// A tensor of values in somebody else's memory, which is not written to and must outlive all
   /// copies of the tensor. It need not be aligned.
   package init(borrowing values: UnsafePointer<Float>, shape: Shape) {
     self.shape = shape
-    buffer = AlignedBuffer(borrowing: values, count: shape.count)
+    buffer = AlignedBuffer(borrowing: values, count: shape.scalarCount)
   }
 
-  /// A tensor of `shape` made by `body`, which must write all `shape.count` values.
-  package static func build(
-    _ shape: Shape, _ body: (UnsafeMutablePointer<Float>) throws -> Void
-  ) rethrows -> Tensor {
+  /// A tensor of `shape` made by `body`, which must write all `shape.scalarCount` values.
+  package static func build<E: Error>(
+    _ shape: Shape, _ body: (UnsafeMutablePointer<Float>) throws(E) -> Void
+  ) throws(E) -> Tensor {
     let tensor = Tensor(uninitialized: shape)
-    try body(tensor.buffer.pointer)
+    try tensor.buffer.withUnsafeMutablePointer(body)
     return tensor
   }
 
   /// A tensor of `shape` filled with one value.
   public init(repeating value: Float, shape: Shape) {
     self.shape = shape
-    buffer = AlignedBuffer(repeating: value, count: shape.count)
+    buffer = AlignedBuffer(repeating: value, count: shape.scalarCount)
   }
 
   /// A tensor of `shape` filled with zeros.
   public static func zeros(_ shape: Shape) -> Tensor { Tensor(repeating: 0, shape: shape) }
 
-  /// A tensor of the given values in row-major order; there must be `shape.count` of them.
+  /// A tensor of the given values in row-major order; there must be `shape.scalarCount` of them.
   public init(_ scalars: some Collection<Float>, shape: Shape) {
     precondition(
-      scalars.count == shape.count,
-      "a tensor of shape \(shape) has \(shape.count) values, but \(scalars.count) were given")
+      scalars.count == shape.scalarCount,
+      "a tensor of shape \(shape) has \(shape.scalarCount) values, but \(scalars.count) were given")
     self.shape = shape
     buffer = AlignedBuffer(scalars)
   }
@@ -66,7 +66,7 @@ public struct Tensor: Sendable {
 
   /// The value at a full index, `tensor[row, column]`.
   public subscript(index: Int...) -> Float {
-    get { buffer.pointer[offset(of: index)] }
+    get { buffer.elements[offset(of: index)] }
     set {
       let offset = offset(of: index)
       withUnsafeMutablePointer { $0[offset] = newValue }
@@ -75,18 +75,27 @@ public struct Tensor: Sendable {
 
   private func offset(of index: [Int]) -> Int {
     precondition(
-      index.count == shape.rank && zip(index, shape.extents).allSatisfy { $0 >= 0 && $0 < $1 },
+      index.count == shape.rank && zip(index, shape).allSatisfy { $0 >= 0 && $0 < $1 },
       "index \(index) is outside a tensor of shape \(shape)")
-    return zip(index, shape.extents).reduce(0) { $0 * $1.1 + $1.0 }
+    return zip(index, shape).reduce(0) { $0 * $1.1 + $1.0 }
   }
 
   /// The same values under another shape with the same count.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(
-      shape.count == count, "\(count) values of shape \(self.shape) do not fit shape \(shape)")
+      shape.scalarCount == count, "\(count) values of shape \(self.shape) do not fit shape \(shape)"
+    )
     var result = self
     result.shape = shape
     return result
+  }
+
+  /// Calls `body` with the values in row-major order, bounds-checked.
+  public func withSpan<R, E: Error>(
+    _ body: (Span<Float>) throws(E) -> R
+  ) throws(E) -> R {
+    defer { withExtendedLifetime(buffer) {} }
+    return try body(buffer.elements.span)
   }
 
   /// Calls `body` with the values in row-major order.
@@ -103,11 +112,10 @@ public struct Tensor: Sendable {
     _ body: (UnsafeMutablePointer<Float>) throws(E) -> R
   ) throws(E) -> R {
     if buffer.isBorrowed || !isKnownUniquelyReferenced(&buffer) { buffer = buffer.copy() }
-    defer { withExtendedLifetime(buffer) {} }
-    return try body(buffer.pointer)
+    return try buffer.withUnsafeMutablePointer(body)
   }
 
-  /// The values without a copy, for a caller that keeps the tensor alive meanwhile.
+  /// The values without a copy, for a caller that keeps the tensor alive as long as it uses them.
   package var pointer: UnsafePointer<Float> { UnsafePointer(buffer.pointer) }
 }
 
@@ -123,5 +131,13 @@ extension Tensor: CustomStringConvertible {
   public var description: String {
     let shown = buffer.elements.prefix(8).map(String.init(describing:)).joined(separator: ", ")
     return "Tensor(\(shape): [\(shown)\(count > 8 ? ", ..." : "")])"
+  }
+}
+
+extension Tensor? {
+  /// Calls `body` with the values in row-major order, or with nil if there is no tensor.
+  func withUnsafePointer<R>(_ body: (UnsafePointer<Float>?) -> R) -> R {
+    defer { withExtendedLifetime(self) {} }
+    return body(self?.pointer)
   }
 }

@@ -53,16 +53,15 @@ package struct FileWriter: ~Copyable, Sendable {
   /// - Throws: ``InputError`` of kind `.inputOutput` with the system's words for the trouble, such
   ///   as "No space left on device".
   package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(InputError) {
-    let isFlushed = buffer.count + bytes.count > capacity
-    if isFlushed { try flush() }
+    if buffer.count + bytes.count > capacity { try flush() }
     if bytes.count >= capacity {
       try send(bytes)
+      try progress?(count + bytes.count, total)
     } else {
       if buffer.isEmpty { buffer.reserveCapacity(capacity) }
       buffer.append(contentsOf: bytes)
     }
     count += bytes.count
-    if isFlushed || buffer.isEmpty { try progress?(count, total) }
   }
 
   /// Writes bytes; throws as ``write(_:)-(UnsafeRawBufferPointer)`` does.
@@ -89,6 +88,7 @@ package struct FileWriter: ~Copyable, Sendable {
       try send(UnsafeRawBufferPointer(bytes))
     }
     pending.removeAll(keepingCapacity: true)
+    try progress?(count, total)
   }
 
   /// Writes until all bytes are out: the system may take only some of them at a time.

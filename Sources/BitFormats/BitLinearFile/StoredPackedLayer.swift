@@ -56,6 +56,11 @@ package struct StoredPackedLayer: Sendable {
       try Self.scaleKind(members, scales, rows: weight.shape[0], malformed),
       rows: weight.shape[0], columns: columns)
     try Self.check(scales, layout, source: source)
+    if let groups = members["groups"], groups.integerValue != Int64(layout.count) {
+      throw InputError(
+        .mismatch, source: source, found: "\(layout.count) scales",
+        expected: "one per group, of which there are \(groups)")
+    }
     (self.weight, self.scales) = (.safetensors(file, weight), .safetensors(file, scales))
     let (weightExtent, scaleExtent) = (self.weight, self.scales)
     codes = CodedTensor(source: weightExtent.source, alphabet: recipe.weights, layout: layout) {
@@ -89,9 +94,6 @@ package struct StoredPackedLayer: Sendable {
     }
     guard scales.dtype == .f32, scales.shape.count == 1 else {
       throw malformed(found, "F32, a vector of finite numbers, none negative")
-    }
-    if let groups = members["groups"], groups.integerValue != Int64(scales.shape[0]) {
-      throw malformed("\(scales.shape[0]) scales", "one per group, of which there are \(groups)")
     }
     return scales.shape[0] == 1 ? .tensor : .groups(scales.shape[0])
   }

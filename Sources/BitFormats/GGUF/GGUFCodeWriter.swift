@@ -67,9 +67,6 @@ package struct GGUFCodeWriter {
     if format.scalePosition == .tensor {
       return scales.difference.map { mismatch($0.description, oneScale(type)) }
     }
-    if format.alphabet == .sign, tensor.alphabet != .sign {
-      return mismatch("ternary codes", "sign codes, all that \(type) has")
-    }
     if let difference = scales.differenceInBlock[format.blockLength] {
       return mismatch(difference.description, blockScale(type, format.blockLength))
     }

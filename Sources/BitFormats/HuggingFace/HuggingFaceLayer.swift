@@ -70,7 +70,7 @@ public struct HuggingFaceLayer: Sendable {
     scaleExtent = .safetensors(scaleFile, try scaleFile.info(of: scaleName))
     if weight.dtype == .u8 {
       storage = .packed
-      let rows = outFeatures ?? checkpoint["\(name).bias"]?.shape.first
+      let rows = outFeatures ?? checkpoint["\(name).bias"]?.shape.reduce(1, *)
       let packing = try HuggingFacePacking(of: weightName, in: file, rows: rows)
       let layout = ScaleLayout(.tensor, rows: packing.rows, columns: packing.columns)
       codes = CodedTensor(source: source, alphabet: .ternary, layout: layout) {

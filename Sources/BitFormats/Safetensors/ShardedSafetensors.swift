@@ -85,7 +85,7 @@ public struct ShardedSafetensors: Sendable {
   }
 
   /// A model in one file that is open already.
-  package init(_ file: SafetensorsFile) {
+  public init(_ file: SafetensorsFile) {
     files = [file]
     tensors = file.tensors
     (folder, source) = (".", file.source)

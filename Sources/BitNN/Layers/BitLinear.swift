@@ -12,18 +12,34 @@ import _Differentiation
 ///
 /// Forward: the input is normalized (if the recipe says so) and quantized to integers, the weights
 /// are quantized to codes with a scale for each group of output rows, and
-/// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packed()`` gives the
+/// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packedLayer()`` gives the
 /// layer for inference, which computes the same bits. See ``QuantizationRecipe`` for the recipes and
 /// ``BitLinearOperation`` for the gradients.
 public struct BitLinear: Layer, Sendable {
   /// Latent weights `[out, in]`; empty once the layer ``isPacked``.
-  public var weight: Tensor
+  public var weight: Tensor {
+    didSet { requireShape(isPacked ? nil : [outFeatures, inFeatures], of: weight, "weight") }
+  }
   /// `[out]`, added after the scales, or nil.
-  public var bias: Tensor?
+  public var bias: Tensor? {
+    didSet { requireShape(isPacked ? nil : [outFeatures], of: bias, "bias") }
+  }
   /// The learned factor of the normalization, `[in]`, or nil.
-  public var normWeight: Tensor?
+  public var normWeight: Tensor? {
+    didSet {
+      let hasNorm = !isPacked && recipe.normalization != nil
+      requireShape(hasNorm ? [inFeatures] : nil, of: normWeight, "norm weight")
+    }
+  }
   /// The learned offset of the normalization, `[in]`, or nil.
-  public var normBias: Tensor?
+  public var normBias: Tensor? {
+    didSet {
+      let hasOffset = !isPacked && recipe.normalization?.isCentered == true
+      requireShape(hasOffset ? [inFeatures] : nil, of: normBias, "norm bias")
+    }
+  }
+  /// Names of parameters that are not trained; see ``Module/freeze(where:)``.
+  @noDerivative public var frozenParameters: Set<String> = []
 
   /// How weights and activations are quantized.
   @noDerivative public let recipe: QuantizationRecipe
@@ -35,7 +51,7 @@ public struct BitLinear: Layer, Sendable {
   @noDerivative public let outFeatures: Int
   /// How far quantized values replace latent ones; see ``QuantizationStrength``.
   @noDerivative public var strength = QuantizationStrength.full
-  @noDerivative private var packedLayer: PackedBitLinear?
+  @noDerivative private var packedForm: PackedBitLinear?
 
   /// A layer with parameters from a fresh random seed.
   ///
@@ -74,7 +90,8 @@ public struct BitLinear: Layer, Sendable {
     weight: Tensor, bias: Tensor? = nil, groups: Int = 1, recipe: QuantizationRecipe = .bitnet,
     learnsNorm: Bool = false
   ) {
-    KaimingUniform.check(weight: weight, bias: bias)
+    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
+    requireShape([weight.shape[0]], of: bias, "bias")
     precondition(
       groups > 0 && weight.shape[0] % groups == 0,
       "\(groups) groups do not divide \(weight.shape[0]) output features")
@@ -100,12 +117,10 @@ public struct BitLinear: Layer, Sendable {
   /// Draws new latent weights, Kaiming uniform with a = sqrt(5), that is
   /// U(-1/sqrt(in), 1/sqrt(in)), and the bias from the same range; the norm returns to 1 and 0.
   public mutating func resetParameters(using generator: inout SeededGenerator) {
-    if let packedLayer {
-      (bias, normWeight, normBias) = (
-        packedLayer.bias, packedLayer.normWeight, packedLayer.normBias
-      )
+    if let packed = packedForm {
+      packedForm = nil
+      (bias, normWeight, normBias) = (packed.bias, packed.normWeight, packed.normBias)
     }
-    packedLayer = nil
     weight = KaimingUniform.weight([outFeatures, inFeatures], using: &generator)
     bias = bias.map { _ in
       KaimingUniform.bias(outFeatures, inFeatures: inFeatures, using: &generator)
@@ -117,7 +132,7 @@ public struct BitLinear: Layer, Sendable {
   /// The output `[..., out]` for an input `[..., in]`.
   @differentiable(reverse)
   public func callAsFunction(_ input: Tensor) -> Tensor {
-    if let packedLayer { return Self.infer(packedLayer, input) }
+    if let packedForm { return Self.infer(packedForm, input) }
     return bitLinear(
       input, weight: weight, bias: bias, normWeight: normWeight, normBias: normBias,
       recipe: recipe, groups: groups, strength: strength)
@@ -134,8 +149,8 @@ public struct BitLinear: Layer, Sendable {
 
   /// The layer for inference, of this layer's present weights, fully quantized whatever the
   /// ``strength``.
-  public func packed() -> PackedBitLinear {
-    if let packedLayer { return packedLayer }
+  public func packedLayer() -> PackedBitLinear {
+    if let packedForm { return packedForm }
     let matrix = recipe.weightQuantizer.quantize(weight, groups: groups)
     do {
       return try PackedBitLinear(
@@ -147,14 +162,14 @@ public struct BitLinear: Layer, Sendable {
   }
 
   /// Whether only the packed form is left.
-  public var isPacked: Bool { packedLayer != nil }
+  public var isPacked: Bool { packedForm != nil }
 
   /// Replaces the latent weights by the packed form, for inference only.
-  mutating func pack() { replace(by: packed()) }
+  mutating func pack() { replace(by: packedLayer()) }
 
   /// Takes the parameters of a packed layer of the same extents and recipe.
   mutating func replace(by layer: PackedBitLinear) {
-    packedLayer = layer
+    packedForm = layer
     weight = .zero
     bias = nil
     normWeight = nil
@@ -169,5 +184,19 @@ public struct BitLinear: Layer, Sendable {
     visit("bias", &bias, gradient?.bias)
     visit("norm.weight", &normWeight, gradient?.normWeight)
     visit("norm.bias", &normBias, gradient?.normBias)
+  }
+}
+
+extension BitLinear: CustomStringConvertible {
+  /// The layer in a few words: "BitLinear(2560 -> 6912, b158, 70.8 MB latent)", or
+  /// "BitLinear(2560 -> 6912, b158, 4.4 MB packed)".
+  public var description: String {
+    let size =
+      packedForm.map { "\(LayerDescription.size(bytes: $0.byteCount)) packed" }
+      ?? "\(LayerDescription.size(of: weight, bias, normWeight, normBias)) latent"
+    return LayerDescription.text(
+      "BitLinear", "\(inFeatures) -> \(outFeatures)", LayerDescription.name(of: recipe),
+      groups > 1 ? "\(groups) groups" : nil, (packedForm?.bias ?? bias) == nil ? nil : "bias",
+      (packedForm?.normWeight ?? normWeight) == nil ? nil : "learned norm", size)
   }
 }

@@ -4,7 +4,15 @@ import _Differentiation
 /// A table of vectors, looked up by index.
 public struct Embedding: Module, Sendable {
   /// `[vocabulary, features]`.
-  public var weight: Tensor
+  public var weight: Tensor {
+    didSet { requireShape([vocabulary, features], of: weight, "weight") }
+  }
+  /// The number of vectors.
+  @noDerivative public let vocabulary: Int
+  /// The extent of a vector.
+  @noDerivative public let features: Int
+  /// Names of parameters that are not trained; see ``Module/freeze(where:)``.
+  @noDerivative public var frozenParameters: Set<String> = []
 
   /// A table of normal random numbers (mean 0, deviation 1), as in PyTorch.
   public init(_ vocabulary: Int, _ features: Int) {
@@ -14,6 +22,8 @@ public struct Embedding: Module, Sendable {
 
   /// A table from `generator`.
   public init(_ vocabulary: Int, _ features: Int, using generator: inout SeededGenerator) {
+    self.vocabulary = vocabulary
+    self.features = features
     weight = generator.normal([vocabulary, features])
   }
 
@@ -24,8 +34,16 @@ public struct Embedding: Module, Sendable {
       EmbeddingLookup.forward(weight, indices: indices), of: withoutDerivative(at: weight))
   }
 
-  /// Shows the parameter.
+  /// Shows the parameter `weight`.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
     visit("weight", &weight, gradient?.weight)
+  }
+}
+
+extension Embedding: CustomStringConvertible {
+  /// The layer in a few words: "Embedding(32000 x 512, 65.5 MB)".
+  public var description: String {
+    LayerDescription.text(
+      "Embedding", "\(vocabulary) x \(features)", LayerDescription.size(of: weight))
   }
 }

@@ -3,16 +3,25 @@ import _Differentiation
 
 /// A linear layer in float32, y = x W^T + b, or the BitLinear layer that replaced it.
 ///
-/// ``Module/quantized(_:groups:filter:)`` turns the linear layers of an existing model into
-/// BitLinear layers without a change to the model's type: from then on this layer computes what
-/// ``bitLinear`` computes, and holds no weights of its own.
+/// ``Module/quantized(_:groups:learnsNorm:filter:)`` turns the linear layers of an existing model
+/// into BitLinear layers without a change to the model's type: from then on this layer computes
+/// what ``bitLinear`` computes, and holds no weights of its own. (The two states are an optional
+/// and not the cases of an enum because the compiler does not differentiate enums.)
 public struct Linear: Layer, Sendable {
-  /// `[out, in]`; empty once ``bitLinear`` has taken its place.
-  public var weight: Tensor
-  /// `[out]` or nil.
-  public var bias: Tensor?
-  /// The layer that computes in this one's place, if any.
+  /// `[out, in]`; empty once ``bitLinear`` has replaced it.
+  public var weight: Tensor {
+    didSet {
+      requireShape(bitLinear == nil ? [outFeatures, inFeatures] : nil, of: weight, "weight")
+    }
+  }
+  /// `[out]` or nil; nil once ``bitLinear`` has replaced it.
+  public var bias: Tensor? {
+    didSet { requireShape(bitLinear == nil ? [outFeatures] : nil, of: bias, "bias") }
+  }
+  /// The layer that computes instead of this one, if any.
   public private(set) var bitLinear: BitLinear?
+  /// Names of parameters that are not trained; see ``Module/freeze(where:)``.
+  @noDerivative public var frozenParameters: Set<String> = []
 
   /// The layer's input features.
   @noDerivative public let inFeatures: Int
@@ -36,7 +45,8 @@ public struct Linear: Layer, Sendable {
 
   /// A layer of the given parameters, `[out, in]` and `[out]` or nil.
   public init(weight: Tensor, bias: Tensor? = nil) {
-    KaimingUniform.check(weight: weight, bias: bias)
+    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
+    requireShape([weight.shape[0]], of: bias, "bias")
     self.weight = weight
     self.bias = bias
     inFeatures = weight.shape[1]
@@ -64,9 +74,10 @@ public struct Linear: Layer, Sendable {
   }
 
   /// Replaces the float computation by a BitLinear layer with the same weights.
-  mutating func quantize(_ recipe: QuantizationRecipe, groups: Int) {
+  mutating func quantize(_ recipe: QuantizationRecipe, groups: Int, learnsNorm: Bool) {
     guard bitLinear == nil else { return }
-    bitLinear = BitLinear(weight: weight, bias: bias, groups: groups, recipe: recipe)
+    bitLinear = BitLinear(
+      weight: weight, bias: bias, groups: groups, recipe: recipe, learnsNorm: learnsNorm)
     weight = .zero
     bias = nil
   }
@@ -84,31 +95,12 @@ public struct Linear: Layer, Sendable {
   }
 }
 
-/// Initial values of linear layers.
-enum KaimingUniform {
-  static func weight(_ shape: Shape, using generator: inout SeededGenerator) -> Tensor {
-    generator.uniform(shape, bound: bound(shape[1]))
+extension Linear: CustomStringConvertible {
+  /// The layer in a few words: "Linear(784 -> 512, bias, 1.6 MB)".
+  public var description: String {
+    bitLinear?.description
+      ?? LayerDescription.text(
+        "Linear", "\(inFeatures) -> \(outFeatures)", bias == nil ? nil : "bias",
+        LayerDescription.size(of: weight, bias))
   }
-
-  static func bias(
-    _ outFeatures: Int, inFeatures: Int, using generator: inout SeededGenerator
-  ) -> Tensor {
-    generator.uniform([outFeatures], bound: bound(inFeatures))
-  }
-
-  static func check(weight: Tensor, bias: Tensor?) {
-    precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
-    precondition(
-      bias == nil || bias?.shape == [weight.shape[0]],
-      "a bias of shape \(bias?.shape ?? []) does not fit a weight of shape \(weight.shape)")
-  }
-
-  private static func bound(_ inFeatures: Int) -> Float {
-    inFeatures > 0 ? 1 / Float(inFeatures).squareRoot() : 0
-  }
-}
-
-extension SeededGenerator {
-  /// A generator with a seed from the system.
-  static func fresh() -> SeededGenerator { SeededGenerator(seed: .random(in: 0 ... .max)) }
 }

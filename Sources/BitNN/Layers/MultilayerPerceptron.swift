@@ -5,10 +5,10 @@ import _Differentiation
 public struct MultilayerPerceptron<Inner: Layer>: Layer {
   /// The linear layers, input side first.
   public var layers: [Inner]
-  /// What stands between two layers.
+  /// What is applied between two layers.
   @noDerivative public let activation: Activation
 
-  /// A network of the given layers; there must be one at least.
+  /// A network of the given layers; there must be at least one.
   public init(_ layers: [Inner], activation: Activation = .relu) {
     precondition(!layers.isEmpty, "a network has at least one layer")
     self.layers = layers
@@ -32,3 +32,11 @@ public struct MultilayerPerceptron<Inner: Layer>: Layer {
 }
 
 extension MultilayerPerceptron: Sendable where Inner: Sendable {}
+
+extension MultilayerPerceptron: CustomStringConvertible {
+  /// The network with a line per layer.
+  public var description: String {
+    let lines = layers.enumerated().map { "  layers.\($0): \($1)" }
+    return (["MultilayerPerceptron(\(activation.rawValue))"] + lines).joined(separator: "\n")
+  }
+}

@@ -4,7 +4,7 @@ import _Differentiation
 /// A rule that changes parameters along their gradients.
 ///
 /// An optimizer keeps its state by the parameters' names, so a parameter may come or go between
-/// steps. Parameters without a gradient are left alone.
+/// steps. Parameters without a gradient, such as frozen ones, are left alone.
 public protocol Optimizer: Sendable {
   /// The step size of the next update.
   var learningRate: Float { get set }
@@ -18,7 +18,7 @@ public protocol Optimizer: Sendable {
   var settings: String { get }
 
   /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
-  /// `scale` (see ``GradientClipping``).
+  /// `scale`. Optimizers implement this; training loops call ``update(_:along:clipNorm:)``.
   mutating func update<M: Module>(
     _ model: inout M, along gradient: M.TangentVector, scale: Float)
 }
@@ -27,45 +27,23 @@ extension Optimizer {
   /// The name of the type.
   public var settings: String { String(describing: Self.self) }
 
-  /// Updates all parameters of `model` along `gradient`.
-  public mutating func update<M: Module>(_ model: inout M, along gradient: M.TangentVector) {
-    update(&model, along: gradient, scale: 1)
-  }
-}
-
-/// What an optimizer remembers of earlier updates.
-public struct OptimizerMemory: Sendable {
-  /// The number of updates so far.
-  public var step = 0
-  /// Tensors by name: that of a parameter, a dot, and a word of the optimizer's.
-  public var tensors: [String: Tensor] = [:]
-
-  /// The memory of an optimizer with no steps taken.
-  public init() {}
-
-  /// A saved memory.
-  public init(step: Int, tensors: [String: Tensor]) {
-    self.step = step
-    self.tensors = tensors
-  }
-}
-
-/// Keeps gradients from growing beyond a norm.
-public enum GradientClipping {
-  /// The Euclidean norm over the gradients of all parameters, summed in Double.
-  public static func norm<M: Module>(of gradient: M.TangentVector, for model: M) -> Float {
-    var sum = 0.0
-    model.forEachGradient(gradient) { _, gradient in
-      gradient.withUnsafePointer { values in
-        for i in 0..<gradient.count { sum += Double(values[i]) * Double(values[i]) }
-      }
+  /// Updates all parameters of `model` along `gradient`, which must be that of this model.
+  ///
+  /// At the first update it is checked that the model shows all of its parameters with the right
+  /// gradients; see ``Module/checkChildren(gradient:)``. If it does not, the program ends.
+  ///
+  /// - Parameters:
+  ///   - model: the model to change.
+  ///   - gradient: the gradient of the loss.
+  ///   - clipNorm: the maximum norm of the gradient over all parameters, to which a longer one is
+  ///     scaled down (see ``GradientClipping``); nil for none.
+  public mutating func update<M: Module>(
+    _ model: inout M, along gradient: M.TangentVector, clipNorm: Float? = nil
+  ) {
+    if memory.step == 0 { model.requireChildren(gradient: gradient) }
+    let scale = clipNorm.map {
+      GradientClipping.scale(norm: GradientClipping.norm(of: gradient, for: model), maximum: $0)
     }
-    return Float(sum.squareRoot())
-  }
-
-  /// The factor that brings gradients of the given norm down to `maximum`, at most 1:
-  /// min(1, maximum / (norm + 1e-6)), as in PyTorch.
-  public static func scale(norm: Float, maximum: Float) -> Float {
-    min(1, maximum / (norm + 1e-6))
+    update(&model, along: gradient, scale: scale ?? 1)
   }
 }

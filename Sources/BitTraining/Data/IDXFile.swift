@@ -10,7 +10,7 @@ import BitCore
 public struct IDXFile: Sendable {
   /// The extents, outermost first: `[60000, 28, 28]` for images, `[60000]` for labels.
   public let shape: Shape
-  /// The `shape.count` values.
+  /// The `shape.scalarCount` values.
   public let values: [UInt8]
 
   /// Reads the file at `path`, plain or gzip, whichever its content says.

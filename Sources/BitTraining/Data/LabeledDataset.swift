@@ -39,7 +39,7 @@ public struct LabeledDataset: Sendable {
   ///
   /// - Parameters:
   ///   - name: what messages call it.
-  ///   - bytes: the values, `labels.count * sampleShape.count` of them.
+  ///   - bytes: the values, `labels.count * sampleShape.scalarCount` of them.
   ///   - sampleShape: the shape of one sample.
   ///   - labels: the class of each sample.
   ///   - classCount: the number of classes; nil for the largest label + 1.
@@ -76,7 +76,7 @@ public struct LabeledDataset: Sendable {
     name: String, checking samples: Samples, sampleShape: Shape, labels: [Int32],
     classCount: Int?, labelSource: String?
   ) throws(InputError) {
-    let features = sampleShape.count
+    let features = sampleShape.scalarCount
     guard features > 0, !labels.isEmpty, samples.count > 0 else {
       throw InputError(
         .malformed, source: name,
@@ -109,7 +109,7 @@ public struct LabeledDataset: Sendable {
     self.sampleShape = sampleShape
     self.labels = labels
     self.classCount = classCount
-    featureCount = sampleShape.count
+    featureCount = sampleShape.scalarCount
   }
 
   /// The samples at `indices`, in that order, as a data set with the same classes.

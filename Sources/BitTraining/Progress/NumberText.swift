@@ -32,4 +32,22 @@ package enum NumberText {
     groups.append(digits)
     return (value < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
   }
+
+  /// A duration in seconds, rounded up, as minutes and seconds, "1:23", with hours, "2:03:04", or,
+  /// from four days on, in days.
+  package static func clock(_ seconds: Double) -> String {
+    let days = seconds / 86_400
+    guard days < 1_000 else { return "over 999 days" }
+    guard days < 4 else { return "\(Int(days)) days" }
+    let total = Int(seconds.rounded(.up))
+    let (hours, minutes, rest) = (total / 3600, total / 60 % 60, total % 60)
+    let tail = (rest < 10 ? "0" : "") + String(rest)
+    return hours == 0
+      ? "\(minutes):" + tail : "\(hours):" + (minutes < 10 ? "0" : "") + "\(minutes):" + tail
+  }
+
+  /// The text with spaces before it, at least `width` characters long.
+  package static func padded(_ text: String, to width: Int) -> String {
+    String(repeating: " ", count: max(width - text.count, 0)) + text
+  }
 }

@@ -37,6 +37,8 @@ public struct Trainer<Model: Layer> {
 
   private var optimizer: any Optimizer
   private var position: TrainingPosition
+  /// Whether a gradient has shown that the model's `visitChildren` is right.
+  private var isChecked = false
   private let loss: Loss
   private let checkpoint: Checkpoint?
 
@@ -120,9 +122,11 @@ public struct Trainer<Model: Layer> {
 
   /// All that the result depends on, as text.
   private var conditions: [(name: String, value: String)] {
-    options.fingerprint + [
+    let frozen = model.frozenNames
+    return options.fingerprint + [
       ("optimizer", optimizer.settings),
       ("training data", "\(data.train.count) samples of \(data.train.featureCount) features"),
+      ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
     ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
   }
 
@@ -143,6 +147,7 @@ public struct Trainer<Model: Layer> {
     didEndEpoch: (TrainingHistory) throws -> Void = { _ in },
     shouldStop: () -> Bool = { false }
   ) throws -> Outcome {
+    try model.checkChildren()
     var display = display
     defer { display?.finish() }
     while position.epoch < options.epochs {
@@ -164,10 +169,7 @@ public struct Trainer<Model: Layer> {
       try endEpoch(next: generator)
       try saveCheckpoint()
       if let last = history.epochs.last {
-        display?.endEpoch(
-          epoch: last.epoch, epochs: options.epochs, trainLoss: last.trainLoss,
-          trainAccuracy: last.trainAccuracy, testLoss: last.testLoss,
-          testAccuracy: last.testAccuracy, seconds: last.seconds)
+        display?.endEpoch(last, of: options.epochs)
       }
       try didEndEpoch(history)
     }
@@ -197,12 +199,11 @@ public struct Trainer<Model: Layer> {
       throw Self.notFinite(
         "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(place)")
     }
-    let scale =
-      options.clipNorm.map {
-        GradientClipping.scale(
-          norm: GradientClipping.norm(of: result.gradient, for: model), maximum: $0)
-      } ?? 1
-    optimizer.update(&model, along: result.gradient, scale: scale)
+    if !isChecked {
+      try model.checkChildren(gradient: result.gradient)
+      isChecked = true
+    }
+    optimizer.update(&model, along: result.gradient, clipNorm: options.clipNorm)
     position.step += 1
     position.batch += 1
     position.lossSum += Double(result.loss) * Double(indices.count)

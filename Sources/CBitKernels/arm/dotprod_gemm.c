@@ -6,10 +6,10 @@
 #define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
 #define DOTPROD_INLINE static inline __attribute__((always_inline)) TARGET
 
-// Tokens of a tile: 24 sums, 6 vectors of activations, and what is loaded of the codes.
+// Tokens of a tile: 24 sums, 6 vectors of activations, and the codes being multiplied.
 enum { TILE_TOKENS = 6 };
 
-// Quad k of the panel by lane LANE of the activations.
+// Adds the products of quad K of the panel and lane LANE of the activations.
 #define ADD_QUAD(K, LANE)                                                                        \
   for (size_t v = 0; v < 4; v++) {                                                               \
     int8x16_t w = vreinterpretq_s8_u8(vld1q_u8(codes + 64 * (K) + 16 * v));                      \
@@ -43,8 +43,8 @@ DOTPROD_INLINE void tile(const product *m, size_t panel, size_t token, size_t to
 
 MULTIPLY_FUNCTIONS(TARGET, TILE_TOKENS, tile)
 
-TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Products that all differ, and enough sums to hide the latency; all fits the registers.
+TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
+  // Products that all differ, and enough sums to hide the latency; all values fit the registers.
   int32x4_t sum[16];
   int8x16_t code[4], x;
   for (int l = 0; l < 16; l++) sum[l] = vdupq_n_s32(0);
@@ -67,13 +67,16 @@ TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   return 16 * 16 * (uint64_t)rounds;
 }
 
+static const bk_peak_kernels peak = {bk_neon_read_all, dot_product};
+
 const bk_kernels bk_dotprod = {
     NEON_MEMBERS,
     .name = "dotprod",
     .multiply = multiply,
     .multiply_scaled = multiply_scaled,
-    // By the count of instructions: unpacking costs as much as three or four tokens' products.
+    // Judged by the number of instructions: unpacking costs as much as the products of three or
+    // four tokens.
     .few_tokens = {2, 2, 6},
-    .dot_product_peak = dot_product_peak,
+    .peak = &peak,
 };
 #endif

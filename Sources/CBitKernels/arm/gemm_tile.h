@@ -1,5 +1,5 @@
-// The way from a call of multiply or multiply_scaled to tiles: a panel of 16 rows by some tokens,
-// whose sums all stay in the 32 registers.
+// Splits a call of multiply or multiply_scaled into tiles: a panel of 16 rows by some tokens, whose
+// sums all stay in the 32 registers.
 #ifndef BITKERNELS_NEON_TILE_H
 #define BITKERNELS_NEON_TILE_H
 
@@ -18,7 +18,7 @@ typedef struct {
   float *totals;
 } product;
 
-// Panel `panel` by `tokens` tokens from number `token` on.
+// Computes the tile of one panel and `tokens` tokens, the first of which is `token`.
 typedef void add_tile(const product *m, size_t panel, size_t token, size_t tokens);
 
 // The four codes of a quad in every lane.
@@ -28,7 +28,7 @@ BK_INLINE int8x16_t broadcast_quad(const int8_t *q) {
   return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 
-// Adds the sums of four rows of a token to where they go.
+// Adds the sums of four rows of a token to the results.
 BK_INLINE void add_rows(const product *m, size_t row, size_t token, int32x4_t sum) {
   size_t out = BK_STRIP_ROWS * token + row;
   if (m->totals) {
@@ -40,8 +40,8 @@ BK_INLINE void add_rows(const product *m, size_t row, size_t token, int32x4_t su
   }
 }
 
-// As many tiles of `count` tokens as there are, and the number of the token after them. The panels
-// stay in the first cache from one tile to the next.
+// As many tiles of `count` tokens as fit; returns the token after them. The panels stay in the
+// first cache from one tile to the next.
 BK_INLINE size_t add_tiles(const product *m, size_t token, size_t tokens, size_t count,
                            add_tile *tile) {
   for (; token + count <= tokens; token += count)
@@ -49,7 +49,7 @@ BK_INLINE size_t add_tiles(const product *m, size_t token, size_t tokens, size_t
   return token;
 }
 
-// Full tiles, then smaller ones for what is left, with constant sizes so that they are unrolled.
+// Full tiles, then smaller ones for the rest, with constant sizes so that they are unrolled.
 BK_INLINE void multiply_tokens(const product *m, size_t tokens, size_t tile_tokens,
                                add_tile *tile) {
   size_t t = add_tiles(m, 0, tokens, tile_tokens, tile);

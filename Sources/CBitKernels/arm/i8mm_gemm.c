@@ -8,7 +8,7 @@
 #define I8MM_INLINE static inline __attribute__((always_inline)) TARGET
 
 // Tokens of a tile, four pairs: with half of a panel's rows, 16 sums, 4 vectors of activations, and
-// what is loaded of the codes. With 24 sums compilers run out of registers.
+// the codes being multiplied. With 24 sums compilers run out of registers.
 enum { TILE_TOKENS = 8, HALF_ROWS = BK_PANEL_ROWS / 2 };
 
 // Eight columns of two tokens.
@@ -27,7 +27,7 @@ I8MM_INLINE int32x4_t load_rows(const uint8_t *p) {
   return vreinterpretq_s32_u8(vld1q_u8(p));
 }
 
-// Two quads, four rows at a time: zipped, two rows have their eight columns together.
+// Two quads of four rows per step of the loop: zipped, each row has its eight columns together.
 #define ADD_QUADS(FIRST, SECOND)                                                                 \
   for (size_t v = 0; v < 2; v++) {                                                               \
     int32x4_t first = FIRST, second = SECOND;                                                    \
@@ -38,7 +38,7 @@ I8MM_INLINE int32x4_t load_rows(const uint8_t *p) {
         sum[2 * v + h][p] = vmmlaq_s32(sum[2 * v + h][p], w[h], x[p]);                           \
   }
 
-// Half of a panel. A pair with no second token has the first one twice.
+// Half of a panel. A pair without a second token has the first one twice.
 I8MM_INLINE void half_tile(const product *m, size_t panel, size_t half, size_t token,
                            size_t tokens) {
   const uint8_t *codes = m->panels + panel * m->panel_bytes + 4 * HALF_ROWS * half;
@@ -79,8 +79,8 @@ I8MM_INLINE void tile(const product *m, size_t panel, size_t token, size_t token
 
 MULTIPLY_FUNCTIONS(TARGET, TILE_TOKENS, tile)
 
-TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Products that all differ, and enough sums to hide the latency; all fits the registers.
+TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
+  // Products that all differ, and enough sums to hide the latency; all values fit the registers.
   int32x4_t sum[16];
   int8x16_t code[4], x[4];
   for (int l = 0; l < 16; l++) sum[l] = vdupq_n_s32(0);
@@ -98,13 +98,16 @@ TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   return 16 * 32 * (uint64_t)rounds;
 }
 
+static const bk_peak_kernels peak = {bk_neon_read_all, dot_product};
+
 const bk_kernels bk_i8mm = {
     NEON_MEMBERS,
     .name = "i8mm",
     .multiply = multiply,
     .multiply_scaled = multiply_scaled,
-    // By the count of instructions: unpacking costs as much as four or five tokens' products.
+    // Judged by the number of instructions: unpacking costs as much as the products of four or five
+    // tokens.
     .few_tokens = {2, 2, 4},
-    .dot_product_peak = dot_product_peak,
+    .peak = &peak,
 };
 #endif

@@ -1,5 +1,5 @@
-// What the arm64 files share with one another. NEON is part of every arm64 CPU, so only what needs
-// more says so in an attribute of its function.
+// What the arm64 files share. NEON is part of every arm64 CPU, so only functions that need more
+// have a target attribute.
 #ifndef BITKERNELS_NEON_H
 #define BITKERNELS_NEON_H
 
@@ -15,7 +15,7 @@ typedef struct {
 } trit_fields;
 
 BK_INLINE trit_fields split_trits(uint8x16_t bytes) {
-  // 19 / 512 is 1 / 27 closely enough for all of 0...242.
+  // 19 / 512 is close enough to 1 / 27 for all of 0...242.
   uint8x16_t nineteen = vdupq_n_u8(19);
   uint16x8_t low = vmull_u8(vget_low_u8(bytes), vget_low_u8(nineteen));
   uint16x8_t high = vmull_high_u8(bytes, nineteen);
@@ -41,8 +41,7 @@ void bk_neon_finish(const int32_t *sums, size_t rows, int32_t offset, const floa
 void bk_neon_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
                            float *out);
 uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes);
-void bk_neon_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
-                   float *v);
+extern const bk_training_kernels bk_neon_training;
 
 #define NEON_FORMAT(NAME)                                                                        \
   void bk_neon_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
@@ -60,7 +59,7 @@ NEON_FORMAT(sign1)
 
 enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 
-// The members of a table of kernels in which the sets do not differ.
+// The members of the table of kernels that all sets share.
 #define NEON_MEMBERS                                                                             \
   .absmax = bk_neon_absmax, .quantize8 = bk_neon_quantize8, .sums = bk_neon_sums,                \
   .encode_panel = {bk_neon_encode_ternary, bk_neon_encode_sign},                                 \
@@ -72,6 +71,6 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
   .multiply_token = {bk_neon_multiply_token_ternary2, bk_neon_multiply_token_ternary1_6,         \
                      bk_neon_multiply_token_sign1},                                              \
   .block_sums = bk_neon_block_sums, .finish = bk_neon_finish,                                    \
-  .finish_scaled = bk_neon_finish_scaled, .read_all = bk_neon_read_all, .adamw = bk_neon_adamw
+  .finish_scaled = bk_neon_finish_scaled, .training = &bk_neon_training
 
 #endif

@@ -1,5 +1,5 @@
-// NEON: what is done to vectors of floats, integers and optimizer state. Equals scalar.c bit for
-// bit.
+// NEON: element-wise kernels of activations, weights, sums and optimizer state. Equals scalar.c bit
+// for bit.
 #if defined(__aarch64__)
 #include "neon.h"
 
@@ -84,7 +84,7 @@ void bk_neon_finish_scaled(const float *totals, size_t rows, float inverse, cons
 uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes) {
   uint8x16_t x[16];
   for (int l = 0; l < 16; l++) x[l] = vdupq_n_u8(0);
-  // No prefetch by hand: a plain stream is what the hardware's own is made for.
+  // No prefetch by hand: the hardware's own is made for a plain stream.
   for (size_t i = 0; i < bytes; i += 256)
     for (size_t l = 0; l < 16; l++) x[l] = veorq_u8(x[l], vld1q_u8(memory + i + 16 * l));
   for (int l = 1; l < 16; l++) x[0] = veorq_u8(x[0], x[l]);
@@ -92,9 +92,9 @@ uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes) {
   return vgetq_lane_u64(words, 0) ^ vgetq_lane_u64(words, 1);
 }
 
-// Products and sums one by one: vmla and vmls may or may not be fused.
-void bk_neon_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
-                   float *v) {
+// Separate products and sums: compilers may or may not fuse vmla and vmls.
+static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+                  float *v) {
   float32x4_t epsilon = vdupq_n_f32(c->epsilon);
   size_t i = 0;
   for (; i + 4 <= n; i += 4) {
@@ -108,7 +108,9 @@ void bk_neon_adamw(size_t n, const bk_adamw_constants *c, const float *g, float 
     vst1q_f32(v + i, variance);
     vst1q_f32(p + i, vsubq_f32(vmulq_n_f32(vld1q_f32(p + i), c->decay), step));
   }
-  bk_scalar.adamw(n - i, c, g + i, p + i, m + i, v + i);
+  bk_scalar.training->adamw(n - i, c, g + i, p + i, m + i, v + i);
 }
+
+const bk_training_kernels bk_neon_training = {adamw};
 
 #endif

@@ -1,6 +1,6 @@
-// NEON without dot products, many tokens: byte products that are added to 16-bit sums of one column
-// of a quad each, exact over the 64 quads of a call (64 * 2 * -128 = -16384). Equals scalar.c bit
-// for bit.
+// NEON without dot products, many tokens: byte products are added to 16-bit sums, one per column of
+// a quad, which stay exact over the 64 quads of a call (64 * 2 * -128 = -16384). Equals scalar.c
+// bit for bit.
 #if defined(__aarch64__)
 #include "gemm_tile.h"
 
@@ -32,8 +32,8 @@ BK_INLINE void tile(const product *m, size_t panel, size_t token, size_t tokens)
 
 MULTIPLY_FUNCTIONS(, TILE_TOKENS, tile)
 
-static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Products that all differ, and enough sums to hide the latency; all fits the registers.
+static uint64_t dot_product(size_t rounds, int32_t *sink) {
+  // Products that all differ, and enough sums to hide the latency; all values fit the registers.
   int16x8_t sum[16];
   int8x16_t code[4], x[2];
   for (int l = 0; l < 16; l++) sum[l] = vdupq_n_s16(0);
@@ -54,13 +54,15 @@ static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   return 16 * 8 * (uint64_t)rounds;
 }
 
+static const bk_peak_kernels peak = {bk_neon_read_all, dot_product};
+
 const bk_kernels bk_neon = {
     NEON_MEMBERS,
     .name = "neon",
     .multiply = multiply,
     .multiply_scaled = multiply_scaled,
-    // By the count of instructions: a byte product costs about as much as a lookup.
+    // Judged by the number of instructions: a byte product costs about as much as a lookup.
     .few_tokens = {8, 8, 16},
-    .dot_product_peak = dot_product_peak,
+    .peak = &peak,
 };
 #endif

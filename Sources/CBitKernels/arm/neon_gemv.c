@@ -1,11 +1,11 @@
-// NEON, one token: packed codes are not unpacked but looked up. For four columns of sign codes, or
-// two of ternary ones, a token has 16 possible sums; a table lookup reads 16 rows' sums at once,
-// with a nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums: of its first
-// two columns (9 of them) and of its last three (27). Equals scalar.c: integers are exact, and the
-// float operations are the same.
+// NEON, one token: packed codes are not unpacked; their sums are looked up. For four columns of
+// sign codes, or two of ternary ones, a token has 16 possible sums. A table lookup reads the sums
+// of 16 rows, with a nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums:
+// of its first two columns (9 of them) and of its last three (27). Equals scalar.c: integers are
+// exact, and the float operations are the same.
 //
 // A sum v, |v| <= 384, is stored as two signed bytes, 32 * high + low, so that eight can be added
-// without leaving bytes: -16 <= low < 16, |high| <= 12.
+// within bytes: -16 <= low < 16, |high| <= 12.
 #if defined(__aarch64__)
 #include "neon.h"
 
@@ -46,8 +46,8 @@ int32_t bk_neon_prepare_ternary2(const int8_t *q, size_t steps, uint8_t *tables)
 }
 
 int32_t bk_neon_prepare_sign1(const int8_t *q, size_t steps, uint8_t *tables) {
-  // The sum of the selected columns less half of all four's, rounded down; twice that is the sum of
-  // +-q, but for one where the four's sum is odd.
+  // The sum of the selected columns minus half the sum of all four, rounded down. Twice that is the
+  // sum of +-q, or one more where the sum of all four is odd.
   static const int8_t bits[4][16] = {
       {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
       {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1},
@@ -90,7 +90,7 @@ typedef struct {
   int8x16_t low[STEP_VECTORS], high[STEP_VECTORS];
 } byte_sums;
 
-// Adds one step of a strip: two sums to each row.
+// Adds one step of a strip: two sums per row.
 typedef void add_step(const uint8_t *step, const uint8_t *tables, byte_sums *sums);
 
 BK_INLINE int8x16_t look_up(const uint8_t *table, uint8x16_t indices) {
@@ -123,11 +123,11 @@ BK_INLINE void add_trits(const uint8_t *step, const uint8_t *tables, byte_sums *
 }
 
 enum {
-  // Steps whose sums fit bytes: two sums each.
+  // Steps whose sums fit bytes, at two sums per step.
   BYTE_STEPS = 4,
-  // Steps whose sums fit 16 bits: at most 640 each.
+  // Steps whose sums fit 16 bits, at no more than 640 per step.
   WORD_STEPS = 32,
-  // How far ahead of the codes memory is read.
+  // How far ahead of the codes memory is prefetched.
   PREFETCH_BYTES = 4096,
 };
 

@@ -2,10 +2,10 @@
 #if defined(__aarch64__)
 #include "neon.h"
 
-// Codes less 1 (ternary), or 2 where there is a +1 (sign), of four weights as 32-bit integers.
+// Four weights as 32-bit integers: the code (ternary), or 2 for +1 and 0 for -1 (sign).
 BK_INLINE uint32x4_t codes4(const float *w, float parameter, bk_alphabet alphabet) {
   float32x4_t v = vld1q_f32(w);
-  // A comparison that holds gives -1, all bits set.
+  // A true comparison gives -1, all bits set.
   if (alphabet == BK_SIGN)
     return vandq_u32(vcgtq_f32(v, vdupq_n_f32(parameter)), vdupq_n_u32(2));
   v = vmulq_n_f32(v, parameter);
@@ -41,7 +41,8 @@ BK_INLINE void encode(const float *weights, size_t stride, size_t columns,
     }
 }
 
-// What the vectors leave: the last columns, or all of a panel that is not full.
+// How many columns the vectors do: all but the last ones, and none of a panel that is not full. The
+// rest is cleared.
 BK_INLINE size_t whole_columns(size_t rows, size_t columns, uint8_t *panel) {
   size_t whole = rows == BK_PANEL_ROWS ? columns / 16 * 16 : 0;
   memset(panel + BK_PANEL_ROWS * whole, 0, bk_panel_bytes(columns) - BK_PANEL_ROWS * whole);
@@ -62,11 +63,11 @@ void bk_neon_encode_sign(const float *weights, size_t stride, size_t rows, size_
   bk_encode_columns_sign(weights, stride, rows, whole, columns, parameters, panel);
 }
 
-// Strips hold columns, panels hold quads: what lies between is a buffer of columns, 64 bytes each
-// in the order of a strip's bytes. A vector of a column, 16 bytes, belongs to two panels.
+// Strips hold columns, panels hold quads. Between them is a buffer of columns of 64 bytes each, in
+// the order of a strip's bytes. A vector of a column, 16 bytes, belongs to two panels.
 
-// Where four rows of a quad lie: rows 8v + 4h...8v + 4h + 3 of 32 in two panels, `vector` being
-// the number of the vector in its step.
+// The offset of four rows of a quad: rows 8v + 4h...8v + 4h + 3 of 32 in two panels, `vector` being
+// the index of the vector in its step.
 BK_INLINE size_t panel_vector(size_t vector, size_t v, size_t panel_bytes) {
   return (vector / 2 * 2 + v / 2) * panel_bytes + 32 * (v % 2) + 16 * (vector % 2);
 }
@@ -112,7 +113,7 @@ BK_INLINE uint8x16_t join(const uint8_t *columns, bk_format format) {
     for (int j = 1; j < 5; j++) v[0] = vmlaq_u8(v[j], v[0], vdupq_n_u8(3));
     return v[0];
   }
-  // 2 is a set bit: from the last column to the first, each beside the ones after it.
+  // A stored 2 is a set bit. From the last column to the first, each below the ones after it.
   uint8x16_t bytes = vshrq_n_u8(v[7], 1);
   for (int j = 6; j >= 0; j--) bytes = vorrq_u8(vaddq_u8(bytes, bytes), vshrq_n_u8(v[j], 1));
   return bytes;
@@ -147,13 +148,13 @@ BK_INLINE void split(uint8x16_t bytes, uint8_t *columns, bk_format format) {
   } else {
     uint8x16_t two = vdupq_n_u8(2);
     for (int j = 0; j < 8; j++)
-      // Shifting by a negative number of bits is shifting to the right.
+      // A negative count shifts to the right.
       vst1q_u8(columns + BK_STRIP_ROWS * j,
                vandq_u8(vshlq_u8(bytes, vdupq_n_s8((int8_t)(1 - j))), two));
   }
 }
 
-// Columns that pass through the buffer at a time: whole quads and, in every format, whole steps.
+// The capacity of the buffer in columns: whole quads and, in every format, whole steps.
 enum { BUFFER_COLUMNS = 40 };
 
 BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
@@ -166,7 +167,7 @@ BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, u
       for (size_t v = 0; v < STEP_VECTORS; v++)
         separate(panels + BK_PANEL_ROWS * (first + c), panel_bytes, v, buffer + BK_STRIP_ROWS * c);
     size_t step_count = bk_divide_up(count, unit);
-    // What fills up the last step has the code 0, or a clear bit.
+    // What pads the last step has the code 0, or a clear bit.
     memset(buffer + BK_STRIP_ROWS * count, format == BK_SIGN1 ? 0 : 1,
            BK_STRIP_ROWS * (step_count * unit - count));
     for (size_t s = 0; s < step_count; s++, steps += BK_STRIP_ROWS)

@@ -1,23 +1,23 @@
 // Integer kernels for matrices of 1-bit and ternary codes.
 //
 // The scalar file is the reference: every other file computes the same bits. A set of kernels is
-// chosen once, when it is first asked for, by the features of the CPU. All sets read the same
+// chosen by the features of the CPU, once, when it is first asked for. All sets read the same
 // layouts in memory.
 //
 // Strips: packed codes. A matrix of `rows` x `columns` codes is cut into strips of BK_STRIP_ROWS
-// rows; the last one is filled up. A step of a strip is 64 bytes, a cache line: one byte for each
-// row, which holds the next 4, 5 or 8 columns of the row (bk_format_columns):
+// rows; the last one is padded. A step of a strip is 64 bytes, a cache line: one byte per row,
+// which holds the next 4, 5 or 8 columns of the row (bk_format_columns):
 //   BK_TERNARY2:   code + 1 of column j in bits 2j and 2j + 1;
 //   BK_TERNARY1_6: 81 a + 27 b + 9 c + 3 d + e, where a...e are code + 1 of the five columns;
 //   BK_SIGN1:      bit j is 1 where the code of column j is +1.
 // Row 32k + 8v + 4h + i (v, i = 0...3; k, h = 0, 1) has byte 32k + 16h + 4v + i: so interleaving
 // the bytes of four columns inside 128-bit lanes gives eight rows in order.
 // With a scale for each block of columns, every block begins with a step of its own; columns
-// that fill up its last step have the code 0.
+// that pad its last step have the code 0.
 //
 // Panels: unpacked codes, a byte each. A panel has BK_PANEL_ROWS rows, a strip four panels. Columns
-// run in quads of four: byte 64q + 4r + j is 1 + the code of row r, column 4q + j. The columns are
-// filled up to a quad.
+// come in quads of four: byte 64q + 4r + j is 1 + the code of row r, column 4q + j. The columns are
+// padded to a whole quad.
 #ifndef BITKERNELS_H
 #define BITKERNELS_H
 
@@ -28,14 +28,14 @@ enum {
   BK_STRIP_ROWS = 64,
   BK_PANEL_ROWS = 16,
   BK_STRIP_PANELS = 4,
-  // Columns that one call of multiply takes: 64 quads of byte products keep a 16-bit accumulator
+  // The most columns in a call of multiply: 64 quads of byte products keep a 16-bit accumulator
   // exact (64 * 2 * 2 * -128 = -32768).
   BK_CHUNK_COLUMNS = 256,
-  // Tokens that are multiplied straight from packed codes at a time: their tables fit the caches.
+  // The most tokens multiplied straight from packed codes in one pass: their tables fit the caches.
   BK_PACKED_TOKENS = 32,
   // In few_tokens: unpacking is never faster.
   BK_ANY_TOKENS = 1 << 30,
-  // Zero columns that follow the codes of a token at least, for steps that reach beyond them.
+  // The least number of zero columns after the codes of a token, for steps that reach beyond them.
   BK_ZERO_COLUMNS = 8,
 };
 
@@ -44,21 +44,16 @@ typedef enum { BK_TERNARY = 0, BK_SIGN = 1 } bk_alphabet;
 typedef enum { BK_TERNARY2 = 0, BK_TERNARY1_6 = 1, BK_SIGN1 = 2, BK_PANELS = 3 } bk_format;
 enum { BK_PACKED_FORMATS = 3 };
 
-// The constants of one AdamW step; see BitCore's AdamWStep.
-typedef struct {
-  float scale, decay, keep1, keep2, rate, inverse_root, epsilon;
-} bk_adamw_constants;
-
 // A matrix of codes.
 typedef struct {
   size_t rows, columns;
   bk_format format;
   const uint8_t *codes;
-  // Without blocks: a scale for each row. With blocks: [strip][block][BK_STRIP_ROWS] scales, or
-  // NULL where they are half precision floats.
+  // Without blocks: one scale per row. With blocks: [strip][block][BK_STRIP_ROWS] scales, or NULL
+  // where they are half precision floats.
   const float *scales;
   const uint16_t *half_scales;
-  // Columns that share a scale: 0 for all of a row, or 64, 128 or 256 (packed formats only).
+  // Columns that share a scale: 0 for all columns of a row, or 64, 128, 256 (packed formats only).
   size_t block_columns;
 } bk_matrix;
 
@@ -70,6 +65,28 @@ typedef struct {
   // What prepare_token returned for each block.
   const int32_t *constants;
 } bk_token;
+
+// The constants of one AdamW step; see BitCore's AdamWStep.
+typedef struct {
+  float scale, decay, keep1, keep2, rate, inverse_root, epsilon;
+} bk_adamw_constants;
+
+// One instruction set's kernels for training.
+typedef struct {
+  // With s = g[i] * scale:  m += keep1 * (s - m),  v = keep2 * v + (1 - keep2) * s * s,
+  // p = p * decay - rate * m / (sqrt(v) * inverse_root + epsilon), in that order, unfused.
+  void (*adamw)(size_t n, const bk_adamw_constants *constants, const float *g, float *p, float *m,
+                float *v);
+} bk_training_kernels;
+
+// What the machine can do at most with an instruction set, for benchmarks.
+typedef struct {
+  // Reads `bytes` (a multiple of 256) and returns a value that depends on all of them.
+  uint64_t (*read_all)(const uint8_t *memory, size_t bytes);
+  // Multiplies bytes in registers as the inner loop of multiply does, without memory, and returns
+  // the number of multiplications.
+  uint64_t (*dot_product)(size_t rounds, int32_t *sink);
+} bk_peak_kernels;
 
 // One instruction set's kernels. No function reads or writes outside the ranges that it is given.
 typedef struct bk_kernels {
@@ -86,15 +103,14 @@ typedef struct bk_kernels {
   // ((0+4) + (2+6)) + ((1+5) + (3+7)).
   void (*sums)(const float *x, size_t n, double *sum, double *absolute_sum);
 
-  // Codes of up to 16 rows of weights (row r at weights + r * stride) as one panel; what fills it
-  // up is 0.
+  // Codes of up to 16 rows of weights (row r at weights + r * stride) as one panel, padded with 0.
   // ternary: v = w * parameters[r]; 2 where v > 0.5, 0 where v < -0.5, else 1.
   // sign: 2 where w > parameters[r], else 0.
   void (*encode_panel[2])(const float *weights, size_t stride, size_t rows, size_t columns,
                           const float *parameters, uint8_t *panel);
 
   // `columns` columns of four panels, which lie panel_bytes apart, to steps of a strip and back.
-  // unpack leaves bytes of columns that a quad is filled up with as they come.
+  // unpack may write anything to the columns that pad a quad.
   void (*pack[BK_PACKED_FORMATS])(const uint8_t *panels, size_t panel_bytes, size_t columns,
                                   uint8_t *steps);
   void (*unpack[BK_PACKED_FORMATS])(const uint8_t *steps, size_t columns, uint8_t *panels,
@@ -127,7 +143,7 @@ typedef struct bk_kernels {
   void (*multiply_token[BK_PACKED_FORMATS])(const bk_matrix *matrix, const bk_token *token,
                                             size_t first_strip, size_t strips, int32_t *sums,
                                             float *totals);
-  // Up to how many tokens multiply_token for each of them is faster than unpacking.
+  // The most tokens for which multiply_token, called for each of them, is faster than unpacking.
   size_t few_tokens[BK_PACKED_FORMATS];
 
   // sums[b] = sum of q[b * block] ... q[b * block + block - 1], `block` being a multiple of 32.
@@ -140,19 +156,12 @@ typedef struct bk_kernels {
   void (*finish_scaled)(const float *totals, size_t rows, float inverse, const float *bias,
                         float *out);
 
-  // The limits of the machine, for benchmarks. read_all reads `bytes` (a multiple of 256) and
-  // returns a value that depends on them. dot_product_peak multiplies bytes in registers as the
-  // inner loop of multiply does, without memory, and returns the number of multiplications.
-  uint64_t (*read_all)(const uint8_t *memory, size_t bytes);
-  uint64_t (*dot_product_peak)(size_t rounds, int32_t *sink);
-
-  // With s = g[i] * scale:  m += keep1 * (s - m),  v = keep2 * v + (1 - keep2) * s * s,
-  // p = p * decay - rate * m / (sqrt(v) * inverse_root + epsilon), in that order, unfused.
-  void (*adamw)(size_t n, const bk_adamw_constants *constants, const float *g, float *p, float *m,
-                float *v);
+  const bk_training_kernels *training;
+  const bk_peak_kernels *peak;
 } bk_kernels;
 
-// The kernels for this CPU. BITLINEAR_CPU=NAME forces a set that the CPU has.
+// The kernels for this CPU. BITLINEAR_CPU=NAME forces a set that the CPU has; an empty name does
+// not.
 const bk_kernels *bk_active_kernels(void);
 
 // The set of that name, or NULL if it does not exist or this CPU cannot run it.
@@ -161,18 +170,18 @@ const bk_kernels *bk_kernels_named(const char *name);
 // The names of all sets built for this architecture, best first, NULL at the end.
 const char *const *bk_kernel_names(void);
 
-// For people: the architecture (index 0) and then the CPU's features that matter here; NULL after
-// the last one.
+// For display: the architecture (index 0), then the CPU's features that matter here; NULL after the
+// last one.
 const char *bk_cpu_feature(size_t index);
 
-// Quantized activations: one row of codes a token, bk_padded_columns apart, zeros after the
-// columns. `wide` is NULL or holds the codes of 9 to 16 bits; else `narrow`.
+// Quantized activations: one row of codes per token, bk_padded_columns apart, zeros after the
+// columns. Codes of up to 8 bits are `narrow`, those of 9 to 16 bits `wide`; the other is NULL.
 typedef struct {
   size_t stride;
   const int8_t *narrow;
   const int16_t *wide;
   const int32_t *sums;          // of each token's codes (narrow only)
-  const float *inverse_scales;  // one for each token
+  const float *inverse_scales;  // one per token
 } bk_activations;
 
 size_t bk_padded_columns(size_t columns);
@@ -198,25 +207,39 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
 void bk_strip_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, uint8_t *strip);
 void bk_rows_from_strip(const uint8_t *strip, size_t rows, size_t row_bytes, uint8_t *row_codes);
 
-// How many of `tokens` tokens bk_matmul should get in a call at most: the rest in further ones.
-size_t bk_tokens_at_once(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
-// Memory that bk_matmul needs for `tokens` tokens (narrow codes) beside its arguments, in bytes.
-size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
-// Fills the scratch memory for tokens first_token..<end_token of `tokens`.
-void bk_prepare(const bk_kernels *kernels, const bk_matrix *matrix, const bk_activations *x,
-                size_t tokens, size_t first_token, size_t end_token, uint8_t *scratch);
+// The product of a matrix and some tokens, whose parts are computed one by one or in parallel.
+typedef struct {
+  const bk_kernels *kernels;
+  bk_matrix matrix;
+  bk_activations x;
+  size_t tokens;
+  // bk_scratch_bytes(...) bytes, which bk_prepare fills and bk_matmul reads.
+  uint8_t *scratch;
+  const float *bias;  // [rows] or NULL
+  float *y;           // [tokens, rows], rows y_stride apart
+  size_t y_stride;
+} bk_matmul_job;
 
-// y[t * y_stride + r] = (float(sum over c of code(r, c) * q(t, c)) * row_scale[r])
-//                       * inverse_scale[t] (+ bias[r]),
+// first, first + 1, ..., end - 1
+typedef struct {
+  size_t first, end;
+} bk_range;
+
+// The most tokens, up to `tokens`, that one job should have: several small jobs may be faster than
+// a large one.
+size_t bk_tokens_per_job(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
+// The size of the scratch memory for `tokens` tokens (narrow codes).
+size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens);
+// Fills the scratch memory for some of the tokens.
+void bk_prepare(const bk_matmul_job *job, bk_range tokens);
+
+// For the rows of some strips and some tokens, after bk_prepare of these tokens:
+// y[t, r] = (float(sum over c of code(r, c) * q(t, c)) * row_scale[r])
+//           * inverse_scale[t] (+ bias[r]),
 // or, with blocks, f * inverse_scale[t] (+ bias[r]) where f takes the blocks in order:
-//   f = fma(float(sum over the block's c of code(r, c) * q(t, c)), scale[r, block], f), from 0,
-// for the rows of strips first_strip..<end_strip and the tokens first_token..<end_token of
-// `tokens`. Sums are exact integers; the float operations happen in that order. `scratch` was
-// filled by bk_prepare for the same tokens.
-void bk_matmul(const bk_kernels *kernels, const bk_matrix *matrix, const bk_activations *x,
-               const uint8_t *scratch, size_t tokens, size_t first_strip, size_t end_strip,
-               size_t first_token, size_t end_token, const float *bias, float *y,
-               size_t y_stride);
+//   f = fma(float(sum over the block's c of code(r, c) * q(t, c)), scale[r, block], f), from 0.
+// Sums are exact integers; the float operations happen in that order.
+void bk_matmul(const bk_matmul_job *job, bk_range strips, bk_range tokens);
 
 // The weights that the codes stand for, straight from the latent ones, row-major:
 // ternary: scale * code; sign: +-scale. The rules are those of encode_panel.
@@ -229,29 +252,5 @@ void bk_quantize16(const float *x, size_t n, float scale, int32_t low, int32_t h
 // out[i] = q[i] / scale
 void bk_dequantize8(const int8_t *q, size_t n, float scale, float *out);
 void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out);
-
-// Half precision floats to floats, exactly.
-void bk_widen_halves(const uint16_t *halves, size_t n, float *out);
-// The inverse; returns 0, with `halves` in no particular state, if a value has no exact half.
-int bk_narrow_to_halves(const float *values, size_t n, uint16_t *halves);
-
-// The processors that this process may use, at least 1.
-size_t bk_processor_count(void);
-
-// Asks the operating system for large pages behind this memory, where it knows of such.
-void bk_advise_large(void *memory, size_t bytes);
-
-// Asks the operating system to begin to bring what was written to a file to its device, where it
-// can be asked.
-void bk_start_writeback(int descriptor);
-
-// Tells the CPU that the caller waits in a loop.
-static inline void bk_pause(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
 
 #endif

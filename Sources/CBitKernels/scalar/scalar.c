@@ -3,7 +3,7 @@
 #include <math.h>
 
 static float absmax(const float *x, size_t n) {
-  // The bits of |x| order as |x| does; NaN and infinity come last.
+  // The bits of |x| are ordered like |x|; NaN and infinity come last.
   uint32_t largest = 0;
   for (size_t i = 0; i < n; i++) {
     uint32_t bits;
@@ -67,7 +67,7 @@ static void encode_sign(const float *weights, size_t stride, size_t rows, size_t
   bk_encode_columns_sign(weights, stride, rows, 0, columns, parameters, panel);
 }
 
-// The codes of a step: what pack wrote, one for each of the format's columns.
+// The codes in a byte of a step: what pack wrote, one per column of the format.
 BK_INLINE void decode(uint8_t byte, bk_format format, uint8_t codes[8]) {
   static const uint8_t powers[5] = {81, 27, 9, 3, 1};
   size_t columns = bk_format_columns(format);
@@ -77,8 +77,8 @@ BK_INLINE void decode(uint8_t byte, bk_format format, uint8_t codes[8]) {
                                          : 2 * (byte >> j & 1);
 }
 
-// The inverse. A column that fills up the step has the code 0 (stored as 1), or -1 in a sign
-// format, which has no 0.
+// The inverse. A column that pads the step has the code 0 (stored as 1), or -1 in a sign format,
+// which has no 0.
 BK_INLINE uint8_t encode(const uint8_t *codes, bk_format format) {
   unsigned byte = 0;
   size_t columns = bk_format_columns(format);
@@ -116,7 +116,7 @@ BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, siz
       for (size_t j = 0; j < unit && s * unit + j < columns; j++)
         panels[panel_offset(r, s * unit + j, panel_bytes)] = codes[j];
     }
-  // What fills up the last quad is multiplied by zeros.
+  // What pads the last quad is multiplied by zeros.
   for (size_t c = columns; c % 4; c++)
     for (size_t r = 0; r < BK_STRIP_ROWS; r++) panels[panel_offset(r, c, panel_bytes)] = 0;
 }
@@ -184,7 +184,7 @@ BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t 
     }
 }
 
-// One function of each kind for a format.
+// One function of each kind per format.
 #define FORMAT_FUNCTIONS(NAME, FORMAT)                                                           \
   static void pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,             \
                           uint8_t *steps) {                                                      \
@@ -229,12 +229,12 @@ static uint64_t read_all(const uint8_t *memory, size_t bytes) {
   return words[0] ^ words[1] ^ words[2] ^ words[3];
 }
 
-static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
+static uint64_t dot_product(size_t rounds, int32_t *sink) {
   int32_t sums[8] = {0};
   int32_t code = *sink | 1;
   for (size_t i = 0; i < rounds; i++) {
     for (int l = 0; l < 8; l++) sums[l] += code * (l + 1);
-    // The compiler must not do the rounds at once.
+    // The compiler must not merge the rounds.
     __asm__ volatile("" : "+r"(code));
   }
   for (int l = 0; l < 8; l++) *sink += sums[l];
@@ -250,6 +250,9 @@ static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *
     p[i] = p[i] * c->decay - c->rate * m[i] / (sqrtf(v[i]) * c->inverse_root + c->epsilon);
   }
 }
+
+static const bk_training_kernels training = {adamw};
+static const bk_peak_kernels peak = {read_all, dot_product};
 
 const bk_kernels bk_scalar = {
     .name = "scalar",
@@ -267,7 +270,6 @@ const bk_kernels bk_scalar = {
     .block_sums = block_sums,
     .finish = finish,
     .finish_scaled = finish_scaled,
-    .read_all = read_all,
-    .dot_product_peak = dot_product_peak,
-    .adamw = adamw,
+    .training = &training,
+    .peak = &peak,
 };

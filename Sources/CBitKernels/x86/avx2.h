@@ -5,7 +5,7 @@
 #include "../internal.h"
 #include <immintrin.h>
 
-// Every CPU with AVX2 that is made has FMA and F16C too; dispatch.c asks for all of them.
+// Every CPU with AVX2 has FMA and F16C too; dispatch.c asks for all of them.
 #define AVX2 __attribute__((target("avx2,fma,f16c")))
 #define AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
@@ -33,7 +33,7 @@ AVX2_INLINE __m256i load_twice(const void *p) {
 
 // Ternary bytes are 27 * pair + triple. Pairs, 0...8, index one table of 16 bytes.
 AVX2_INLINE __m256i trit_pairs(__m256i bytes) {
-  // 19 / 512 is 1 / 27 closely enough for all of 0...242. Even and odd bytes by themselves.
+  // 19 / 512 is close enough to 1 / 27 for all of 0...242. Even and odd bytes separately.
   __m256i even = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19));
   __m256i odd = _mm256_maddubs_epi16(bytes, _mm256_set1_epi16(19 << 8));
   return _mm256_blendv_epi8(_mm256_srli_epi16(even, 9), _mm256_srli_epi16(odd, 1),
@@ -48,8 +48,8 @@ AVX2_INLINE __m256i trit_triples(__m256i bytes, __m256i pairs, int offset) {
   return _mm256_sub_epi8(bytes, _mm256_shuffle_epi8(less, pairs));
 }
 
-// Triples as indices of two tables: low selects from 0...15 and high from 16...26, and either has
-// its top bit set, for which a shuffle gives 0, where the other one selects.
+// Triples as indices of two tables: low selects from 0...15 and high from 16...26. Where one of
+// them selects, the other has its top bit set, for which a shuffle gives 0.
 typedef struct {
   __m256i pair, low, high;
 } trit_fields;
@@ -73,8 +73,7 @@ void bk_avx2_finish(const int32_t *sums, size_t rows, int32_t offset, const floa
 void bk_avx2_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
                            float *out);
 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes);
-void bk_avx2_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
-                   float *v);
+extern const bk_training_kernels bk_avx2_training;
 
 #define AVX2_FORMAT(NAME)                                                                        \
   void bk_avx2_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
@@ -92,7 +91,7 @@ AVX2_FORMAT(sign1)
 
 enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 
-// The members of a table of kernels that sets beyond AVX2 take over.
+// The members of the table of kernels that sets beyond AVX2 share with it.
 #define AVX2_MEMBERS                                                                             \
   .absmax = bk_avx2_absmax, .quantize8 = bk_avx2_quantize8, .sums = bk_avx2_sums,                \
   .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign},                                 \
@@ -102,6 +101,6 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
   .prepare_token = {bk_avx2_prepare_ternary2, bk_avx2_prepare_ternary1_6,                        \
                     bk_avx2_prepare_sign1},                                                      \
   .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \
-  .finish_scaled = bk_avx2_finish_scaled, .read_all = bk_avx2_read_all, .adamw = bk_avx2_adamw
+  .finish_scaled = bk_avx2_finish_scaled, .training = &bk_avx2_training
 
 #endif

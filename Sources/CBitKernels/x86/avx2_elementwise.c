@@ -1,5 +1,5 @@
-// AVX2: what is done to vectors of floats, integers and optimizer state. Equals scalar.c bit for
-// bit.
+// AVX2: element-wise kernels of activations, weights, sums and optimizer state. Equals scalar.c bit
+// for bit.
 #if defined(__x86_64__)
 #include "avx2.h"
 
@@ -35,7 +35,7 @@ AVX2 int32_t bk_avx2_quantize8(const float *x, size_t n, float scale, int32_t lo
     __m256i v[4];
     for (int p = 0; p < 4; p++)
       v[p] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8 * p), s));
-    // Packing saturates, so what lies beyond bytes is clamped with them.
+    // Packing saturates, so values beyond bytes are clamped like the others.
     __m256i bytes =
         _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
     bytes = _mm256_max_epi8(_mm256_min_epi8(bytes, highest), lowest);
@@ -96,7 +96,7 @@ AVX2 void bk_avx2_finish_scaled(const float *totals, size_t rows, float inverse,
   bk_finish_totals(totals, rows, inverse, bias, out);
 }
 
-AVX2 void bk_avx2_adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
+AVX2 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
                        float *v) {
   __m256 scale = _mm256_set1_ps(c->scale), decay = _mm256_set1_ps(c->decay);
   __m256 keep1 = _mm256_set1_ps(c->keep1), keep2 = _mm256_set1_ps(c->keep2);
@@ -114,7 +114,9 @@ AVX2 void bk_avx2_adamw(size_t n, const bk_adamw_constants *c, const float *g, f
     _mm256_storeu_ps(v + i, variance);
     _mm256_storeu_ps(p + i, _mm256_sub_ps(_mm256_mul_ps(_mm256_loadu_ps(p + i), decay), step));
   }
-  bk_scalar.adamw(n - i, c, g + i, p + i, m + i, v + i);
+  bk_scalar.training->adamw(n - i, c, g + i, p + i, m + i, v + i);
 }
+
+const bk_training_kernels bk_avx2_training = {adamw};
 
 #endif

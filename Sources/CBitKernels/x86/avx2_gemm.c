@@ -33,7 +33,7 @@ AVX2_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float *s
 AVX2 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes) {
   __m256i x[8];
   for (int l = 0; l < 8; l++) x[l] = _mm256_setzero_si256();
-  // No prefetch by hand: a plain stream is what the hardware's own is made for.
+  // No prefetch by hand: the hardware's own is made for a plain stream.
   for (size_t i = 0; i < bytes; i += 256)
     for (int l = 0; l < 8; l++) x[l] = _mm256_xor_si256(x[l], load(memory + i + 32 * (size_t)l));
   for (int l = 1; l < 8; l++) x[0] = _mm256_xor_si256(x[0], x[l]);
@@ -42,8 +42,8 @@ AVX2 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes) {
   return words[0] ^ words[1] ^ words[2] ^ words[3];
 }
 
-AVX2 static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Eight different products, so that none can be used twice; all fits the registers.
+AVX2 static uint64_t dot_product(size_t rounds, int32_t *sink) {
+  // Eight different products, so that none can be used twice; all values fit the registers.
   __m256i sum[8], code[4], x[2];
   for (int l = 0; l < 8; l++) sum[l] = _mm256_setzero_si256();
   for (int l = 0; l < 4; l++) code[l] = _mm256_set1_epi8((char)l);
@@ -63,6 +63,8 @@ AVX2 static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   return 8 * 32 * (uint64_t)rounds;
 }
 
+static const bk_peak_kernels peak = {bk_avx2_read_all, dot_product};
+
 const bk_kernels bk_avx2 = {
     AVX2_MEMBERS,
     .name = "avx2",
@@ -70,8 +72,8 @@ const bk_kernels bk_avx2 = {
     .multiply_scaled = multiply_scaled,
     .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
                        bk_avx2_multiply_token_sign1},
-    // Sums of four sign codes at a time beat byte products for any number of tokens.
+    // Looking up the sums of four sign codes beats byte products for any number of tokens.
     .few_tokens = {5, 4, BK_ANY_TOKENS},
-    .dot_product_peak = dot_product_peak,
+    .peak = &peak,
 };
 #endif

@@ -1,11 +1,11 @@
-// AVX2, one token: packed codes are not unpacked but looked up. For four columns of sign codes, or
-// two of ternary ones, a token has 16 possible sums; a shuffle reads 32 rows' sums at once, with a
-// nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums: of its first two
-// columns (9 of them) and of its last three (27). Equals scalar.c: integers are exact, and the
-// float operations are the same.
+// AVX2, one token: packed codes are not unpacked; their sums are looked up. For four columns of
+// sign codes, or two of ternary ones, a token has 16 possible sums. A shuffle reads the sums of 32
+// rows, with a nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums: of its
+// first two columns (9 of them) and of its last three (27). Equals scalar.c: integers are exact,
+// and the float operations are the same.
 //
 // A sum v, |v| <= 384, is stored as two signed bytes, 32 * high + low, so that eight can be added
-// without leaving bytes: |low| <= 16, |high| <= 12.
+// within bytes: |low| <= 16, |high| <= 12.
 #if defined(__x86_64__)
 #include "avx2_gemv.h"
 
@@ -42,8 +42,8 @@ AVX2 int32_t bk_avx2_prepare_ternary2(const int8_t *q, size_t steps, uint8_t *ta
 }
 
 AVX2 int32_t bk_avx2_prepare_sign1(const int8_t *q, size_t steps, uint8_t *tables) {
-  // The sum of the selected columns less half of all four's, rounded down; twice that is the sum of
-  // +-q, but for one where the four's sum is odd.
+  // The sum of the selected columns minus half the sum of all four, rounded down. Twice that is the
+  // sum of +-q, or one more where the sum of all four is odd.
   static const uint8_t low_bits[16] = {0x00, 0x01, 0x10, 0x11, 0x00, 0x01, 0x10, 0x11,
                                        0x00, 0x01, 0x10, 0x11, 0x00, 0x01, 0x10, 0x11};
   static const uint8_t high_bits[16] = {0x00, 0x00, 0x00, 0x00, 0x01, 0x01, 0x01, 0x01,

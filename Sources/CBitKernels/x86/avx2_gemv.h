@@ -1,4 +1,4 @@
-// The loops over a strip's steps that add up what tables of sums hold; see avx2_gemv.c.
+// The loops over the steps of a strip that add up sums from tables; see avx2_gemv.c.
 #ifndef BITKERNELS_AVX2_TOKEN_H
 #define BITKERNELS_AVX2_TOKEN_H
 
@@ -9,7 +9,7 @@ typedef struct {
   __m256i low, high;
 } byte_sums;
 
-// Adds one step of both halves of a strip: two sums to each row.
+// Adds one step of both halves of a strip: two sums per row.
 typedef void add_step(const uint8_t *step, const uint8_t *tables, byte_sums sums[2]);
 
 AVX2_INLINE void add_nibbles(const uint8_t *step, const uint8_t *tables, byte_sums sums[2]) {
@@ -28,11 +28,11 @@ AVX2_INLINE void add_nibbles(const uint8_t *step, const uint8_t *tables, byte_su
 }
 
 enum {
-  // Steps whose sums fit bytes: two sums each.
+  // Steps whose sums fit bytes, at two sums per step.
   BYTE_STEPS = 4,
-  // Steps whose sums fit 16 bits: at most 640 each.
+  // Steps whose sums fit 16 bits, at no more than 640 per step.
   WORD_STEPS = 32,
-  // How far ahead of the codes memory is read.
+  // How far ahead of the codes memory is prefetched.
   PREFETCH_BYTES = 8192,
 };
 
@@ -64,8 +64,8 @@ AVX2_INLINE void add_steps(const uint8_t *codes, size_t steps, const uint8_t *ta
     tables += table_bytes * count;
     steps -= count;
   }
-  // To 32 bits with their sign, times the factor. The order of a strip's bytes is made for this:
-  // eight rows in a row.
+  // To 32 bits with their sign, times the factor. The order of a strip's bytes is made for this: it
+  // leaves eight consecutive rows in a vector.
   int shift = factor == 2 ? 15 : 16;
   for (int half = 0; half < 2; half++)
     for (int w = 0; w < 2; w++) {

@@ -5,7 +5,7 @@
 // Codes of eight weights as 32-bit integers.
 AVX2_INLINE __m256i codes8(const float *w, __m256 parameter, bk_alphabet alphabet) {
   __m256 v = _mm256_loadu_ps(w);
-  // A comparison that holds gives -1, all bits set.
+  // A true comparison gives -1, all bits set.
   if (alphabet == BK_SIGN)
     return _mm256_and_si256(_mm256_castps_si256(_mm256_cmp_ps(v, parameter, _CMP_GT_OQ)),
                             _mm256_set1_epi32(2));
@@ -53,7 +53,8 @@ AVX2_INLINE void encode(const float *weights, size_t stride, size_t columns,
   }
 }
 
-// What the vectors leave: the last columns, or all of a panel that is not full.
+// How many columns the vectors do: all but the last ones, and none of a panel that is not full. The
+// rest is cleared.
 AVX2_INLINE size_t whole_columns(size_t rows, size_t columns, uint8_t *panel) {
   size_t whole = rows == BK_PANEL_ROWS ? columns / 32 * 32 : 0;
   memset(panel + BK_PANEL_ROWS * whole, 0, bk_panel_bytes(columns) - BK_PANEL_ROWS * whole);
@@ -74,8 +75,8 @@ AVX2 void bk_avx2_encode_sign(const float *weights, size_t stride, size_t rows, 
   bk_encode_columns_sign(weights, stride, rows, whole, columns, parameters, panel);
 }
 
-// Strips hold columns, panels hold quads: what lies between is a buffer of columns, 64 bytes each
-// in the order of a strip's bytes. Half a column, 32 bytes, belongs to two panels.
+// Strips hold columns, panels hold quads. Between them is a buffer of columns of 64 bytes each, in
+// the order of a strip's bytes. Half a column, 32 bytes, belongs to two panels.
 
 // Half of four columns to a quad of two panels.
 AVX2_INLINE void interleave(const uint8_t *columns, uint8_t *panel, size_t panel_bytes) {
@@ -110,7 +111,7 @@ AVX2_INLINE __m256i triple(__m256i v) { return _mm256_add_epi8(_mm256_add_epi8(v
 AVX2_INLINE __m256i join(const uint8_t *columns, bk_format format) {
   __m256i v[8];
   for (size_t j = 0; j < bk_format_columns(format); j++) v[j] = load(columns + BK_STRIP_ROWS * j);
-  // Codes are small, so shifting 16 bits at a time moves nothing into a neighbour.
+  // Codes are small, so a shift of 16-bit words moves no bit into a neighbouring byte.
   if (format == BK_TERNARY2)
     return _mm256_or_si256(
         _mm256_or_si256(v[0], _mm256_slli_epi16(v[1], 2)),
@@ -158,7 +159,7 @@ AVX2_INLINE void split(__m256i bytes, uint8_t *columns, bk_format format) {
   }
 }
 
-// Columns that pass through the buffer at a time: whole quads and, in every format, whole steps.
+// The capacity of the buffer in columns: whole quads and, in every format, whole steps.
 enum { BUFFER_COLUMNS = 40 };
 
 AVX2_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
@@ -172,7 +173,7 @@ AVX2_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns,
         separate(panels + 2 * half * panel_bytes + BK_PANEL_ROWS * (first + c), panel_bytes,
                  buffer + BK_STRIP_ROWS * c + 32 * half);
     size_t step_count = bk_divide_up(count, unit);
-    // What fills up the last step has the code 0, or a clear bit.
+    // What pads the last step has the code 0, or a clear bit.
     memset(buffer + BK_STRIP_ROWS * count, format == BK_SIGN1 ? 0 : 1,
            BK_STRIP_ROWS * (step_count * unit - count));
     for (size_t s = 0; s < step_count; s++, steps += BK_STRIP_ROWS)

@@ -1,5 +1,5 @@
-// AVX-512 VNNI, many tokens, and with VBMI one token of ternary codes at 1.6 bits, whose 27 sums
-// one permutation looks up; the rest is AVX2's. Equals scalar.c bit for bit.
+// AVX-512 VNNI for many tokens and, with VBMI, one token of ternary codes at 1.6 bits, whose 27
+// sums are looked up by one permutation. The rest is AVX2's. Equals scalar.c bit for bit.
 #if defined(__x86_64__)
 #include "avx2_gemv.h"
 
@@ -58,7 +58,7 @@ VBMI static void multiply_token_ternary1_6(const bk_matrix *m, const bk_token *t
 
 #define AVX512_MEMBERS                                                                           \
   AVX2_MEMBERS, .name = "avx512vnni", .multiply = multiply, .multiply_scaled = multiply_scaled,  \
-                .few_tokens = {2, 2, 4}, .dot_product_peak = dot_product_peak
+                .few_tokens = {2, 2, 4}, .peak = &peak
 
 const bk_kernels bk_avx512vnni = {
     AVX512_MEMBERS,

@@ -33,6 +33,6 @@ const bk_kernels bk_avxvnni = {
     .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
                        bk_avx2_multiply_token_sign1},
     .few_tokens = {2, 2, 4},
-    .dot_product_peak = dot_product_peak,
+    .peak = &peak,
 };
 #endif

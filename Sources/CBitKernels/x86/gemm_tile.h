@@ -1,14 +1,14 @@
-// Many tokens: panels times activations, for every width of vectors and kind of byte products.
-// To be included once by a file that defines, before:
+// Many tokens: panels times activations, for any width of vectors and any kind of byte products.
+// Included once by a file that first defines:
 //   TARGET         the attribute of its functions;
 //   VECTOR         the type of a vector of integers;
 //   PANEL_VECTORS  vectors of a panel's quad;
 //   TILE_PANELS, TILE_TOKENS, TILE_REST  the extents of a tile, whose sums all stay in registers,
-//                  and how many tokens are taken together where no tile fits any more;
+//                  and the tokens of a smaller tile for the rest;
 //   zero_vector(), load_vector(p), broadcast(q),
 //   dot(sum, codes, q)  adds the products of a quad to sums of 32 bits, or of 16 bits that stay
 //                  exact over a call's quads;
-//   add_sums(p, sum), add_totals(p, sum, offset, scales)  take the sums out.
+//   add_sums(p, sum), add_totals(p, sum, offset, scales)  add the sums to memory.
 #define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
 // Where the results of a tile go: to integer sums or, where `totals` is set, to floats.
@@ -67,7 +67,8 @@ TILE_INLINE void tiles(const uint8_t *panels, size_t panel_bytes, size_t panel_c
          results_from(results, 0, BK_PANEL_ROWS * p));
 }
 
-// Full tiles of tokens, then smaller ones, then one token, with constant sizes so that the tile is unrolled.
+// Full tiles of tokens, then smaller ones, then single tokens, with constant sizes so that the
+// compiler unrolls them.
 #define MULTIPLY_TOKENS(COUNT)                                                                   \
   for (; t + (COUNT) <= tokens; t += (COUNT))                                                    \
     tiles(panels, panel_bytes, panel_count, quads, q + t * stride, stride, COUNT,                \

@@ -1,7 +1,7 @@
-// The most that vpdpbusd does. To be included after gemm_tile.h.
-TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
-  // Two sums a cycle of a latency of five; they begin differently, so that none is a copy of
-  // another, and all of it fits 16 registers.
+// The peak of vpdpbusd. To be included after gemm_tile.h.
+TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
+  // Two sums per cycle at a latency of five cycles. They begin differently, so that none is a copy
+  // of another, and everything fits 16 registers.
   enum { SUMS = 10 };
   VECTOR sum[SUMS], code[2], x[2];
   for (int l = 0; l < SUMS; l++) {
@@ -25,3 +25,5 @@ TARGET static uint64_t dot_product_peak(size_t rounds, int32_t *sink) {
   *sink += lanes[0] + lanes[7];
   return SUMS * sizeof(VECTOR) * (uint64_t)rounds;
 }
+
+static const bk_peak_kernels peak = {bk_avx2_read_all, dot_product};

@@ -1,8 +1,8 @@
-// Between the library's Swift and C halves; no part of the interface.
+// Shared by the Swift and C halves of the library; not part of the interface.
 #ifndef BITLINEAR_ERROR_H
 #define BITLINEAR_ERROR_H
 
-// Keeps the text of this thread's last error, or as much as there is room for.
+// Keeps the text of this thread's last error, cut to the size of its buffer.
 void bl_set_error(const char *text);
 
 #endif

@@ -1,88 +1,94 @@
-import BitCore
-import BitFiles
 import ArgumentParser
-import BitNN
+import BitCore
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure the kernels beside the limits of the machine.",
+    commandName: "bench", abstract: "Measure the speed of the kernels against that of the machine.",
     discussion: """
-      For each shape, number of tokens, number of threads and format: the time of quantizing the \
-      activations and multiplying them with packed weights, the weights read and the operations \
-      done a second, and what plain reading and the CPU's byte products reach in the same run with \
-      the same threads. \
-      "stream" goes round so many layers that each call reads its weights from memory, as when a \
-      language model generates; "hot" uses one layer again and again.
+      For every combination of shape, threads, tokens and format it prints the time to quantize \
+      float activations and multiply them with packed weights, the bytes of weights and the \
+      operations per second, and these as a share of what plain reading and the CPU's byte \
+      products reach on as many threads in the same run. The mode stream takes another copy of the \
+      weights for each call, so that they come from memory as in text generation; the mode hot \
+      takes the same weights again and again, from the caches.
       """)
-
-  @Option(help: ArgumentHelp("Layers as OUTxIN.", valueName: "OxI,..."))
-  var shapes = "2560x2560,6912x2560,2560x6912"
-
-  @Option(help: ArgumentHelp("Rows of activations.", valueName: "n,..."))
-  var tokens = "1,128"
-
-  @Option(help: ArgumentHelp("Numbers of threads; by default one, and all.", valueName: "n,..."))
-  var threads: String?
 
   @Option(
     help: ArgumentHelp(
-      "\(BenchFormat.choices) for a scale for each so many weights.", valueName: "name,..."))
-  var formats = "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
+      "Sizes of layers as OUTxIN, 1 to 1048576 each and 2^30 weights at most.",
+      valueName: "OxI,..."))
+  var shapes: CommaSeparated<BenchShape> = "2560x2560,6912x2560,2560x6912"
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Batch sizes in tokens, that is rows of activations, 1 to 65536.", valueName: "n,..."))
+  var tokens: CommaSeparated<Int> = "1,128"
+
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: ArgumentHelp(
+      "Numbers of threads, 1 to 1024. (default: 1, and all of the machine)", valueName: "n,..."))
+  var threads: CommaSeparated<Int>?
+
+  @Option(
+    help: ArgumentHelp(
+      "Formats of packed weights: \(BenchFormat.choices) for a scale per block of weights.",
+      valueName: "name,..."))
+  var formats: CommaSeparated<BenchFormat> =
+    "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
 
   @Option(help: "Whether weights come from memory or from the caches.")
   var mode: BenchMode = .stream
 
   @Flag(
     help: """
-      Measure, for the first shape, what surrounds products instead: quantizing a token, packing \
-      float weights, an empty call of the threads.
+      Measure what surrounds the products instead, for the first shape: quantizing a token, \
+      packing float weights, waking the threads.
       """)
   var overheads = false
 
-  @Flag(help: "Print one JSON object a line.")
+  @Flag(help: "Print one JSON object per line instead of a table.")
   var json = false
 
-  @Flag(help: "Print comma-separated values with a header.")
+  @Flag(help: "Print comma-separated values instead of a table.")
   var csv = false
 
-  /// More than the caches of any CPU that the kernels meet.
-  private static let streamBytes = 256 << 20
+  func validate() throws {
+    for (option, isEmpty) in [
+      ("--shapes", shapes.values.isEmpty), ("--tokens", tokens.values.isEmpty),
+      ("--threads", threads?.values.isEmpty == true), ("--formats", formats.values.isEmpty),
+    ] where isEmpty {
+      throw ValidationError("The list of '\(option)' is empty.")
+    }
+    try require("--tokens", tokens.values, in: 1...65_536)
+    try require("--threads", threads?.values ?? [], in: 1...1024)
+    guard !(json && csv) else {
+      throw ValidationError("Please provide '--json' or '--csv', not both.")
+    }
+    guard !(overheads && csv) else {
+      throw ValidationError("'--overheads' prints a table or '--json', not '--csv'.")
+    }
+  }
 
   func run() throws {
     try CPU.checkEnvironment()
-    guard !(json && csv) else {
-      throw InputError(
-        .mismatch, source: "--json", found: "--csv as well", expected: "one of the two")
-    }
-    let plan = try plan()
-    guard !overheads else { return try measureOverheads(plan) }
-    if csv { print(BenchResult.csvHeader) }
+    let all = ThreadPool.shared.threads
+    let threads = threads?.values ?? (all > 1 ? [1, all] : [1])
+    if overheads { return try measureOverheads(threads) }
+    if csv { try Output.write(BenchResult.csvHeader + "\n") }
     var rows: [[String]] = []
-    let limits = MachinePeak(bytes: Self.streamBytes)
-    for threads in plan.threads {
-      let pool = ThreadPool(threads: threads)
-      let peakRounds = 1 << 16
-      let peakOperations = Double(limits.multiply(rounds: peakRounds, pool: pool))
-      for format in plan.formats {
-        for shape in plan.shapes {
-          let layers = Layers(
-            format: format, shape: shape, bytes: mode == .stream ? Self.streamBytes : 0)
-          let readBytes = mode == .stream ? Self.streamBytes : layers.weightBytes
-          for tokens in plan.tokens {
-            let timings = Timing.inTurn([
-              layers.product(tokens: tokens, pool: pool),
-              { limits.read(readBytes, pool: pool) },
-              { _ = limits.multiply(rounds: peakRounds, pool: pool) },
-            ])
-            let result = BenchResult(
-              format: format, shape: shape, tokens: tokens, threads: pool.threads, mode: mode,
-              timing: timings[0], weightBytes: layers.weightBytes,
-              limitGBps: Double(readBytes) / timings[1].median * 1e-3,
-              limitGOPs: peakOperations / timings[2].median * 1e-3)
+    let bench = Bench(mode: mode)
+    for format in formats.values {
+      for shape in shapes.values {
+        let layers = bench.layers(format, shape)
+        for threads in threads {
+          for tokens in tokens.values {
+            let result = bench.measure(layers, tokens: tokens, threads: threads)
             if json {
-              print(result.json.encoded)
+              try Output.write(result.json)
             } else if csv {
-              print(result.cells.joined(separator: ","))
+              try Output.write(result.cells.joined(separator: ",") + "\n")
             } else {
               rows.append(result.row)
             }
@@ -91,72 +97,20 @@ struct BenchCommand: ParsableCommand {
       }
     }
     if !json, !csv {
-      print("Kernels: \(CPU.kernelName), \(CPU.features)")
-      print(TextTable(header: BenchResult.header, rows: rows), terminator: "")
+      try Output.write(
+        "Kernels: \(CPU.kernelName), \(CPU.features)\n"
+          + TextTable(header: BenchResult.header, rows: rows).description)
     }
   }
 
-  private func measureOverheads(_ plan: Plan) throws(InputError) {
-    guard !csv else {
-      throw InputError(
-        .mismatch, source: "--overheads", found: "--csv as well", expected: "--json or text")
-    }
-    let results = Overheads(shape: plan.shapes[0], formats: plan.formats, threads: plan.threads)
+  private func measureOverheads(_ threads: [Int]) throws(InputError) {
+    let results = Overheads(shape: shapes.values[0], formats: formats.values, threads: threads)
       .measure()
     if json {
-      for result in results { print(JSONValue.object(result.json).encoded) }
+      for result in results { try Output.write(.object(result.json)) }
     } else {
-      print(TextTable(header: Overheads.Result.header, rows: results.map(\.row)), terminator: "")
-    }
-  }
-
-  private struct Plan {
-    let shapes: [BenchShape]
-    let tokens: [Int]
-    let threads: [Int]
-    let formats: [BenchFormat]
-  }
-
-  private func plan() throws(InputError) -> Plan {
-    func count(_ range: ClosedRange<Int>) -> (String) -> Int? {
-      { Int($0).flatMap { range.contains($0) ? $0 : nil } }
-    }
-    let all = ThreadPool.shared.threads
-    return Plan(
-      shapes: try OptionList.values("--shapes", shapes, "layers as 2560x6912", BenchShape.init),
-      tokens: try OptionList.values("--tokens", tokens, "numbers in 1...65536", count(1...65_536)),
-      threads: try OptionList.values(
-        "--threads", threads ?? (all > 1 ? "1,\(all)" : "1"), "numbers in 1...1024",
-        count(1...1024)),
-      formats: try OptionList.values(
-        "--formats", formats, BenchFormat.choices, BenchFormat.init))
-  }
-}
-
-extension BenchMode: ExpressibleByArgument {}
-
-/// Copies of one layer, enough to fill the memory that a mode asks for.
-private struct Layers {
-  private let copies: [CodeMatrix]
-  /// The bytes of one layer's codes and scales.
-  let weightBytes: Int
-
-  init(format: BenchFormat, shape: BenchShape, bytes: Int) {
-    let first = format.matrix(shape)
-    weightBytes = first.byteCount
-    copies = [first] + (0..<bytes / weightBytes).map { _ in first.copy() }
-  }
-
-  /// One product of float activations, with the next of the copies at each call.
-  func product(tokens: Int, pool: ThreadPool) -> () -> Void {
-    var generator = SeededGenerator(seed: 1)
-    let x = generator.normal([tokens, copies[0].columns])
-    let quantizer = ActivationQuantizer()
-    var next = 0
-    return {
-      let quantized = quantizer.quantize(x, kernels: .active, pool: pool)
-      _ = copies[next].matmul(quantized, bias: nil, kernels: .active, pool: pool)
-      next = next + 1 == copies.count ? 0 : next + 1
+      try Output.write(
+        TextTable(header: Overheads.Result.header, rows: results.map(\.row)).description)
     }
   }
 }

@@ -1,14 +1,14 @@
+import ArgumentParser
 import BitCore
-import BitNN
 
-/// A way to hold weights that can be measured: a packed format, with one scale for the matrix or,
-/// written with `-b128` after its name, one for each block of so many weights.
-struct BenchFormat: CustomStringConvertible {
+/// A packed format to be measured, with one scale per matrix or, with a suffix such as `-b128`, one
+/// per block of 128 weights.
+struct BenchFormat: ExpressibleByArgument, CustomStringConvertible {
   let format: PackedFormat
   let blockColumns: Int?
 
-  init?(_ text: String) {
-    let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+  init?(argument: String) {
+    let parts = argument.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
     guard let format = PackedFormat(rawValue: String(parts[0])) else { return nil }
     self.format = format
     blockColumns = parts.count > 1 ? Int(parts[1].dropFirst()) : nil
@@ -17,7 +17,7 @@ struct BenchFormat: CustomStringConvertible {
     else { return nil }
   }
 
-  /// What may be written, for messages.
+  /// What may be written, for the help.
   static let choices =
     PackedFormat.allCases.map(\.rawValue).joined(separator: ", ")
     + ", each also with -b64, -b128 or -b256"
@@ -43,13 +43,13 @@ struct BenchFormat: CustomStringConvertible {
   }
 }
 
-/// The extents of a layer, written OUTxIN.
-struct BenchShape: CustomStringConvertible {
+/// The sizes of a layer, written OUTxIN.
+struct BenchShape: ExpressibleByArgument, CustomStringConvertible {
   let rows: Int
   let columns: Int
 
-  init?(_ text: String) {
-    let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+  init?(argument: String) {
+    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
     guard parts.count == 2, let rows = parts[0], let columns = parts[1],
       (1...1 << 20).contains(rows), (1...1 << 20).contains(columns), rows * columns <= 1 << 30
     else { return nil }
@@ -60,8 +60,10 @@ struct BenchShape: CustomStringConvertible {
   var description: String { "\(rows)x\(columns)" }
 }
 
-/// Whether each call reads weights that the caches hold or others than the last calls.
-enum BenchMode: String, CaseIterable {
+/// Where a product reads its weights from.
+enum BenchMode: String, CaseIterable, ExpressibleByArgument {
+  /// From the caches: all calls use the same weights.
   case hot
+  /// From memory: each call uses other weights than the calls before.
   case stream
 }

@@ -1,7 +1,6 @@
-import BitTraining
 import BitCore
 import BitFiles
-import BitNN
+import BitTraining
 
 /// One measured product beside the limits of the machine.
 struct BenchResult {
@@ -15,17 +14,17 @@ struct BenchResult {
   let limitGBps: Double
   let limitGOPs: Double
 
-  /// Bytes of weights and their scales a second, 10^9 each.
+  /// Bytes of weights and their scales per second, in 10^9.
   private var gbps: Double { Double(weightBytes) / timing.median * 1e-3 }
 
-  /// Operations a second, 10^9 each, a multiplication and an addition counting two.
+  /// Operations per second, in 10^9; a multiplication and an addition count as two.
   private var gops: Double {
     2 * Double(shape.rows) * Double(shape.columns) * Double(tokens) / timing.median * 1e-3
   }
 
   static let header = [
-    "Format", "Out x in", "Tokens", "Threads", "Mode", "us", "Spread", "GB/s", "Of limit",
-    "GOP/s", "Of peak",
+    "Format", "Out x in", "Tokens", "Threads", "Mode", "us", "Fastest to slowest", "GB/s",
+    "Of limit", "GOP/s", "Of peak",
   ]
 
   /// The cells of a table for people.

@@ -1,9 +1,8 @@
-import BitTraining
 import BitCore
 import BitFiles
-import BitNN
+import BitTraining
 
-/// What surrounds the products: quantizing a token, packing float weights, waking the threads.
+/// What surrounds the products: quantizing a token, packing float weights, waking threads.
 struct Overheads {
   let shape: BenchShape
   let formats: [BenchFormat]
@@ -15,7 +14,7 @@ struct Overheads {
     let threads: Int
     let timing: Timing
 
-    static let header = ["Step", "Threads", "us", "Spread"]
+    static let header = ["Step", "Threads", "us", "Fastest to slowest"]
 
     var row: [String] {
       [
@@ -47,7 +46,7 @@ struct Overheads {
         let timing = Timing.inTurn(rounds: 15, roundSeconds: 0.01, [body])[0]
         results.append(Result(step: step, threads: count, timing: timing))
       }
-      measure("empty call of the threads") { pool.parallelFor(count) { _ in } }
+      measure("empty parallel loop") { pool.parallelFor(count) { _ in } }
       measure("quantize \(shape.columns) activations") {
         _ = ActivationQuantizer().quantize(token, kernels: .active, pool: pool)
       }

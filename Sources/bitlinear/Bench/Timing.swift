@@ -1,9 +1,8 @@
-import BitCore
-import BitNN
+import BitTraining
 
 /// Times of one repeated piece of work.
 struct Timing {
-  /// Microseconds of a call: the median of the rounds, the fastest and the slowest.
+  /// Microseconds per call: the median of the rounds, the fastest and the slowest.
   let median: Double
   let fastest: Double
   let slowest: Double

@@ -1,59 +1,66 @@
-import BitTraining
+import ArgumentParser
+import BitConversion
 import BitCore
 import BitFiles
 import BitFormats
-import BitConversion
-import ArgumentParser
-import BitNN
+import BitTraining
 
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Convert ternary and sign checkpoints between formats.",
+    commandName: "convert", abstract: "Convert packed models between file formats.",
     discussion: """
-      Reads safetensors (a file, an index or a folder; packed as Hugging Face does or as this \
-      program does) and GGUF. -o names a .safetensors or .gguf file, or a folder, which receives \
-      model.safetensors, config.json and the small other files. Weights are never quantized again: \
-      codes and scales are the same afterwards, or an error names the tensor that the target \
-      cannot hold.
+      Reads safetensors (packed as Hugging Face does or as this program does) and GGUF, and \
+      writes either. Weights are not quantized again: their codes and scales stay the same, or an \
+      error names the tensor that the target cannot hold.
 
-      Without --outtype, safetensors is hf if that holds all layers (ternary, one scale, rows \
-      divisible by 4) and bitlinear otherwise, or if the layers are packed so already; GGUF is the \
-      first of tq2_0, i2_s, q2_0 that holds all, or q1_0 for signs. A single file of type hf has \
-      its quantization_config in its metadata; programs other than this one want it in config.json, \
-      so give them a folder.
+      -o names a .safetensors or .gguf file, or a folder, which receives model.safetensors, \
+      config.json and the other small files of the model. A single file of type hf has its \
+      quantization_config in its metadata; other programs expect that in config.json and need a \
+      folder.
 
-      Between Hugging Face and GGUF, a BitNet model's names and the numbers of its config.json are \
-      translated; its tokenizer is not.
+      Without --outtype, weights that are packed as this program does stay so in safetensors; \
+      others become hf if that holds all layers (ternary, one scale per tensor, rows divisible by \
+      4), or else bitlinear. GGUF gets the first of tq2_0, i2_s and q2_0 that holds all layers, or \
+      q1_0 for signs.
+
+      Between Hugging Face and GGUF, the tensor names of a BitNet model and the numbers of its \
+      config.json are translated; its tokenizer is not.
       """)
 
-  @Argument(help: "The checkpoint: a file or a folder.")
+  @Argument(
+    help: "Packed model: a .safetensors or .gguf file, an index (.json), or a folder with a model.")
   var input: String
 
-  @Option(name: .shortAndLong, help: "The file or folder to write.")
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The .safetensors or .gguf file, or the folder, to write.", valueName: "path"))
   var output: String
 
-  @Option(help: "How weights are stored: hf, bitlinear, tq1_0, tq2_0, q1_0, q2_0 or i2_s.")
-  var outtype: String?
+  @Option(help: ArgumentHelp("How to store the weights.", valueName: "type"))
+  var outtype: ConversionType?
 
-  @Option(help: "The layout of a GGUF file's I2_S tensors, if the file does not tell.")
+  @Option(
+    help: ArgumentHelp(
+      "Layout of a GGUF file's I2_S tensors, if the file does not say.", valueName: "layout"))
   var i2sLayout: I2SLayoutOption?
 
-  @Flag(help: "Allow scales to be rounded, and to be merged by least squares where they differ.")
+  @Flag(help: "Allow scales to be rounded, and scales that differ to be merged by least squares.")
   var lossy = false
 
-  @Flag(help: "Keep the names of tensors also between Hugging Face and GGUF.")
+  @Flag(help: "Keep the names of tensors between Hugging Face and GGUF.")
   var keepNames = false
 
   @Flag(help: "Read the result back and compare every weight.")
   var verify = false
 
-  @Flag(help: "Print one JSON object.")
+  @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
   func run() throws {
     try CPU.checkEnvironment()
     let options = ConversionOptions(
-      type: try ConversionRun.type(outtype), isLossy: lossy, keepsNames: keepNames)
+      type: outtype, isLossy: lossy, keepsNames: keepNames)
     let run = ConversionRun()
     let (conversion, written) = try run { progress in
       let source = try ModelFile(
@@ -78,10 +85,10 @@ struct ConvertCommand: ParsableCommand {
         "bytes_after": .integer(Int64(written.byteCount)),
         "verified_elements": written.verifiedElements.map { .integer(Int64($0)) } ?? .null,
       ]
-      print(object.encoded)
+      try Output.write(object)
       return
     }
-    print(
+    try Output.write(
       TextTable(
         header: ["File", "Tensors", "Packed", "Bytes"],
         rows: [
@@ -94,10 +101,10 @@ struct ConvertCommand: ParsableCommand {
             "\(layers.count) as \(conversion.type.rawValue)",
             NumberText.grouped(written.byteCount),
           ],
-        ]), terminator: "")
-    print("Weights as \(conversion.type.rawValue): \(conversion.reason).")
-    if let compared = written.verifiedElements {
-      print("Verified: \(NumberText.grouped(compared)) elements are the same.")
-    }
+        ]
+      ).description + "Weights as \(conversion.type.rawValue): \(conversion.reason).\n"
+        + (written.verifiedElements.map {
+          "Verified: \(NumberText.grouped($0)) elements are the same.\n"
+        } ?? ""))
   }
 }

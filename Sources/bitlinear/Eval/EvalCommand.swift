@@ -1,40 +1,42 @@
+import ArgumentParser
 import BitCore
 import BitFiles
 import BitFormats
 import BitTraining
-import ArgumentParser
-import BitNN
 
 struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "eval", abstract: "Test a trained model on a data set.",
+    commandName: "eval", abstract: "Measure the accuracy of a trained model on a test set.",
     discussion: """
-      Takes the packed or the float32 model that `bitlinear train` wrote. Models with one activation \
-      scale for the tensor (recipe bitnet) give results that depend on the batch size.
+      Takes the packed or the float32 model that `bitlinear train` wrote. The recipe bitnet has \
+      one activation scale per batch, so that its results depend on the batch size.
       """)
 
-  @Argument(help: "A model file, such as packed.safetensors.")
+  @Argument(help: "Model file, such as packed.safetensors.")
   var model: String
 
   @OptionGroup var dataOption: DataOption
 
-  // Unconditional, so that a negative number is a value, and the message can say what is wrong.
-  @Option(parsing: .unconditional, help: "Samples at once.")
+  // Unconditional, so that the message about -1 says what is allowed.
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Batch size, 1 to 1000000.", valueName: "n"))
   var batchSize = 128
 
-  @Option(help: "Write the predicted class of every test sample to this file, one a line.")
+  @Option(
+    help: ArgumentHelp(
+      "Write the predicted class of every test sample to this file, one per line.",
+      valueName: "file"))
   var predictions: String?
 
-  @Flag(help: "Print one JSON object.")
+  @Flag(help: "Print one JSON object instead of a table.")
   var json = false
+
+  func validate() throws {
+    try require("--batch-size", [batchSize], in: 1...1_000_000)
+  }
 
   func run() throws {
     try CPU.checkEnvironment()
-    guard OptionLimits.counts.contains(batchSize) else {
-      throw InputError(
-        .malformed, source: "--batch-size", found: "\(batchSize)",
-        expected: "1 to \(OptionLimits.counts.upperBound)")
-    }
     let file = try SafetensorsFile(path: model)
     let network = try Network(of: file)
     var layers = network.model()
@@ -51,37 +53,23 @@ struct EvalCommand: ParsableCommand {
     let isPacked = try !file.packedLayerNames().isEmpty
     let speed = Double(data.test.count) / max(result.seconds, 1e-9)
     if json {
-      let object: JSONValue = [
+      try Output.write([
         "model": .string(model), "network": .string(network.summary), "packed": .bool(isPacked),
         "samples": .integer(Int64(data.test.count)), "test_accuracy": .number(result.accuracy),
         "test_loss": .number(result.loss), "samples_per_second": .number(speed),
-      ]
-      print(object.encoded)
+      ])
     } else {
-      print(
-        TextTable(
-          header: ["Model", "Network", "Test accuracy", "Test loss", "Samples/s"],
-          rows: [
-            [
-              isPacked ? "packed" : "float32", network.summary,
-              NumberText.percent(result.accuracy, decimals: 2),
-              NumberText.fixed(result.loss, decimals: 4),
-              NumberText.grouped(Int(speed)),
-            ]
-          ]), terminator: "")
-    }
-  }
-}
-
-extension Network {
-  /// Checks that a data set fits the network.
-  func check(_ data: TrainTestData, source: String) throws(InputError) {
-    guard data.test.featureCount == features.first, data.test.classCount <= features.last ?? 0
-    else {
-      throw InputError(
-        .mismatch, source: source, found: "a network \(summary)",
-        expected: "\(data.test.featureCount) features and \(data.test.classCount) classes, as in "
-          + data.test.name)
+      let table = TextTable(
+        header: ["Model", "Network", "Test accuracy", "Test loss", "Samples/s"],
+        rows: [
+          [
+            isPacked ? "packed" : "float32", network.summary,
+            NumberText.percent(result.accuracy, decimals: 2),
+            NumberText.fixed(result.loss, decimals: 4),
+            NumberText.grouped(Int(speed)),
+          ]
+        ])
+      try Output.write(table.description)
     }
   }
 }

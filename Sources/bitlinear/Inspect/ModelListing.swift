@@ -60,11 +60,11 @@ struct ModelListing {
       parts.append(TextTable(header: ["Metadata", ""], rows: metadata).description)
     }
     if !head.isEmpty {
-      parts.append(TextTable(header: ["Found out", ""], rows: head).description)
+      parts.append(TextTable(header: ["Property", ""], rows: head).description)
     }
     parts.append(
       TextTable(
-        header: ["Tensor", "Type", "Shape", "Bytes", "Bits a value"],
+        header: ["Tensor", "Type", "Shape", "Bytes", "Bits per value"],
         rows: model.tensors.map {
           [$0.name, $0.type, "\($0.shape)", "\($0.bytes)", InspectText.bits($0.bits)]
         }
@@ -83,8 +83,8 @@ struct ModelListing {
     let isUseShown = rows.contains { $0.layer.scaleUse != nil }
     return TextTable(
       header: [
-        "Packed layer", "Codes", "Out x in", "Bits a weight", "-1", "0", "+1", "Scales",
-      ] + (isUseShown ? ["Scale"] : []),
+        "Packed layer", "Codes", "Out x in", "Bits per weight", "-1", "0", "+1", "Scale range",
+      ] + (isUseShown ? ["Scale use"] : []),
       rows: rows.map { row in
         let layer = row.layer
         return [

@@ -51,7 +51,8 @@ struct TensorReport {
   func text(width: Int, mark: Character) -> String {
     var rows = [
       ["Type", tensor.type], ["Shape", "\(tensor.shape)"],
-      ["Bytes", NumberText.grouped(tensor.bytes)], ["Bits a value", InspectText.bits(tensor.bits)],
+      ["Bytes", NumberText.grouped(tensor.bytes)],
+      ["Bits per value", InspectText.bits(tensor.bits)],
     ]
     var bars: [BarChart.Bar] = []
     var remarks: [String] = []
@@ -126,11 +127,11 @@ struct TensorReport {
         "Scales",
         layer.scaleCount == 1
           ? "1 for the \(layer.scaleKind)"
-          : "\(NumberText.grouped(layer.scaleCount)), one for a \(layer.scaleKind)",
+          : "\(NumberText.grouped(layer.scaleCount)), one per \(layer.scaleKind)",
       ],
-      ["Scale", (layer.scaleUse ?? .multiplies).rawValue],
-      ["Least scale", InspectText.number(scales.minimum)],
-      ["Greatest scale", InspectText.number(scales.maximum)],
+      ["Scale use", (layer.scaleUse ?? .multiplies).rawValue],
+      ["Minimum scale", InspectText.number(scales.minimum)],
+      ["Maximum scale", InspectText.number(scales.maximum)],
     ]
   }
 

@@ -1,66 +1,83 @@
+import ArgumentParser
+import BitConversion
 import BitCore
 import BitFiles
 import BitFormats
-import BitConversion
-import ArgumentParser
-import BitNN
 
 struct QuantizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "quantize", abstract: "Pack the linear layers of a float checkpoint.",
+    commandName: "quantize", abstract: "Quantize and pack the linear layers of a float model.",
     discussion: """
-      Turns the float matrices of linear layers into sign (bitnet) or ternary (b158) codes by the \
-      rule of their recipe, and copies all other tensors as they are. Unless --include says \
-      otherwise these are the two-dimensional tensors in .weight, but not embeddings, norms, heads, \
-      routers of experts and classifiers. Types of GGUF other than i2_s round the scales to half precision; the errors are those \
-      of what is stored.
+      Quantizes the weights of linear layers to signs (bitnet) or to ternary codes (b158) by the \
+      rule of the recipe, and copies all other tensors. Without --include these are the \
+      two-dimensional tensors whose name ends in .weight, except embeddings, norms, heads, routers \
+      of experts and classifiers. GGUF types other than i2_s round the scales to half precision; the \
+      errors in the table include that.
       """)
 
-  @Argument(help: "The float checkpoint: a file or a folder.")
+  @Argument(
+    help: "Float model: a .safetensors or .gguf file, an index (.json), or a folder with a model.")
   var input: String
 
-  @Option(name: .shortAndLong, help: "The .safetensors or .gguf file, or the folder, to write.")
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The .safetensors or .gguf file, or the folder, to write.", valueName: "path"))
   var output: String
 
-  @Option(help: "bitnet (signs) or b158 (ternary).")
-  var recipe: QuantizeRecipe
-
-  @Option(parsing: .unconditional, help: "Equal groups of output rows with a scale each.")
-  var groups = 1
-
-  @Option(help: "Quantize the matrices whose name this regular expression is found in.")
-  var include: String?
-
-  @Option(help: "But not those whose name this one is found in.")
-  var exclude: String?
+  @Option(
+    help: "Quantization of the weights: bitnet (1 bit) or b158 (1.58 bits, ternary).",
+    transform: RecipeOption.quantization)
+  var recipe: QuantizationRecipe
 
   @Option(
-    help: """
-      hf, bitlinear, tq1_0, tq2_0, q1_0, q2_0 or i2_s. The default for safetensors is hf for b158 \
-      with one group and bitlinear otherwise; for GGUF it is tq2_0 for b158 and q1_0 for bitnet.
-      """)
-  var outtype: String?
+    parsing: .unconditional,
+    help: ArgumentHelp("Groups of output rows that have a scale each.", valueName: "n"))
+  var groups = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "Quantize the matrices whose names match this regular expression.", valueName: "regex"))
+  var include: NamePattern?
+
+  @Option(
+    help: ArgumentHelp(
+      "Except those whose names match this regular expression.", valueName: "regex"))
+  var exclude: NamePattern?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      How to store the weights. The default for safetensors is hf for b158 with one group and \
+      bitlinear otherwise; for GGUF it is tq2_0 for b158 and q1_0 for bitnet.
+      """, valueName: "type"))
+  var outtype: ConversionType?
 
   @Option(help: ArgumentHelp("Also write the results to this page.", valueName: "file.html"))
   var report: String?
 
-  @Flag(help: "Print one JSON object.")
+  @Flag(help: "Print one JSON object instead of a table.")
   var json = false
+
+  func validate() throws {
+    try require("--groups", [groups], in: 1...Int.max)
+    if outtype == .hf, recipe.weights == .sign {
+      throw ValidationError("'--outtype hf' holds ternary codes; bitnet's signs need bitlinear.")
+    }
+    if groups > 1, outtype == .hf || outtype == .i2_s {
+      throw ValidationError("'--outtype \(type.rawValue)' has one scale per tensor, not per group.")
+    }
+  }
 
   func run() throws {
     try CPU.checkEnvironment()
-    let choice = try selection()
-    let type = try type()
-    guard groups >= 1 else {
-      throw InputError(
-        .malformed, source: "--groups", found: "\(groups)", expected: "a positive number")
-    }
+    let type = type
     let run = ConversionRun()
     let results = try run { progress in
       let source = try ModelFile(path: input)
       let layerRecipe = try layerRecipe(of: source, type)
       let quantized = try QuantizedModel(
-        source, layerRecipe, groups: groups, choice: choice, progress: progress)
+        source, layerRecipe, groups: groups, choice: choice(of:), progress: progress)
       try checkRows(quantized.layers, type)
       let conversion = try Conversion(
         quantized.model, to: output,
@@ -72,7 +89,13 @@ struct QuantizeCommand: ParsableCommand {
         conversion: conversion, written: written)
     }
     if let report { try AtomicFile.write(results.report, to: report) }
-    print(json ? results.json.encoded + "\n" : results.text, terminator: "")
+    try json ? Output.write(results.json) : Output.write(results.text)
+  }
+
+  private func choice(of name: String) -> WeightChoice {
+    if exclude?.matches(name) == true { return .keep("--exclude names it") }
+    guard let include else { return WeightChoice.byName(name) }
+    return include.matches(name) ? .quantize : .keep("--include does not name it")
   }
 
   /// The recipe of the layers that are written.
@@ -83,43 +106,20 @@ struct QuantizeCommand: ParsableCommand {
   private func layerRecipe(
     of source: ModelFile, _ type: ConversionType
   ) throws(InputError) -> QuantizationRecipe {
-    var layerRecipe = recipe.recipe
+    var layerRecipe = recipe
     if let quantization = source.quantization {
       layerRecipe.normalization = quantization.recipe.normalization
     } else if let trained = try Network.recipe(in: source.strings, source: input) {
-      guard trained.rawValue == recipe.rawValue || trained == .float else {
+      guard trained == .float || trained.quantization == recipe else {
         throw InputError(
-          .mismatch, source: "--recipe", found: recipe.rawValue,
-          expected: "\(trained.rawValue), as \(input) was trained")
+          .mismatch, source: "--recipe", found: "another recipe",
+          expected: "\(trained.rawValue), with which \(input) was trained")
       }
       if trained == .float { layerRecipe.normalization = nil }
     } else if type != .bitlinear || source.config != nil || source.isGGUF {
       layerRecipe.normalization = nil
     }
     return layerRecipe
-  }
-
-  private func selection() throws(InputError) -> (String) -> WeightChoice {
-    func expression(
-      _ option: String, _ text: String?
-    ) throws(InputError) -> ((String) -> Bool)? {
-      guard let text else { return nil }
-      do {
-        let regex = try Regex(text)
-        return { name in name.contains(regex) }
-      } catch {
-        throw InputError(
-          .malformed, source: "\(option) \(text)", found: "\(error)",
-          expected: "a regular expression")
-      }
-    }
-    let included = try expression("--include", include)
-    let excluded = try expression("--exclude", exclude) ?? { _ in false }
-    return { name in
-      if excluded(name) { return .keep("--exclude names it") }
-      guard let included else { return WeightChoice.byName(name) }
-      return included(name) ? .quantize : .keep("--include does not name it")
-    }
   }
 
   /// Tells what to do about rows that the type hf, the default, cannot hold.
@@ -133,31 +133,9 @@ struct QuantizeCommand: ParsableCommand {
         + "--exclude leaves a layer as it is")
   }
 
-  private func type() throws(InputError) -> ConversionType {
-    let isGGUF = output.hasSuffix(".gguf")
-    let isSign = recipe == .bitnet
-    guard let type = try ConversionRun.type(outtype) else {
-      if isGGUF { return isSign ? .q1_0 : .tq2_0 }
-      return isSign || groups > 1 ? .bitlinear : .hf
-    }
-    if isSign, type == .hf {
-      throw InputError(
-        .mismatch, source: "--outtype", found: "hf for the recipe bitnet",
-        expected: "bitlinear, for sign codes")
-    }
-    if groups > 1, type == .hf || type == .i2_s {
-      throw InputError(
-        .mismatch, source: "--outtype", found: "\(type.rawValue) for \(groups) groups",
-        expected: "a type with more than one scale for a tensor")
-    }
-    return type
+  private var type: ConversionType {
+    if let outtype { return outtype }
+    if output.hasSuffix(".gguf") { return recipe.weights == .sign ? .q1_0 : .tq2_0 }
+    return recipe.weights == .sign || groups > 1 ? .bitlinear : .hf
   }
-}
-
-/// The recipes that have codes.
-enum QuantizeRecipe: String, ExpressibleByArgument, CaseIterable {
-  case bitnet
-  case b158
-
-  var recipe: QuantizationRecipe { self == .bitnet ? .bitnet : .b158 }
 }

@@ -1,11 +1,9 @@
-import BitTraining
-import BitCore
+import BitConversion
 import BitFiles
 import BitFormats
-import BitConversion
-import BitNN
+import BitTraining
 
-/// What `quantize` tells at the end.
+/// What `quantize` prints at the end.
 struct QuantizeResults {
   let input: String
   let output: String

@@ -1,4 +1,3 @@
-import BitCore
 import Foundation
 
 /// Round numbers along an axis and the range that they span.
@@ -7,7 +6,7 @@ struct AxisTicks: Sendable {
   var values: [Double]
   /// The smallest and the largest value on the axis; always lower < upper.
   var range: ClosedRange<Double>
-  /// How many decimals tell the ticks apart.
+  /// How many decimals are needed to distinguish the ticks.
   var decimals: Int
 
   /// Ticks at multiples of 1, 2, 2.5 or 5 times a power of ten, about `target` of them.
@@ -41,7 +40,7 @@ struct AxisTicks: Sendable {
     return AxisTicks(values: values, range: lower...upper, decimals: decimals(of: step))
   }
 
-  /// Ticks of a logarithmic axis at powers of ten, with as many between them as there is room for.
+  /// Ticks of a logarithmic axis at powers of ten, and between them as far as there is space.
   ///
   /// `data` must be above 0.
   static func logarithmic(_ data: ClosedRange<Double>) -> AxisTicks {

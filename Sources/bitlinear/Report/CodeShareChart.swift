@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 
 /// The share of the codes -1, 0 and +1 in each layer, as bars that are all as long as the chart.
 struct CodeShareChart: Sendable {
@@ -26,7 +24,7 @@ struct CodeShareChart: Sendable {
       width: width, height: height, content: parts.joined())
   }
 
-  /// The shares as a sentence for each layer.
+  /// The shares as a sentence per layer.
   var description: String {
     layers.map { layer in
       let shares = zip(Self.codes, layer.shares).map { "\($0.0): \(NumberText.percent($1))" }
@@ -52,7 +50,7 @@ struct CodeShareChart: Sendable {
     var x = 0.0
     for ((code, style), share) in zip(Self.codes, layer.shares) where share > 0 {
       let length = share * width
-      // A gap of a pixel parts the codes for those who do not tell the colours apart.
+      // A gap of one pixel, for readers who cannot tell the colours apart.
       parts.append(
         SVG.rectangle(
           x: x, y: y + 14, width: max(length - 1, 0.5), height: 24, style: "code \(style)",

@@ -1,11 +1,9 @@
 import BitTraining
-import BitCore
-import BitNN
 
-/// A heat map of a ``ConfusionMatrix``: a row for each class, a column for each answer.
+/// A heat map of a ``ConfusionMatrix``: a row per actual class, a column per predicted class.
 ///
-/// The shade is the share of the row: right answers in one colour, mistakes in another whose
-/// square root is shown, because mistakes are few and would all look white.
+/// The shade is the share of the row: correct predictions in one colour, mistakes in another and by
+/// the square root of their share, because mistakes are few and would all look white.
 struct ConfusionMatrixChart: Sendable {
   /// What is drawn.
   var matrix: ConfusionMatrix
@@ -36,24 +34,24 @@ struct ConfusionMatrixChart: Sendable {
       content: parts.joined())
   }
 
-  /// How well each class is recognised, as a list.
+  /// The recall of each class, as a list.
   var description: String {
     let recalls = matrix.classNames.indices.map { index in
-      "\(matrix.classNames[index]) \(matrix.recall(index).map { NumberText.percent($0) } ?? "no pictures")"
+      "\(matrix.classNames[index]) \(matrix.recall(index).map { NumberText.percent($0) } ?? "no images")"
     }
     return recalls.isEmpty
-      ? "No data." : "Share of each class that is recognised: \(recalls.joined(separator: ", "))."
+      ? "No data." : "Recall of each class: \(recalls.joined(separator: ", "))."
   }
 
   private var axisNames: String {
     let middle = top + Double(classes) * cellHeight / 2
-    return SVG.text("answer of the network →", x: labelWidth, y: 13, style: "label")
+    return SVG.text("predicted class →", x: labelWidth, y: 13, style: "label")
       + "<g transform=\"rotate(-90 12 \(SVG.number(middle)))\">"
-      + SVG.text("picture of", x: 12, y: middle + 3, style: "label", anchor: "middle") + "</g>"
-      + SVG.text("right", x: width - 4, y: top - 8, style: "label", anchor: "end")
+      + SVG.text("actual class", x: 12, y: middle + 3, style: "label", anchor: "middle") + "</g>"
+      + SVG.text("recall", x: width - 4, y: top - 8, style: "label", anchor: "end")
   }
 
-  /// The name of a class at its row and its column, and how much of it is recognised.
+  /// The name of a class at its row and its column, and its recall.
   private func names(_ index: Int) -> String {
     let baseline = top + (Double(index) + 0.5) * cellHeight + 4
     let x = labelWidth + (Double(index) + 0.5) * cell
@@ -68,32 +66,28 @@ struct ConfusionMatrixChart: Sendable {
     let count = matrix.count(actual: actual, predicted: predicted)
     let total = matrix.total(actual: actual)
     let share = total > 0 ? Double(count) / Double(total) : 0
-    let isRight = actual == predicted
-    let strength = isRight ? share : share.squareRoot()
+    let isCorrect = actual == predicted
+    let strength = isCorrect ? share : share.squareRoot()
     let x = labelWidth + Double(predicted) * cell
     let y = top + Double(actual) * cellHeight
     let names = matrix.classNames
     let tooltip =
-      "\(names[actual]) taken for \(names[predicted]): \(NumberText.grouped(count)) of "
+      "\(names[actual]) predicted as \(names[predicted]): \(NumberText.grouped(count)) of "
       + NumberText.grouped(total)
-    var parts = [
+    func rectangle(_ style: String, opacity: Double = 1, tooltip: String? = nil) -> String {
       SVG.rectangle(
-        x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2, style: "empty")
-    ]
-    if count > 0 {
-      parts.append(
-        SVG.rectangle(
-          x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2,
-          style: isRight ? "hit" : "miss", opacity: 0.08 + 0.92 * strength, tooltip: tooltip))
+        x: x + 1, y: y + 1, width: cell - 2, height: cellHeight - 2, style: style,
+        opacity: opacity, tooltip: tooltip)
     }
-    // Small cells have no room for a number; their tooltip has it.
-    if cell >= 24, count > 0 {
-      let style = strength > 0.55 ? "on-strong" : "count"
-      parts.append(
-        SVG.text(
-          String(count), x: x + cell / 2, y: y + cellHeight / 2 + 4,
-          style: isRight ? "\(style) right" : style, anchor: "middle"))
-    }
-    return parts.joined()
+    guard count > 0 else { return rectangle("empty") }
+    let shade = rectangle(
+      isCorrect ? "hit" : "miss", opacity: 0.08 + 0.92 * strength, tooltip: tooltip)
+    // Small cells have no space for a number; their tooltip has it.
+    guard cell >= 24 else { return rectangle("empty") + shade }
+    let style = strength > 0.55 ? "on-strong" : "count"
+    return rectangle("empty") + shade
+      + SVG.text(
+        String(count), x: x + cell / 2, y: y + cellHeight / 2 + 4,
+        style: isCorrect ? "\(style) right" : style, anchor: "middle")
   }
 }

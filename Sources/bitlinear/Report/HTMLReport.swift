@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 import Foundation
 
 /// The report of a training run as one page that needs nothing else: no network, no scripts.
@@ -13,7 +11,7 @@ struct HTMLReport: Sendable {
   var command = "bitlinear train"
 
   /// The chart of the loss, for the page and as a file. It is logarithmic if the largest value is
-  /// more than eight times the smallest, for else only the first steps would be seen.
+  /// more than eight times the smallest; otherwise all but the first steps would look flat.
   static func lossChart(_ curves: [Curve]) -> LineChart {
     let values = curves.flatMap(\.points).map(\.y).filter { $0 > 0 && $0 < 1e100 }
     let isLogarithmic = (values.max() ?? 1) > 8 * (values.min() ?? 1)
@@ -85,58 +83,52 @@ struct HTMLReport: Sendable {
   }
 
   private var curves: String? {
-    var cards: [String] = []
-    if !content.lossCurves.isEmpty {
-      cards.append(card(Self.lossChart(content.lossCurves), id: "loss"))
-    }
-    if !content.accuracyCurves.isEmpty {
-      cards.append(card(Self.accuracyChart(content.accuracyCurves), id: "accuracy"))
+    let charts = [
+      ("loss", Self.lossChart(content.lossCurves)),
+      ("accuracy", Self.accuracyChart(content.accuracyCurves)),
+    ]
+    let cards = charts.filter { !$0.1.curves.isEmpty }.map { id, chart in
+      "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
     }
     return section(
       "Training",
-      "A sound training lowers the loss and raises the accuracy on the test pictures too, which "
-        + "the network never learns from. A growing gap between training and test is overfitting.",
+      "The test set is not trained on: a training that works lowers its loss and raises its "
+        + "accuracy too. A growing gap between training and test is overfitting.",
       cards.isEmpty ? nil : "<div class=\"pair\">\(cards.joined(separator: "\n"))</div>")
-  }
-
-  private func card(_ chart: LineChart, id: String) -> String {
-    "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
   }
 
   private var results: String? {
     guard let table = content.results, table.columnCount > 0 else { return nil }
-    return section(
-      "Results", nil, "<div class=\"card scroll\">\(html(table, alignment: table.isNumeric))</div>")
+    return section("Results", nil, "<div class=\"card scroll\">\(html(table))</div>")
   }
 
   private var layers: String? {
     guard !content.layers.isEmpty else { return nil }
     let table = TextTable(
-      header: ["Layer", "−1", "0", "+1", "Bits a weight"],
+      header: ["Layer", "−1", "0", "+1", "Bits per weight"],
       rows: content.layers.map { layer in
         [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
           + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
       })
-    // Beside the chart there is room for about so many letters; longer rows go below it.
+    // About as many letters fit beside the chart; a table with longer rows goes below it.
     let isPair = table.rows.allSatisfy { $0.joined().count <= 40 }
     var chart = CodeShareChart(layers: content.layers)
     if !isPair { chart.width = 884 }
     let picture = "<div class=\"wide\">\(chart.svg(id: "codes"))</div>"
     return section(
       "Weight codes",
-      "What the weights of each packed layer are. The information in a weight is at most "
-        + "log₂ 3 = 1.585 bits, reached where all three codes are equally frequent.",
+      "The codes of each packed layer and their entropy, which is at most log₂ 3 = 1.585 bits per "
+        + "weight, if all three codes are equally frequent.",
       "<div class=\"\(isPair ? "pair" : "stack")\">"
         + "<figure class=\"card\(isPair ? "" : " scroll")\">\(picture)</figure>"
-        + "<div class=\"card scroll\">\(html(table, alignment: [false, true, true, true, true]))"
-        + "</div></div>")
+        + "<div class=\"card scroll\">\(html(table))</div></div>")
   }
 
   private var confusion: String? {
     guard let matrix = content.confusion, !matrix.classNames.isEmpty else { return nil }
     let mistakes = matrix.largestMistakes(8)
     let table = TextTable(
-      header: ["Picture of", "Taken for", "Count"],
+      header: ["Actual", "Predicted", "Count"],
       rows: mistakes.map {
         [
           matrix.classNames[$0.actual], matrix.classNames[$0.predicted],
@@ -145,12 +137,12 @@ struct HTMLReport: Sendable {
       })
     let list =
       mistakes.isEmpty
-      ? "<p class=\"note\">There are none.</p>" : html(table, alignment: [false, false, true])
+      ? "<p class=\"note\">There are none.</p>" : html(table)
     let chart = ConfusionMatrixChart(matrix: matrix).svg(id: "confusion")
     return section(
-      "Mistakes",
-      "Each row holds all test pictures of one class and each column one answer; the diagonal is "
-        + "right. The shade is the share of the row, for mistakes its square root.",
+      "Confusion matrix",
+      "A row per actual class and a column per predicted class of the test images; the diagonal is "
+        + "correct. The shade is the share of the row, for mistakes its square root.",
       "<div class=\"matrix\"><figure class=\"card scroll\"><div class=\"wide\">\(chart)</div>"
         + "</figure><div class=\"card scroll\"><h3>Most frequent mistakes</h3>\(list)</div></div>")
   }
@@ -158,15 +150,12 @@ struct HTMLReport: Sendable {
   private var pictures: String? {
     guard !content.pictures.isEmpty else { return nil }
     let shown = content.pictures.prefix(PictureGrid.limit)
-    let wrong = shown.count { !$0.isRight }
-    let (those, remark) =
-      wrong == 1 ? ("the wrong one is", "it really is") : ("wrong ones are", "they really are")
-    let marking =
-      wrong == 0 ? "" : "; \(those) framed and marked ×, with what \(remark)"
+    let wrong = shown.count { !$0.isCorrect }
+    let marking = wrong == 0 ? "" : "; a wrong one is framed, marked × and has its actual class"
     return section(
-      "Test pictures",
-      "\(shown.count - wrong) of these \(shown.count) are recognised\(marking). "
-        + "The percentage is how sure the network is of its answer. \(content.pictureNote)",
+      "Test images",
+      "\(shown.count - wrong) of these \(shown.count) predictions are correct\(marking). "
+        + "The percentage is the probability that the network gives. \(content.pictureNote)",
       PictureGrid(pictures: Array(shown)).html())
   }
 
@@ -178,12 +167,12 @@ struct HTMLReport: Sendable {
     return "<section>\n<h2>\(title)</h2>\n\(paragraph)\(body)\n</section>"
   }
 
-  private func html(_ table: TextTable, alignment: [Bool]) -> String {
+  private func html(_ table: TextTable) -> String {
     func cells(_ row: [String], _ element: String) -> String {
-      (0..<table.columnCount).map { column in
-        let style = column < alignment.count && alignment[column] ? " class=\"number\"" : ""
-        return
-          "<\(element)\(style)>\(column < row.count ? SVG.escape(row[column]) : "")</\(element)>"
+      table.isNumeric.enumerated().map { column, isNumeric in
+        SVG.element(
+          element, ["class": isNumeric ? "number" : nil],
+          column < row.count ? SVG.escape(row[column]) : "")
       }.joined()
     }
     let rows = table.rows.map { "<tr>\(cells($0, "td"))</tr>" }
@@ -191,7 +180,7 @@ struct HTMLReport: Sendable {
       + rows.joined(separator: "\n") + "</tbody></table>"
   }
 
-  /// The information in a weight in bits.
+  /// The entropy of the codes, in bits per weight.
   private static func entropy(_ shares: [Double]) -> Double {
     shares.reduce(0) { $1 > 0 ? $0 - $1 * log2($1) : $0 }
   }

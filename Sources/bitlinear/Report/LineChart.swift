@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 import Foundation
 
 /// Curves over epochs, with axes, a legend and the last value of each curve.
@@ -21,7 +19,7 @@ struct LineChart: Sendable {
   var xLabel = "epoch"
   /// How the values are written.
   var format = ValueFormat.number
-  /// Whether equal distances are equal ratios. Values of 0 and below are then left out.
+  /// Whether the vertical axis is logarithmic. Values of 0 and below are then left out.
   var isLogarithmic = false
   /// The width in pixels at full size.
   var width = 464.0
@@ -35,7 +33,7 @@ struct LineChart: Sendable {
       content: content(top: 0, inset: 0))
   }
 
-  /// The chart as a file: it brings its styles, its heading and an opaque light ground.
+  /// The chart as a file, with its styles, its heading and an opaque light background.
   func standaloneSVG() -> String {
     let frame =
       "<rect class=\"ground\" x=\".5\" y=\".5\" rx=\"8\" width=\"\(SVG.number(width - 1))\""
@@ -47,7 +45,7 @@ struct LineChart: Sendable {
       isStandalone: true, content: style + frame + heading + content(top: 38, inset: 20)) + "\n"
   }
 
-  /// The curves as a sentence each, for those who do not see them.
+  /// A sentence per curve, for readers who cannot see them.
   var description: String {
     let sentences = drawnCurves.map { curve in
       guard let first = curve.finite.first, let last = curve.finite.last else { return "" }
@@ -61,27 +59,22 @@ struct LineChart: Sendable {
 
   // MARK: - Data
 
-  /// A curve that is thinned and whose points are all fit to be drawn or marked as gaps.
+  /// A curve with at most 300 points; nil is a gap.
   private struct DrawnCurve {
     var name: String
-    var points: [Curve.Point]
+    var points: [Curve.Point?]
     var isBaseline: Bool
     var style: String
-    var isDrawn: (Curve.Point) -> Bool
-    var finite: [Curve.Point] { points.filter(isDrawn) }
+    var finite: [Curve.Point] { points.compactMap(\.self) }
     var isLevel: Bool { isBaseline && finite.count == 1 }
   }
 
   private var drawnCurves: [DrawnCurve] {
-    let isLogarithmic = isLogarithmic
-    // Beyond this magnitude differences overflow; such a value is as good as infinite.
-    let isDrawn: (Curve.Point) -> Bool = { point in
-      abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
-    }
     var (measured, baselines) = (0, 0)
     return curves.compactMap { curve in
       let (points, group) = Self.thinned(curve.points)
-      guard points.contains(where: isDrawn) else { return nil }
+      let drawn = points.map { isDrawn($0) ? $0 : nil }
+      guard drawn.contains(where: { $0 != nil }) else { return nil }
       let style: String
       if curve.isBaseline {
         style = "b\(baselines % 3)"
@@ -91,12 +84,18 @@ struct LineChart: Sendable {
         measured += 1
       }
       return DrawnCurve(
-        name: group > 1 ? "\(curve.name) (means of \(group))" : curve.name, points: points,
-        isBaseline: curve.isBaseline, style: style, isDrawn: isDrawn)
+        name: group > 1 ? "\(curve.name) (means of \(group))" : curve.name, points: drawn,
+        isBaseline: curve.isBaseline, style: style)
     }
   }
 
-  /// Means of so many consecutive points that at most 300 are left, which is all a chart can show.
+  /// Whether a point can be drawn; differences of larger values would overflow.
+  private func isDrawn(_ point: Curve.Point) -> Bool {
+    abs(point.x) < 1e100 && abs(point.y) < 1e100 && (!isLogarithmic || point.y > 1e-100)
+  }
+
+  /// At most 300 points, as many as a chart can show: means of equal runs of points if there are
+  /// more.
   private static func thinned(_ points: [Curve.Point]) -> ([Curve.Point], group: Int) {
     let group = (points.count + 299) / 300
     guard group > 1 else { return (points, 1) }
@@ -157,7 +156,7 @@ struct LineChart: Sendable {
       SVG.text(
         xLabel, x: (plot.left + plot.right) / 2, y: plot.bottom + 36, style: "label",
         anchor: "middle"))
-    // Baselines lie below what was measured.
+    // Baselines are drawn first, below the measured curves.
     for curve in curves.filter(\.isBaseline) + curves.filter({ !$0.isBaseline }) {
       parts.append(path(curve, x: x, y: y, plot: (plot.left, plot.right)))
     }
@@ -191,12 +190,12 @@ struct LineChart: Sendable {
     var commands = ""
     var marks: [String] = []
     let hasMarks = curve.points.count <= 40 && !curve.isBaseline
-    for (index, point) in curve.points.enumerated() where curve.isDrawn(point) {
-      let followsPoint = index > 0 && curve.isDrawn(curve.points[index - 1])
-      let precedesPoint =
-        index + 1 < curve.points.count && curve.isDrawn(curve.points[index + 1])
+    for (index, point) in curve.points.enumerated() {
+      guard let point else { continue }
+      let followsPoint = index > 0 && curve.points[index - 1] != nil
+      let precedesPoint = index + 1 < curve.points.count && curve.points[index + 1] != nil
       commands += (followsPoint ? "L" : "M") + SVG.number(x(point.x)) + " " + SVG.number(y(point.y))
-      // A point between two gaps would not be seen otherwise.
+      // A point between two gaps is no line, so that it needs a mark to be seen.
       if hasMarks || !followsPoint && !precedesPoint {
         marks.append(
           SVG.element(

@@ -1,16 +1,14 @@
 import BitTraining
-import BitCore
-import BitNN
 
-/// Test pictures as small vector drawings with the answers of the network below them.
+/// Test images as small vector drawings with the predictions of the network below them.
 ///
-/// Each picture is a set of paths, one for each of 15 shades, made of runs of equal pixels; that is
-/// about 2 kB for a picture of 28 x 28 and follows the colours of the page.
+/// Each picture is a set of paths, one per shade of 15, made of runs of equal pixels; that is about
+/// 2 kB for 28 x 28 pixels and follows the colours of the page.
 struct PictureGrid: Sendable {
   /// The pictures, in the order of the page.
   var pictures: [ReportPicture]
 
-  /// So many pictures are drawn, so that the page stays small.
+  /// The maximum number of pictures, so that the page stays small.
   static let limit = 60
   /// A picture with more pixels on a side is drawn with every second, third ... of them.
   static let sideLimit = 32
@@ -23,17 +21,17 @@ struct PictureGrid: Sendable {
 
   private func figure(_ picture: ReportPicture) -> String {
     let confidence = NumberText.percent(picture.confidence, decimals: 0)
-    let answer =
-      picture.isRight
-      ? "Recognised: \(picture.predicted), \(confidence) sure"
-      : "Wrong: \(picture.actual) taken for \(picture.predicted), \(confidence) sure"
+    let label =
+      picture.isCorrect
+      ? "Correct: \(picture.predicted), \(confidence)"
+      : "Wrong: \(picture.actual) predicted as \(picture.predicted), \(confidence)"
     let predicted = SVG.escape(picture.predicted)
     let caption =
-      picture.isRight
+      picture.isCorrect
       ? "<b>\(predicted)</b><span>\(confidence)</span>"
       : "<b><i>×</i> \(predicted)</b><span>\(confidence), is \(SVG.escape(picture.actual))</span>"
-    return "<figure class=\"\(picture.isRight ? "right" : "wrong")\">"
-      + drawing(picture, label: answer) + "<figcaption>\(caption)</figcaption></figure>"
+    return "<figure class=\"\(picture.isCorrect ? "right" : "wrong")\">"
+      + drawing(picture, label: label) + "<figcaption>\(caption)</figcaption></figure>"
   }
 
   private func drawing(_ picture: ReportPicture, label: String) -> String {
@@ -51,7 +49,7 @@ struct PictureGrid: Sendable {
         paths.append("<path class=\"k\(shade)\" d=\"\(path)\"/>")
       }
     }
-    if !picture.isRight { paths.append(Self.cross(columns: columns)) }
+    if !picture.isCorrect { paths.append(Self.cross(columns: columns)) }
     return
       "<svg viewBox=\"0 0 \(columns) \(rows)\" role=\"img\" aria-label=\"\(SVG.escape(label))\""
       + " shape-rendering=\"crispEdges\"><title>\(SVG.escape(label))</title>"
@@ -79,7 +77,7 @@ struct PictureGrid: Sendable {
     return paths
   }
 
-  /// The sign of a wrong answer in the upper right corner: a disc with a cross.
+  /// The sign of a wrong prediction in the upper right corner: a disc with a cross.
   private static func cross(columns: Int) -> String {
     let scale = NumberText.fixed(Double(columns) / 28, decimals: 3)
     return "<g class=\"cross\" shape-rendering=\"auto\""

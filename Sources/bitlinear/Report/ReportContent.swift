@@ -1,5 +1,3 @@
-import BitCore
-
 /// Everything that a training report shows; ``HTMLReport`` turns it into a page.
 ///
 /// Each part may be empty, and the page then leaves its section out.
@@ -12,19 +10,19 @@ struct ReportContent: Sendable {
   var highlights: [Fact] = []
   /// How the run was made: network, recipe, parameters, epochs, seed, command, date, CPU.
   var facts: [Fact] = []
-  /// Loss over epochs: training (several points an epoch), test, baselines.
+  /// Loss over epochs: training (several points per epoch), test, baselines.
   var lossCurves: [Curve] = []
   /// Accuracy over epochs as fractions from 0 to 1: training, test, baselines.
   var accuracyCurves: [Curve] = []
-  /// The final results, one model a row.
+  /// The final results, one model per row.
   var results: TextTable?
   /// The weight codes of each packed layer, in the order of the network.
   var layers: [LayerCodes] = []
-  /// What the test pictures are and what they were taken for.
+  /// The actual and predicted classes of the test set.
   var confusion: ConfusionMatrix?
-  /// Test pictures with the answers of the network; about 40 make a good page.
+  /// Test images with their predictions; about 40 make a good page.
   var pictures: [ReportPicture] = []
-  /// A sentence on how the pictures were chosen.
+  /// A sentence on how the images were chosen.
   var pictureNote = ""
 }
 
@@ -76,9 +74,9 @@ struct LayerCodes: Sendable {
   }
 }
 
-/// How often a class was taken for another.
+/// How often samples of each class were predicted as each class.
 struct ConfusionMatrix: Sendable {
-  /// One class that was taken for another.
+  /// One class that was predicted as another.
   struct Mistake: Sendable {
     var actual: Int
     var predicted: Int
@@ -87,10 +85,10 @@ struct ConfusionMatrix: Sendable {
 
   /// The names of the classes.
   var classNames: [String]
-  /// `counts[actual][predicted]`. What is missing counts as 0.
+  /// `counts[actual][predicted]`; missing entries count as 0.
   var counts: [[Int]]
 
-  /// How many pictures of class `actual` were taken for class `predicted`.
+  /// How many samples of class `actual` were predicted as class `predicted`.
   func count(actual: Int, predicted: Int) -> Int {
     guard counts.indices.contains(actual), counts[actual].indices.contains(predicted) else {
       return 0
@@ -98,12 +96,13 @@ struct ConfusionMatrix: Sendable {
     return max(counts[actual][predicted], 0)
   }
 
-  /// The number of pictures of a class.
+  /// The number of samples of a class.
   func total(actual: Int) -> Int {
     classNames.indices.reduce(0) { $0 + count(actual: actual, predicted: $1) }
   }
 
-  /// The share of the pictures of a class that was recognised; nil for a class without pictures.
+  /// The share of the samples of a class that was predicted correctly; nil for a class without
+  /// samples.
   func recall(_ actual: Int) -> Double? {
     let total = total(actual: actual)
     return total > 0 ? Double(count(actual: actual, predicted: actual)) / Double(total) : nil
@@ -111,38 +110,35 @@ struct ConfusionMatrix: Sendable {
 
   /// The most frequent mistakes, the largest first.
   func largestMistakes(_ limit: Int) -> [Mistake] {
-    var mistakes: [Mistake] = []
-    for actual in classNames.indices {
-      for predicted in classNames.indices where predicted != actual {
-        let count = count(actual: actual, predicted: predicted)
-        if count > 0 {
-          mistakes.append(Mistake(actual: actual, predicted: predicted, count: count))
-        }
+    let mistakes = classNames.indices.flatMap { actual in
+      classNames.indices.filter { $0 != actual }.map { predicted in
+        Mistake(
+          actual: actual, predicted: predicted, count: count(actual: actual, predicted: predicted))
       }
     }
     // Equal counts keep the order of the classes, so that the page is the same every time.
-    return Array(
-      mistakes.sorted {
-        ($1.count, $0.actual, $0.predicted) < ($0.count, $1.actual, $1.predicted)
-      }.prefix(max(limit, 0)))
+    let sorted = mistakes.filter { $0.count > 0 }.sorted {
+      ($1.count, $0.actual, $0.predicted) < ($0.count, $1.actual, $1.predicted)
+    }
+    return Array(sorted.prefix(max(limit, 0)))
   }
 }
 
-/// A test picture and what the network took it for.
+/// A test image and its prediction.
 struct ReportPicture: Sendable {
   /// The width in pixels.
   var width: Int
   /// The height in pixels.
   var height: Int
-  /// `width * height` shades by rows, 0 for the ground and 255 for full ink.
+  /// `width * height` shades by rows, 0 for the background and 255 for full ink.
   var pixels: [UInt8]
-  /// The class that the network answered.
+  /// The predicted class.
   var predicted: String
-  /// The class that it is.
+  /// The actual class.
   var actual: String
-  /// The probability that the network gave its answer, from 0 to 1.
+  /// The probability of the predicted class, from 0 to 1.
   var confidence: Double
 
-  /// Whether the answer was right.
-  var isRight: Bool { predicted == actual }
+  /// Whether the prediction is correct.
+  var isCorrect: Bool { predicted == actual }
 }

@@ -1,11 +1,9 @@
-import BitCore
-
 /// The colours and styles of the report and of its charts.
 ///
-/// Blue and vermilion, the pair that people of all kinds of colour vision tell apart, mean the
-/// same all over the page: blue is training, +1 and right, vermilion is test, -1 and wrong.
+/// Blue and vermilion, which readers with any kind of colour vision can distinguish, mean the same
+/// all over the page: blue is training, +1 and correct, vermilion is test, -1 and wrong.
 enum ReportStyle {
-  /// Names of colours and their values on a light and on a dark ground.
+  /// Names of colours and their values on a light and on a dark background.
   private static let colors: [(name: String, light: String, dark: String)] = [
     ("page", "#f7f6f3", "#121417"),
     ("card", "#ffffff", "#1b1e23"),
@@ -22,7 +20,7 @@ enum ReportStyle {
     ("on-strong", "#ffffff", "#0e1114"),
   ]
 
-  /// Styles of what charts consist of.
+  /// Styles of the parts of charts.
   private static let chart = """
     .tick,.label{fill:var(--muted);font-size:12px}
     .legend,.name{fill:var(--ink);font-size:12px}
@@ -46,7 +44,7 @@ enum ReportStyle {
       "text{font-family:\(fonts);font-variant-numeric:tabular-nums}"
       + ".ground{fill:var(--card);stroke:var(--rule)}"
       + ".heading{fill:var(--ink);font-size:16px;font-weight:600}" + chart
-    // Many programs that draw SVG files do not know variables.
+    // Many programs that draw SVG files do not support variables.
     return colors.reduce(rules) {
       $0.replacing("var(--\($1.name))", with: $1.light)
     }

@@ -1,7 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
-import Foundation
 
 /// Text for SVG and HTML: escaping, numbers, elements. Nothing here depends on the locale.
 enum SVG {
@@ -35,11 +32,14 @@ enum SVG {
     return text
   }
 
-  /// An element. Attribute values are escaped; `content` is markup and is taken as it is.
+  /// An element. Attribute values are escaped, and nil leaves an attribute out; `content` is markup
+  /// and is taken as it is.
   static func element(
-    _ name: String, _ attributes: KeyValuePairs<String, String> = [:], _ content: String? = nil
+    _ name: String, _ attributes: KeyValuePairs<String, String?> = [:], _ content: String? = nil
   ) -> String {
-    let list = attributes.map { " \($0.key)=\"\(escape($0.value))\"" }.joined()
+    let list = attributes.map { key, value in
+      value.map { " \(key)=\"\(escape($0))\"" } ?? ""
+    }.joined()
     return content.map { "<\(name)\(list)>\($0)</\(name)>" } ?? "<\(name)\(list)/>"
   }
 
@@ -67,17 +67,13 @@ enum SVG {
     x: Double, y: Double, width: Double, height: Double, style: String, opacity: Double = 1,
     tooltip: String? = nil
   ) -> String {
-    let content = tooltip.map { element("title", [:], escape($0)) }
-    let (x, y, width, height) = (number(x), number(y), number(width), number(height))
-    return opacity < 1
-      ? element(
-        "rect",
-        [
-          "class": style, "x": x, "y": y, "width": width, "height": height,
-          "fill-opacity": NumberText.fixed(opacity, decimals: 3),
-        ], content)
-      : element(
-        "rect", ["class": style, "x": x, "y": y, "width": width, "height": height], content)
+    element(
+      "rect",
+      [
+        "class": style, "x": number(x), "y": number(y), "width": number(width),
+        "height": number(height),
+        "fill-opacity": opacity < 1 ? NumberText.fixed(opacity, decimals: 3) : nil,
+      ], tooltip.map { element("title", [:], escape($0)) })
   }
 
   /// An `svg` element that screen readers take for one picture with a title and a description.

@@ -1,18 +1,14 @@
-import BitCore
+import ArgumentParser
 import Dispatch
+import Foundation
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
 
 /// Turns the first Ctrl-C (SIGINT) or SIGTERM into a request to stop in good order; a second one
 /// ends the process as usual.
 final class InterruptSignal: Sendable {
+  /// What the program exits with after such a request: 128 + SIGINT, as shells have it.
+  static let exitCode = ExitCode(130)
+
   private static let numbers = [SIGINT, SIGTERM]
 
   private let received = Atomic<Bool>(false)
@@ -22,7 +18,7 @@ final class InterruptSignal: Sendable {
     for number in Self.numbers {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      // The handler holds the source, which would be cancelled if nothing did.
+      // The handler keeps the source alive, which would be cancelled otherwise.
       source.setEventHandler {
         self.received.store(true, ordering: .relaxed)
         self.stop()

@@ -1,4 +1,3 @@
-import BitCore
 import Foundation
 
 /// The memory of this process.

@@ -1,5 +1,3 @@
-import BitCore
-
 /// A table of text: aligned columns for a terminal, or the rows of a table of a page.
 ///
 ///     Model      Test accuracy     Size
@@ -8,6 +6,8 @@ import BitCore
 ///     b1.58              89.9%  0.17 MB
 ///
 /// A column in which every cell is a number (with or without a unit) is aligned to the right.
+/// Written by hand, because the tables of terminal and report need that, and packages of text tables
+/// either lack it or are at version 0.0.
 struct TextTable: Sendable, CustomStringConvertible {
   /// The names of the columns.
   var header: [String]

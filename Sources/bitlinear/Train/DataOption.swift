@@ -1,25 +1,24 @@
+import ArgumentParser
 import BitCore
 import BitTraining
-import ArgumentParser
-import BitNN
 
-/// The option that says where the samples are.
+/// The option that names the data set.
 struct DataOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A folder of IDX files or of train.csv and test.csv, or a CSV file with the label first.",
-      discussion: "By default Fashion-MNIST from Debian's package dataset-fashion-mnist.",
-      valueName: "path"))
+      """
+      Data set: a folder with the IDX files of MNIST or with train.csv and test.csv, or one CSV \
+      file, of which every sixth sample is for testing. The label is the first column of a CSV \
+      file. (default: Fashion-MNIST of Debian's package dataset-fashion-mnist)
+      """, valueName: "path"))
   var data: String?
 
+  func validate() throws {
+    guard data != "" else { throw ValidationError("The path of '--data' is empty.") }
+  }
+
   func load() throws(InputError) -> TrainTestData {
-    if let data {
-      guard !data.isEmpty else {
-        throw InputError(
-          .malformed, source: "--data", found: "an empty path", expected: "a folder or a file")
-      }
-      return try TrainTestData.load(path: data)
-    }
-    return try FashionMNIST.load()
+    guard let data else { return try FashionMNIST.load() }
+    return try TrainTestData.load(path: data)
   }
 }

@@ -1,76 +1,78 @@
-import BitTraining
 import BitCore
-import BitFiles
 import BitFormats
 import BitNN
-
-/// The recipes of the command line.
-enum Recipe: String, CaseIterable {
-  case bitnet
-  case b158
-  case float
-
-  /// How layers quantize; nil for float layers.
-  var quantization: QuantizationRecipe? {
-    switch self {
-    case .bitnet: .bitnet
-    case .b158: .b158
-    case .float: nil
-    }
-  }
-}
+import BitTraining
+import Foundation
 
 /// What `train` builds and `eval` builds again: a network of linear layers with ReLU between them,
-/// and what its inputs go through. It is kept as JSON in the metadata of model files.
-struct Network {
+/// and the standardization of its inputs. It is stored as JSON in the metadata of model files.
+struct Network: Codable, Equatable {
   static let metadataKey = "bitlinear.network"
+  /// The maximum size of a layer.
+  static let maximumFeatures = 65_536
+  /// More would take over 4 GiB in training: the weights, two moments and a gradient in float32.
+  private static let maximumWeightCount = 1 << 28
 
-  /// The features of the input, of the hidden layers, and the classes.
-  var features: [Int]
-  var recipe: Recipe
-  var groups: Int
-  var standardization: Standardization
+  /// The sizes of the input, the hidden layers and the output, which is the number of classes.
+  let features: [Int]
+  let recipe: RecipeOption
+  let groups: Int
+  private let mean: Float
+  private let deviation: Float
 
   /// A network that was checked to be possible.
   ///
-  /// - Throws: ``InputError`` if an extent is out of range or `groups` does not divide a layer.
+  /// - Throws: ``InputError`` if a size is out of range or `groups` does not divide a layer.
   init(
-    features: [Int], recipe: Recipe, groups: Int, standardization: Standardization, source: String
+    features: [Int], recipe: RecipeOption, groups: Int, standardization: Standardization,
+    source: String
   ) throws(InputError) {
-    guard features.count >= 2, features.allSatisfy({ (1...65_536).contains($0) }) else {
+    self.features = features
+    self.recipe = recipe
+    self.groups = groups
+    mean = standardization.mean
+    deviation = standardization.deviation
+    try check(source)
+  }
+
+  private func check(_ source: String) throws(InputError) {
+    guard features.count >= 2,
+      features.allSatisfy({ (1...Self.maximumFeatures).contains($0) })
+    else {
       throw InputError(
         .malformed, source: source, found: Self.join(features),
-        expected: "layers of 1 to 65536 features")
+        expected: "layers of 1 to \(Self.maximumFeatures) features")
     }
-    if recipe != .float, let out = features.dropFirst().first(where: { $0 % max(1, groups) != 0 }) {
+    guard mean.isFinite, deviation.isNormal, deviation > 0 else {
       throw InputError(
-        .mismatch, source: source, found: "\(groups) groups for a layer of \(out) features",
-        expected: "a number that divides every layer of \(Self.join(features.dropFirst()))")
+        .malformed, source: source, found: "inputs of mean \(mean) and deviation \(deviation)",
+        expected: "finite numbers, and a deviation above 0")
     }
     guard groups > 0 else {
       throw InputError(.malformed, source: source, found: "\(groups) groups", expected: "1 or more")
     }
-    let weights = Self.weightCount(features)
-    guard weights <= Self.maximumWeightCount else {
+    if recipe != .float, let out = features.dropFirst().first(where: { $0 % groups != 0 }) {
       throw InputError(
-        .unsupported, source: source, found: "\(weights) weights in layers \(Self.join(features))",
+        .mismatch, source: source, found: "\(groups) groups for a layer of \(out) features",
+        expected: "a number that divides every layer of \(Self.join(features.dropFirst()))")
+    }
+    guard weightCount <= Self.maximumWeightCount else {
+      throw InputError(
+        .unsupported, source: source,
+        found: "\(weightCount) weights in layers \(Self.join(features))",
         expected: "at most \(Self.maximumWeightCount)")
     }
-    self.features = features
-    self.recipe = recipe
-    self.groups = groups
-    self.standardization = standardization
   }
+
+  /// What inputs go through.
+  var standardization: Standardization { Standardization(mean: mean, deviation: deviation) }
 
   /// The network in a few words: "784-512-512-10 b158".
   var summary: String {
     Self.join(features) + " " + recipe.rawValue + (groups > 1 ? " in \(groups) groups" : "")
   }
 
-  /// More would take over 4 GiB in training: the weights, two moments and a gradient in float32.
-  private static let maximumWeightCount = 1 << 28
-
-  private static func weightCount(_ features: [Int]) -> Int {
+  private var weightCount: Int {
     zip(features, features.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
   }
 
@@ -78,8 +80,8 @@ struct Network {
     features.map(String.init).joined(separator: "-")
   }
 
-  /// A model of this network with parameters from `seed`. Recipes of one seed start from the same
-  /// latent weights.
+  /// A model of this network with initial parameters from `seed`. Recipes with the same seed start
+  /// from the same latent weights.
   func model(seed: UInt64 = 0) -> MultilayerPerceptron<Linear> {
     var generator = SeededGenerator(seed: seed)
     let layers = zip(features, features.dropFirst()).map { input, output in
@@ -88,39 +90,55 @@ struct Network {
     let model = MultilayerPerceptron(layers)
     return recipe.quantization.map { model.quantized($0, groups: groups) } ?? model
   }
+
+  /// Checks that a data set fits the network.
+  func check(_ data: TrainTestData, source: String) throws(InputError) {
+    guard data.test.featureCount == features.first, data.test.classCount <= features.last ?? 0
+    else {
+      throw InputError(
+        .mismatch, source: source, found: "a network \(summary)",
+        expected: "\(data.test.featureCount) features and \(data.test.classCount) classes, as in "
+          + data.test.name)
+    }
+  }
 }
 
 extension Network {
   /// The metadata of a model file.
   var metadata: [String: String] {
-    let json: JSONValue = [
-      "features": .array(features.map { .integer(Int64($0)) }),
-      "recipe": .string(recipe.rawValue),
-      "groups": .integer(Int64(groups)),
-      "mean": .number(Double(standardization.mean)),
-      "deviation": .number(Double(standardization.deviation)),
-    ]
-    return [Self.metadataKey: json.encoded]
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    guard let json = try? encoder.encode(self) else {
+      preconditionFailure("a network that was checked is plain JSON")
+    }
+    return [Self.metadataKey: String(decoding: json, as: UTF8.self)]
   }
 
   /// The recipe of a model that `train` wrote; nil for metadata without a network.
   ///
-  /// - Throws: ``InputError`` of kind `.malformed` for a network without one.
+  /// - Throws: ``InputError`` of kind `.malformed` for something else than a network.
   static func recipe(
     in metadata: [String: String], source: String
-  ) throws(InputError) -> Recipe? {
-    guard let text = metadata[metadataKey] else { return nil }
-    let source = "\(source), metadata \(metadataKey)"
-    let json = try JSONValue(parsing: text, source: source)
-    guard let recipe = json["recipe"]?.stringValue.flatMap(Recipe.init(rawValue:)) else {
-      throw InputError(.malformed, source: source, found: text, expected: "a recipe")
+  ) throws(InputError) -> RecipeOption? {
+    try metadata[metadataKey].map { (text) throws(InputError) in
+      try Self(json: text, source: source).recipe
     }
-    return recipe
+  }
+
+  private init(json: String, source: String) throws(InputError) {
+    let source = "\(source), metadata \(Self.metadataKey)"
+    guard let network = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else {
+      throw InputError(
+        .malformed, source: source, found: json,
+        expected: "features, recipe, groups, mean and deviation")
+    }
+    try network.check(source)
+    self = network
   }
 
   /// The network of a model file.
   ///
-  /// - Throws: ``InputError`` if the file says nothing or nonsense about it.
+  /// - Throws: ``InputError`` if the file does not describe a possible network.
   init(of file: SafetensorsFile) throws(InputError) {
     guard file.metadata["bitlinear.checkpoint"] == nil else {
       throw InputError(
@@ -132,28 +150,13 @@ extension Network {
         .unsupported, source: file.source, found: "no metadata \(Self.metadataKey)",
         expected: "a model that bitlinear train wrote")
     }
-    let source = "\(file.source), metadata \(Self.metadataKey)"
-    let json = try JSONValue(parsing: text, source: source)
-    let features = json["features"]?.arrayValue?.compactMap { $0.integerValue.map { Int($0) } }
-    guard let features, features.count == json["features"]?.arrayValue?.count,
-      let recipe = json["recipe"]?.stringValue.flatMap(Recipe.init(rawValue:)),
-      let groups = json["groups"]?.integerValue,
-      let mean = json["mean"]?.doubleValue.map({ Float($0) }), mean.isFinite,
-      let deviation = json["deviation"]?.doubleValue.map({ Float($0) }), deviation.isNormal
-    else {
-      throw InputError(
-        .malformed, source: source, found: text,
-        expected: "features, recipe, groups, mean and deviation")
-    }
-    try self.init(
-      features: features, recipe: recipe, groups: Int(groups),
-      standardization: Standardization(mean: mean, deviation: deviation),
-      source: source)
+    try self.init(json: text, source: file.source)
     // The model is built before its tensors are read, so the metadata must not make it large.
     let bytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }
-    guard Self.weightCount(features) / 8 <= bytes else {
+    guard weightCount / 8 <= bytes else {
       throw InputError(
-        .mismatch, source: source, found: "layers \(Self.join(features))",
+        .mismatch, source: "\(file.source), metadata \(Self.metadataKey)",
+        found: "layers \(Self.join(features))",
         expected: "a network of which \(bytes) bytes can hold the weights")
     }
   }

@@ -1,115 +1,139 @@
-import BitCore
-import BitTraining
 import ArgumentParser
+import BitCore
 import BitNN
+import BitTraining
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Train a network of BitLinear layers, pack it and compare.",
+    commandName: "train", abstract: "Train a classifier of BitLinear layers and pack it.",
     discussion: """
-      Without arguments it trains on Fashion-MNIST for ten epochs. The folder of --out receives the \
-      checkpoint, the float32 and the packed model, metrics.jsonl and report.html; files of an \
-      earlier run there are replaced. Ctrl-C saves a checkpoint, from which --resume goes on.
+      Without options it trains on Fashion-MNIST for 10 epochs. The folder of --out receives a \
+      checkpoint, the float32 and the packed model, metrics.jsonl, report.html and curves.svg; \
+      files of an earlier run there are replaced. Ctrl-C saves a checkpoint, from which --resume \
+      continues.
       """)
 
   @OptionGroup var dataOption: DataOption
 
-  // The numbers are parsed unconditionally: what begins with a dash is then a value, and the
-  // message can say what is wrong with it.
+  // Numbers are parsed unconditionally, so that the message about -1 says what is allowed.
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Features of the hidden layers.", valueName: "n,n,..."))
-  var layers = "512,512"
+    help: ArgumentHelp(
+      "Sizes of the hidden layers, 1 to 65536 each; \"\" for none.", valueName: "n,n,..."))
+  var layers: CommaSeparated<Int> = "512,512"
 
-  @Option(help: "How layers quantize: bitnet (1 bit), b158 (ternary) or float.")
-  var recipe: Recipe = .b158
+  @Option(
+    help: "Quantization of the layers: bitnet (1 bit), b158 (1.58 bits, ternary) or float (none).")
+  var recipe: RecipeOption = .b158
 
   @Option(
     parsing: .unconditional,
-    help: "Blocks of output rows with a scale each; must divide every layer and the classes.")
+    help: ArgumentHelp(
+      "Groups of output rows that have a scale each; must divide the sizes of all layers.",
+      valueName: "n"))
   var groups = 1
 
-  @Option(parsing: .unconditional, help: "Passes over the training samples.")
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Number of epochs, 0 to 1000000.", valueName: "n"))
   var epochs = 10
 
-  @Option(parsing: .unconditional, help: "Samples of a step.")
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Batch size, 1 to 1000000.", valueName: "n"))
   var batchSize = 128
 
-  @Option(parsing: .unconditional, help: "The highest learning rate of the cosine schedule.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Peak learning rate; it falls to 0 along a cosine.", valueName: "rate"))
   var learningRate: Float = 1e-3
 
-  @Option(parsing: .unconditional, help: "Determines initial weights and the order of samples.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Seed of the initial weights and the order of the samples.", valueName: "n"))
   var seed: UInt64 = 0
 
-  @Option(help: ArgumentHelp("The folder for results.", valueName: "dir"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("Folder for the results.", valueName: "folder"))
   var out = "bitlinear-run"
 
-  @Flag(help: "Go on from the checkpoint in the folder of --out.")
+  @Flag(help: "Continue from the checkpoint in the folder of --out.")
   var resume = false
 
   @Option(
     parsing: .unconditional,
-    help: "Steps between checkpoints within an epoch; 0 for one at the end of each epoch.")
-  var checkpointEvery = 0
+    help: ArgumentHelp(
+      "Save a checkpoint every n steps, besides that of each epoch; 0 for never.",
+      valueName: "n"))
+  var saveEvery = 0
 
   @Flag(help: "Also train a float network of the same shape, for comparison.")
   var baseline = false
 
-  @Flag(help: "Print one JSON object as the last line.")
+  @Flag(help: "Also print the results as one JSON object, in the last line.")
   var json = false
+
+  func validate() throws {
+    try require("--layers", layers.values, in: 1...Network.maximumFeatures)
+    try require("--groups", [groups], in: 1...Network.maximumFeatures)
+    try require("--epochs", [epochs], in: 0...1_000_000)
+    try require("--batch-size", [batchSize], in: 1...1_000_000)
+    try require("--save-every", [saveEvery], in: 0...Int.max)
+    guard learningRate > 0, learningRate.isFinite else {
+      throw ValidationError(
+        "The value '\(learningRate)' is invalid for '--learning-rate'. "
+          + "Please provide a positive number.")
+    }
+    guard !baseline || recipe != .float else {
+      throw ValidationError("'--baseline' needs a recipe other than float to compare with.")
+    }
+  }
 
   func run() throws {
     try CPU.checkEnvironment()
-    try checkOptions()
     let data = try dataOption.load()
-    let standardization = data.train.standardization()
-    func network(_ recipe: Recipe) throws(InputError) -> Network {
-      try Network(
-        features: [data.train.featureCount] + hiddenFeatures() + [data.train.classCount],
-        recipe: recipe, groups: groups, standardization: standardization,
-        source: "--layers \(layers)" + (groups > 1 ? " --groups \(groups)" : ""))
-    }
-    let mainNetwork = try network(recipe)
-    let folder = try outputFolder()
+    let mainNetwork = try network(recipe, for: data)
+    let floatNetwork = baseline ? try network(.float, for: data) : nil
+    let folder = try openFolder()
     let interrupt = InterruptSignal()
-    var job = TrainingJob(
-      network: mainNetwork, data: data, options: options, folder: folder,
-      files: .main, interrupt: interrupt, checkpointInterval: checkpointEvery)
-    try job.run(resumes: resume)
-    var float: TrainingJob?
-    if baseline {
-      var job = TrainingJob(
-        network: try network(.float), data: data, options: options, folder: folder,
-        files: .baseline, interrupt: interrupt, checkpointInterval: checkpointEvery)
-      // The baseline starts when the main run is done, so there may be nothing yet to resume.
-      try job.run(resumes: resume && folder.contains(TrainingJob.Files.baseline.checkpoint))
-      float = job
+    func job(_ network: Network, _ files: TrainingJob.Files) -> TrainingJob {
+      TrainingJob(
+        network: network, data: data, options: options, folder: folder, files: files,
+        interrupt: interrupt, checkpointInterval: saveEvery)
     }
+    var mainJob = job(mainNetwork, .main)
+    try mainJob.run(resumes: resume)
+    var floatJob = floatNetwork.map { job($0, .baseline) }
+    // The baseline starts when the main run is done, so there may be nothing yet to resume.
+    try floatJob?.run(resumes: resume && folder.contains(TrainingJob.Files.baseline.checkpoint))
     interrupt.stop()
-    let results = try TrainingResults(job, baseline: float)
-    try folder.write("metrics.jsonl", job.trainer.history.jsonLines)
-    let content = results.report(command: CommandLine.arguments)
-    try folder.write("report.html", HTMLReport(content: content).html())
-    var curves = HTMLReport.accuracyChart(content.accuracyCurves)
-    curves.width = 760
-    curves.height = 400
-    try folder.write("curves.svg", curves.standaloneSVG())
-    print(results.table, terminator: "")
-    print("Report: \(folder.path("report.html"))")
-    if json { print(results.json.encoded) }
-    // Whoever runs this in a script must notice.
+    let results = try TrainingResults.measure(mainJob, baseline: floatJob)
+    try writeFiles(results, to: folder)
+    try Output.write("\(results.text)Report: \(folder.path("report.html"))\n")
+    if json { try Output.write(results.json) }
+    // A script that runs this must notice.
     if results.predictionsEqual == false { throw ExitCode.failure }
   }
 
-  private func outputFolder() throws(InputError) -> OutputFolder {
+  private func network(
+    _ recipe: RecipeOption, for data: TrainTestData
+  ) throws(InputError) -> Network {
+    try Network(
+      features: [data.train.featureCount] + layers.values + [data.train.classCount],
+      recipe: recipe, groups: groups, standardization: data.train.standardization(),
+      source: "--layers \(layers.defaultValueDescription)"
+        + (groups > 1 ? " --groups \(groups)" : ""))
+  }
+
+  private func openFolder() throws(InputError) -> RunFolder {
     let checkpoint = TrainingJob.Files.main.checkpoint
-    if resume, !OutputFolder.exists(out, with: checkpoint) {
+    if resume, try !RunFolder.exists(out, with: checkpoint) {
       throw InputError(
         .missing, source: "--resume", found: "no \(checkpoint) in \(out)",
         expected: "one; without --resume a training starts from the beginning")
     }
-    return try OutputFolder(out)
+    return try RunFolder(out)
   }
 
   private var options: TrainingOptions {
@@ -118,40 +142,12 @@ struct TrainCommand: ParsableCommand {
       learningRate: LearningRateSchedule(peak: learningRate, course: .cosine()))
   }
 
-  private func hiddenFeatures() throws(InputError) -> [Int] {
-    // No hidden layer at all is written as an empty list.
-    guard !layers.isEmpty else { return [] }
-    return try OptionList.values("--layers", layers, "numbers of features, as in 512,512") {
-      Int($0).flatMap { $0 > 0 ? $0 : nil }
-    }
-  }
-
-  private func checkOptions() throws(InputError) {
-    func check(_ name: String, _ value: some Any, _ isRight: Bool, _ expected: String)
-      throws(InputError)
-    {
-      guard !isRight else { return }
-      throw InputError(.malformed, source: name, found: "\(value)", expected: expected)
-    }
-    let counts = OptionLimits.counts
-    let most = counts.upperBound
-    try check(
-      "--baseline", "--recipe float", !baseline || recipe != .float,
-      "a recipe that the float network is a baseline of")
-    try check("--epochs", epochs, epochs == 0 || counts.contains(epochs), "0 to \(most)")
-    try check("--batch-size", batchSize, counts.contains(batchSize), "1 to \(most)")
-    try check("--groups", groups, groups > 0, "1 or more")
-    try check("--checkpoint-every", checkpointEvery, checkpointEvery >= 0, "0 or more")
-    try check(
-      "--learning-rate", learningRate, learningRate > 0 && learningRate.isFinite,
-      "a positive number")
+  private func writeFiles(_ results: TrainingResults, to folder: RunFolder) throws(InputError) {
+    try folder.write("metrics.jsonl", results.job.trainer.history.jsonLines)
+    let content = results.report(command: CommandLine.arguments)
+    try folder.write("report.html", HTMLReport(content: content).html())
+    var curves = HTMLReport.accuracyChart(content.accuracyCurves)
+    (curves.width, curves.height) = (760, 400)
+    try folder.write("curves.svg", curves.standaloneSVG())
   }
 }
-
-/// What options may be.
-enum OptionLimits {
-  /// Epochs and samples: products of a few of them must fit in an Int.
-  static let counts = 1...1_000_000
-}
-
-extension Recipe: ExpressibleByArgument {}

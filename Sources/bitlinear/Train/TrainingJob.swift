@@ -1,8 +1,7 @@
 import BitCore
 import BitFormats
-import BitTraining
-import ArgumentParser
 import BitNN
+import BitTraining
 
 /// One training run of the command line, with its files.
 struct TrainingJob {
@@ -10,24 +9,25 @@ struct TrainingJob {
   struct Files {
     let checkpoint: String
     let model: String
-    let packed: String
+    /// Nil for a baseline, which is not packed.
+    let packed: String?
 
     static let main = Files(
       checkpoint: "checkpoint.safetensors", model: "model.safetensors",
       packed: "packed.safetensors")
     static let baseline = Files(
-      checkpoint: "baseline-checkpoint.safetensors", model: "baseline.safetensors", packed: "")
+      checkpoint: "baseline-checkpoint.safetensors", model: "baseline.safetensors", packed: nil)
   }
 
   let network: Network
-  let folder: OutputFolder
+  let folder: RunFolder
   let files: Files
   private(set) var trainer: Trainer<MultilayerPerceptron<Linear>>
   private let interrupt: InterruptSignal
   private let checkpointInterval: Int
 
   init(
-    network: Network, data: TrainTestData, options: TrainingOptions, folder: OutputFolder,
+    network: Network, data: TrainTestData, options: TrainingOptions, folder: RunFolder,
     files: Files, interrupt: InterruptSignal, checkpointInterval: Int
   ) {
     self.network = network
@@ -43,49 +43,49 @@ struct TrainingJob {
 
   /// Trains to the end and writes the float32 model and, if there is one, the packed one.
   ///
-  /// - Throws: `ExitCode(130)` after an interrupt, when the checkpoint is on disk.
+  /// - Throws: `ExitCode` after Ctrl-C, when the checkpoint is on disk.
   mutating func run(resumes: Bool) throws {
     var display = ProgressDisplay.standardError()
     if resumes {
       try trainer.resume()
       try checkData()
-      display.message("Going on with \(network.summary) after \(trainer.progressSummary)")
+      display.message("Resuming \(network.summary) after \(trainer.progressSummary)")
     } else {
       display.message("Training \(network.summary), \(trainer.model.parameterCount) weights")
     }
     let outcome = try trainer.run(
       display: display, checkpointInterval: checkpointInterval,
       didEndEpoch: { [folder, files] history in
-        if files.packed.isEmpty { return }
+        guard files.packed != nil else { return }
         if !resumes { try Self.removeBaseline(of: folder) }
         try folder.write("metrics.jsonl", history.jsonLines)
       }, shouldStop: { [interrupt] in interrupt.isReceived })
     guard outcome == .finished else {
-      if !resumes, !files.packed.isEmpty { try Self.removeBaseline(of: folder) }
+      if !resumes, files.packed != nil { try Self.removeBaseline(of: folder) }
       display.message(
         "Stopped after \(trainer.progressSummary), saved in "
-          + "\(folder.path(files.checkpoint)); go on with --resume")
-      throw ExitCode(130)
+          + "\(folder.path(files.checkpoint)); continue with --resume")
+      throw InterruptSignal.exitCode
     }
     try trainer.model.save(to: folder.path(files.model), metadata: network.metadata)
-    if files.packed.isEmpty { return }
+    guard let packed = files.packed else { return }
     if network.recipe == .float {
-      // That of an earlier run would look like this one's.
-      try folder.remove(files.packed)
+      // A packed model of an earlier run would look like this one's.
+      try folder.remove(packed)
     } else {
-      try trainer.model.packed().save(to: folder.path(files.packed), metadata: network.metadata)
+      try trainer.model.packed().save(to: folder.path(packed), metadata: network.metadata)
     }
   }
 
   /// Removes the baseline of an earlier run, which would look like this one's, now that this run's
   /// own checkpoint has replaced that run's.
-  private static func removeBaseline(of folder: OutputFolder) throws(InputError) {
+  private static func removeBaseline(of folder: RunFolder) throws(InputError) {
     try folder.remove(Files.baseline.checkpoint)
     try folder.remove(Files.baseline.model)
   }
 
-  /// Checks that the checkpoint comes from data with the same mean and deviation: going on with
-  /// other data gives the model of neither.
+  /// Checks that the checkpoint is of data with the same mean and deviation: to continue with other
+  /// data would give the model of neither.
   private func checkData() throws {
     let path = folder.path(files.checkpoint)
     let found = try SafetensorsFile(path: path).metadata[Network.metadataKey]
@@ -98,10 +98,10 @@ struct TrainingJob {
   }
 
   /// The model as it was written to the packed file, read back.
-  func packedModel() throws -> MultilayerPerceptron<Linear>? {
-    guard network.recipe != .float else { return nil }
+  func packedModel() throws(InputError) -> MultilayerPerceptron<Linear>? {
+    guard let packed = files.packed, network.recipe != .float else { return nil }
     var model = network.model()
-    try model.load(from: SafetensorsFile(path: folder.path(files.packed)))
+    try model.load(from: SafetensorsFile(path: folder.path(packed)))
     return model
   }
 }

@@ -1,6 +1,6 @@
 import BitCore
-import BitTraining
 import BitNN
+import BitTraining
 import Foundation
 
 extension TrainingResults {
@@ -13,15 +13,15 @@ extension TrainingResults {
     content.facts = facts(command)
     content.lossCurves = lossCurves
     content.accuracyCurves = accuracyCurves
-    content.results = textTable
+    content.results = table
     content.layers = job.trainer.model.packedLayers().map {
       LayerCodes(name: $0.name, codes: $0.layer.matrix.codes)
     }
     content.confusion = confusion(shown.evaluation)
     content.pictures = pictures(shown.evaluation)
     content.pictureNote =
-      "They are the first \(Self.firstPictures) of the test set, then the next mistakes, so there "
-      + "are more mistakes among them than in the whole."
+      "They are the first \(Self.firstPictures) of the test set, followed by the next mistakes, so "
+      + "that mistakes are more frequent here than in the whole test set."
     return content
   }
 
@@ -55,7 +55,7 @@ extension TrainingResults {
     if !seconds.isEmpty {
       facts.append(
         Fact(
-          name: "Time of an epoch",
+          name: "Time per epoch",
           value: "\(NumberText.fixed(seconds[seconds.count / 2], decimals: 2)) s",
           note: "\(ThreadPool.shared.threads) threads, \(CPU.kernelName) kernels"))
     }
@@ -75,9 +75,9 @@ extension TrainingResults {
         value: NumberText.grouped(job.trainer.model.parameterCount)),
       Fact(
         name: "Samples",
-        value: "\(NumberText.grouped(job.trainer.data.train.count)) to learn from, "
-          + "\(NumberText.grouped(job.trainer.data.test.count)) to test"),
-      Fact(name: "Epochs", value: "\(options.epochs) of batches of \(options.batchSize)"),
+        value: "\(NumberText.grouped(job.trainer.data.train.count)) for training, "
+          + "\(NumberText.grouped(job.trainer.data.test.count)) for testing"),
+      Fact(name: "Epochs", value: "\(options.epochs), batch size \(options.batchSize)"),
       Fact(name: "Learning rate", value: "\(options.learningRate.peak), cosine to 0"),
       Fact(name: "Seed", value: "\(options.seed)"),
       Fact(name: "CPU", value: CPU.features),
@@ -86,35 +86,26 @@ extension TrainingResults {
   }
 
   private var lossCurves: [Curve] {
-    let history = job.trainer.history
-    var curves = [
+    [
       Curve(
         name: "training",
-        points: history.losses.map { Curve.Point(x: $0.epoch, y: $0.loss) }),
-      Curve(name: "test", points: history.points(\.testLoss)),
-    ]
-    if let baseline {
-      curves.append(
-        Curve(
-          name: "test, float baseline", points: baseline.trainer.history.points(\.testLoss),
-          isBaseline: true))
-    }
-    return curves
+        points: job.trainer.history.losses.map { Curve.Point(x: $0.epoch, y: $0.loss) })
+    ] + testCurves(\.testLoss)
   }
 
   private var accuracyCurves: [Curve] {
-    let history = job.trainer.history
-    var curves = [
-      Curve(name: "training", points: history.points(\.trainAccuracy)),
-      Curve(name: "test", points: history.points(\.testAccuracy)),
-    ]
-    if let baseline {
-      curves.append(
+    [Curve(name: "training", points: job.trainer.history.points(\.trainAccuracy))]
+      + testCurves(\.testAccuracy)
+  }
+
+  /// The curve of the test set, and that of the baseline if there is one.
+  private func testCurves(_ figure: (TrainingHistory.Epoch) -> Double) -> [Curve] {
+    [Curve(name: "test", points: job.trainer.history.points(figure))]
+      + [baseline].compactMap(\.self).map {
         Curve(
-          name: "test, float baseline",
-          points: baseline.trainer.history.points(\.testAccuracy), isBaseline: true))
-    }
-    return curves
+          name: "test, float baseline", points: $0.trainer.history.points(figure),
+          isBaseline: true)
+      }
   }
 
   private var classNames: [String] {
@@ -134,7 +125,7 @@ extension TrainingResults {
 
   private static let firstPictures = 28
 
-  /// The first test pictures, and the first ones that were not recognised.
+  /// The first test images, and the next ones whose prediction is wrong.
   private func pictures(_ evaluation: Evaluation) -> [ReportPicture] {
     let test = job.trainer.data.test
     guard test.sampleShape.rank == 2 else { return [] }

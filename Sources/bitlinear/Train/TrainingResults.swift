@@ -1,9 +1,9 @@
 import BitCore
 import BitFiles
-import BitTraining
 import BitNN
+import BitTraining
 
-/// What `train` found out at its end: how the latent and the packed model do on the test samples.
+/// How the models of a finished training do on the test set.
 struct TrainingResults {
   let job: TrainingJob
   let baseline: TrainingJob?
@@ -11,94 +11,93 @@ struct TrainingResults {
   let packed: Measurement?
   let float: Measurement?
 
-  /// One model on the test samples.
+  /// One model on the test set.
   struct Measurement {
-    let evaluation: Evaluation
+    let name: String
+    let model: MultilayerPerceptron<Linear>
+    /// The length of the model's file.
     let bytes: Int
-    let samplesPerSecond: Double
+    private var rounds: [Evaluation] = []
+
+    init(_ name: String, _ model: MultilayerPerceptron<Linear>, bytes: Int) {
+      (self.name, self.model, self.bytes) = (name, model, bytes)
+    }
+
+    fileprivate mutating func addRound(_ trainer: Trainer<MultilayerPerceptron<Linear>>) {
+      rounds.append(trainer.evaluate { model($0) })
+    }
+
+    var evaluation: Evaluation { rounds[0] }
+
+    /// The median of the rounds.
+    var samplesPerSecond: Double {
+      let seconds = rounds.map(\.seconds).sorted()[rounds.count / 2]
+      return Double(evaluation.predictions.count) / max(seconds, 1e-9)
+    }
   }
 
-  /// Evaluates the models, several times in turn for the speed.
-  init(_ job: TrainingJob, baseline: TrainingJob?) throws {
-    self.job = job
-    self.baseline = baseline
-    let model = job.trainer.model
-    let packedModel = try job.packedModel()
-    let floatModel = baseline?.trainer.model
-    var latentRounds: [Evaluation] = []
-    var packedRounds: [Evaluation] = []
-    var floatRounds: [Evaluation] = []
+  /// Evaluates the latent model, the packed one as it is read back from its file, and the float
+  /// baseline; five times in turn, so that their speeds can be compared.
+  static func measure(
+    _ job: TrainingJob, baseline: TrainingJob?
+  ) throws(InputError) -> TrainingResults {
+    let recipe = job.network.recipe.rawValue
+    var latent = Measurement(
+      "\(recipe), float32 latent weights", job.trainer.model,
+      bytes: try job.folder.byteCount(job.files.model))
+    var packed: Measurement?
+    if let file = job.files.packed, let model = try job.packedModel() {
+      packed = Measurement("\(recipe), packed", model, bytes: try job.folder.byteCount(file))
+    }
+    var float: Measurement?
+    if let baseline {
+      float = Measurement(
+        "float baseline", baseline.trainer.model,
+        bytes: try baseline.folder.byteCount(baseline.files.model))
+    }
     for _ in 0..<5 {
-      latentRounds.append(job.trainer.evaluate { model($0) })
-      if let packedModel {
-        packedRounds.append(job.trainer.evaluate { packedModel($0) })
-      }
-      if let floatModel {
-        floatRounds.append(job.trainer.evaluate { floatModel($0) })
-      }
+      latent.addRound(job.trainer)
+      packed?.addRound(job.trainer)
+      float?.addRound(job.trainer)
     }
-    func measurement(_ rounds: [Evaluation], _ bytes: Int) -> Measurement? {
-      let seconds = rounds.map(\.seconds).sorted()
-      guard let first = rounds.first else { return nil }
-      let speed = Double(first.predictions.count) / max(seconds[seconds.count / 2], 1e-9)
-      return Measurement(evaluation: first, bytes: bytes, samplesPerSecond: speed)
-    }
-    guard let latent = measurement(latentRounds, job.folder.bytes(job.files.model)) else {
-      preconditionFailure("every run evaluates the latent model")
-    }
-    self.latent = latent
-    packed = measurement(packedRounds, job.folder.bytes(job.files.packed))
-    float = measurement(
-      floatRounds, baseline.map { $0.folder.bytes($0.files.model) } ?? 0)
+    return TrainingResults(
+      job: job, baseline: baseline, latent: latent, packed: packed, float: float)
   }
 
-  /// Whether latent and packed model take every test sample for the same class; nil if there is no
-  /// packed one.
+  /// Whether latent and packed model predict the same class for every test sample; nil if there is
+  /// no packed one.
   var predictionsEqual: Bool? {
     packed.map { $0.evaluation.predictions == latent.evaluation.predictions }
   }
 
-  /// The models that were compared, by name.
-  private var rows: [(name: String, measurement: Measurement)] {
-    let recipe = job.network.recipe.rawValue
-    return [
-      ("\(recipe), float32 latent weights", latent),
-      packed.map { ("\(recipe), packed", $0) },
-      float.map { ("float baseline", $0) },
-    ].compactMap(\.self)
-  }
-
   /// The table for the terminal and the report.
-  var textTable: TextTable {
+  var table: TextTable {
     TextTable(
       header: ["Model", "Test accuracy", "File bytes", "Smaller by", "Samples/s"],
-      rows: rows.map { name, measurement in
+      rows: [latent, packed, float].compactMap(\.self).map { model in
         [
-          name, NumberText.percent(measurement.evaluation.accuracy, decimals: 2),
-          NumberText.grouped(measurement.bytes),
-          NumberText.fixed(Double(latent.bytes) / Double(max(1, measurement.bytes)), decimals: 1)
-            + "x",
-          NumberText.grouped(Int(measurement.samplesPerSecond)),
+          model.name, NumberText.percent(model.evaluation.accuracy, decimals: 2),
+          NumberText.grouped(model.bytes),
+          NumberText.fixed(Double(latent.bytes) / Double(max(1, model.bytes)), decimals: 1) + "x",
+          NumberText.grouped(Int(model.samplesPerSecond)),
         ]
       })
   }
 
-  /// The table, and whether the packed model says the same, each line ended by a newline.
-  var table: String {
-    let verdict =
-      predictionsEqual.map {
-        $0
-          ? "Every prediction of the packed model equals that of the latent one.\n"
-          : "The packed model's predictions DIFFER from those of the latent one.\n"
-      } ?? ""
-    return textTable.description + verdict
+  /// The table, and whether the packed model predicts the same, each line ended by a newline.
+  var text: String {
+    let verdict = predictionsEqual.map {
+      $0
+        ? "Every prediction of the packed model equals that of the latent one.\n"
+        : "The packed model's predictions DIFFER from those of the latent one.\n"
+    }
+    return table.description + (verdict ?? "")
   }
 
-  /// The result for programs.
+  /// The results for programs.
   var json: JSONValue {
     let epochs = job.trainer.history.epochs
     func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
-    func integer(_ value: Int?) -> JSONValue { value.map { .integer(Int64($0)) } ?? .null }
     return [
       "network": .string(job.network.summary),
       "recipe": .string(job.network.recipe.rawValue),
@@ -110,7 +109,7 @@ struct TrainingResults {
       "predictions_equal": predictionsEqual.map { .bool($0) } ?? .null,
       "baseline_test_accuracy": number(float?.evaluation.accuracy),
       "float_bytes": .integer(Int64(latent.bytes)),
-      "packed_bytes": integer(packed?.bytes),
+      "packed_bytes": packed.map { .integer(Int64($0.bytes)) } ?? .null,
       "samples_per_second": .number(latent.samplesPerSecond),
       "packed_samples_per_second": number(packed?.samplesPerSecond),
       "baseline_samples_per_second": number(float?.samplesPerSecond),

@@ -48,6 +48,12 @@ import Testing
     #expect(Tensor([5], shape: [])[] == 5)
   }
 
+  @Test func `spans hold the values`() {
+    let tensor = Tensor([1, 2, 3, 4], shape: [2, 2])
+    #expect(tensor.withSpan { span in span.indices.map { span[$0] } } == tensor.scalars)
+    #expect(Tensor.zero.withSpan { $0.isEmpty })
+  }
+
   @Test func `an index outside is refused`() async {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
@@ -55,6 +61,10 @@ import Testing
       _ = Tensor.zeros([2, 3])[0, 3]
     }
     expectMessage(result, "index [0, 3] is outside a tensor of shape [2, 3]")
+    let rank = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = Tensor.zeros([2, 3, 4])[0, 1]
+    }
+    expectMessage(rank, "index [0, 1] is outside a tensor of shape [2, 3, 4]")
   }
 
   @Test func `a count that does not fit a shape is refused`() async {
@@ -138,7 +148,11 @@ import Testing
   func `rows and features`(extents: [Int], count: Int, rows: Int, features: Int) {
     let shape = Shape(extents)
     #expect(shape.rank == extents.count)
-    #expect(shape.count == count)
+    #expect(shape.scalarCount == count)
+    // A collection of its extents.
+    #expect(shape.count == extents.count)
+    #expect(Array(shape) == extents)
+    #expect(shape.first == extents.first && shape.last == extents.last)
     #expect(shape.rows == rows)
     #expect(shape.features == features)
     #expect(shape.description == extents.description)
@@ -164,6 +178,10 @@ import Testing
       .malformed, source: "train-images", found: "magic number 1", expected: "2051")
     #expect(error.description == "train-images: found magic number 1, expected 2051")
     #expect("\(error)" == error.description)
+    #expect(
+      error.inside("data.gz")
+        == InputError(
+          .malformed, source: "data.gz, train-images", found: "magic number 1", expected: "2051"))
     #expect(error.kind == .malformed)
     #expect(
       error

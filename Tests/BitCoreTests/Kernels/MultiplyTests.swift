@@ -117,7 +117,7 @@ import Testing
       let scales = product.blockScales(length, exactHalves: isExact)
       for matrix in try product.matrices(scales) {
         #expect((matrix.kernelScales.halves != nil) == isExact)
-        #expect((matrix.kernelScales.blocks == nil) == isExact)
+        #expect((matrix.kernelScales.floats == nil) == isExact)
         #expect(matrix.scales == scales)
       }
     }

@@ -26,9 +26,9 @@ import Testing
     let normBias = index % 4 == 2 ? generator.normal([columns]) : nil
 
     let trained = BitLinearOperation(
-      norm?(x, weight: normWeight, bias: normBias) ?? x, weight: weight, bias: bias,
-      recipe: recipe, groups: groups
-    ).output
+      weight: weight, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+      groups: groups
+    ).forward(x).output
     let matrix = WeightQuantizer(alphabet).quantize(weight, groups: groups)
     let layer = try PackedBitLinear(
       matrix: matrix, bias: bias, recipe: recipe, normWeight: normWeight,

@@ -22,25 +22,48 @@ import Testing
       weights: golden.quantWeight ? Float(golden.lam) : 0,
       activations: golden.quantAct ? Float(golden.lam) : 0)
 
-    let normalized = golden.normalization?(x, weight: normWeight, bias: normBias) ?? x
     let operation = BitLinearOperation(
-      normalized, weight: golden.weight.tensor, bias: golden.bias.map(vector),
-      recipe: quantization, groups: golden.groups, strength: strength,
+      weight: golden.weight.tensor, bias: golden.bias.map(vector), normWeight: normWeight,
+      normBias: normBias, recipe: quantization, groups: golden.groups, strength: strength,
       matmul: matmul == "blas" ? .blas : .portable)
-    check("y", operation.output, golden.y.data, shape: golden.y.shape)
+    let (y, context) = operation.forward(x)
+    check("y", y, golden.y.data, shape: golden.y.shape)
 
-    let gradients = operation.reverse(upstream: golden.dy.tensor)
+    let dy = golden.dy.tensor
+    let gradients = operation.reverse(x, upstream: dy, context: context)
     check("dw", gradients.weight, golden.dw.data, shape: golden.dw.shape)
     check("dbias", gradients.bias, golden.dbias)
-    let before = golden.normalization?.reverse(
-      x, weight: normWeight, bias: normBias, upstream: gradients.input)
-    check("dx", before?.input ?? gradients.input, golden.dx.data, shape: golden.dx.shape)
-    check("dnorm_weight", before?.weight, golden.dnormWeight)
-    check("dnorm_bias", before?.bias, golden.dnormBias)
+    check("dx", gradients.input, golden.dx.data, shape: golden.dx.shape)
+    check("dnorm_weight", gradients.normWeight, golden.dnormWeight)
+    check("dnorm_bias", gradients.normBias, golden.dnormBias)
 
-    let withoutInput = operation.reverse(upstream: golden.dy.tensor, wantsInput: false)
+    let withoutInput = operation.reverse(x, upstream: dy, context: context, wantsInput: false)
     #expect(withoutInput.input == .zero)
-    #expect(sameBits(withoutInput.weight, gradients.weight))
+    expectSame(withoutInput, gradients, input: false)
+
+    // Without the context and into a caller's memory, as for other languages.
+    let memory = [gradients.input, gradients.weight].map {
+      AlignedBuffer<Float>(repeating: .nan, count: $0.count)
+    }
+    let again = operation.reverse(
+      x, upstream: dy, context: nil,
+      wanted: BitLinearOperation.Wanted(
+        input: .memory(memory[0].pointer), weight: .memory(memory[1].pointer),
+        bias: golden.bias != nil, norm: true))
+    expectSame(again, gradients)
+    #expect(again.input.pointer == UnsafePointer(memory[0].pointer))
+    #expect(again.weight.pointer == UnsafePointer(memory[1].pointer))
+    withExtendedLifetime(memory) {}
+  }
+
+  private func expectSame(
+    _ a: BitLinearOperation.Gradients, _ b: BitLinearOperation.Gradients, input: Bool = true
+  ) {
+    #expect(!input || sameBits(a.input, b.input))
+    #expect(sameBits(a.weight, b.weight))
+    for (a, b) in [(a.bias, b.bias), (a.normWeight, b.normWeight), (a.normBias, b.normBias)] {
+      #expect(a?.scalars.map(\.bitPattern) == b?.scalars.map(\.bitPattern))
+    }
   }
 
   private func check(_ name: Comment, _ actual: Tensor?, _ expected: [Double]?, shape: [Int]? = nil)

@@ -110,7 +110,7 @@ struct CodeProduct: Sendable {
   func expected(_ scales: WeightScales, hasBias: Bool) -> [Float] {
     let parts = (columns + 63) / 64
     let blockParts = scales.blockColumns.map { $0 / 64 }
-    let blocks = scales.blocks(in: columns)
+    let blocks = scales.layout(rows: 1, columns: columns).scalesPerRow
     let values = scales.values
     let inverses = all.scales.map { 1 / $0 }
     var outputs: [Float] = []

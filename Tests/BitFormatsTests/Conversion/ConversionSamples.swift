@@ -9,14 +9,14 @@ struct ConversionSample {
   let rows = 8
   let columns = 512
   let alphabet: WeightAlphabet
-  let scaleKind: CodedTensor.ScaleKind
+  let scaleKind: ScaleKind
   let codes: [Int8]
   let scales: [Float]
   let norm = (0..<512).map { Float($0) / 7 }
 
   /// Codes and, if not given otherwise, scales that a half holds exactly.
   init(
-    _ alphabet: WeightAlphabet = .ternary, scaleKind: CodedTensor.ScaleKind = .tensor,
+    _ alphabet: WeightAlphabet = .ternary, scaleKind: ScaleKind = .tensor,
     scales: [Float]? = nil, seed: UInt64 = 1
   ) {
     self.alphabet = alphabet
@@ -26,12 +26,7 @@ struct ConversionSample {
       alphabet == .sign
         ? (Bool.random(using: &generator) ? 1 : -1) : Int8.random(in: -1...1, using: &generator)
     }
-    let count =
-      switch scaleKind {
-      case .tensor: 1
-      case .row: rows
-      case .block(let length): rows * columns / length
-      }
+    let count = ScaleLayout(scaleKind, rows: rows, columns: columns).count
     self.scales = scales ?? (0..<count).map { 0.5 + Float($0) / 64 }
   }
 
@@ -55,10 +50,9 @@ struct ConversionSample {
     let matrix = try coded().packedMatrix()
     let layer = try PackedBitLinear(
       matrix: matrix, bias: nil, recipe: alphabet == .sign ? .bitnet : .b158)
-    let plan = PackedLayerFile.encode([("blk.0.ffn_up", layer)])
-    try SafetensorsWriter.write(
-      plan.entries + [SafetensorsEntry("blk.0.attn_norm.weight", Tensor(norm), dtype: .bf16)],
-      metadata: [PackedLayerFile.metadataKey: plan.metadata], to: path)
+    try PackedLayerFile.write(
+      [("blk.0.ffn_up", layer)],
+      tensors: [SafetensorsEntry("blk.0.attn_norm.weight", Tensor(norm), dtype: .bf16)], to: path)
   }
 
   /// Expects that a checkpoint holds these codes and products.

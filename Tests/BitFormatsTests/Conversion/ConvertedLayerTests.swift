@@ -60,9 +60,9 @@ import Testing
 
   private static func layer(_ path: String, _ type: ConversionType) throws -> PackedBitLinear {
     let checkpoint = try ShardedSafetensors(path: path)
-    guard type == .hf else { return try PackedLayerFile.decode(name, from: checkpoint.files[0]) }
+    guard type == .hf else { return try checkpoint.files[0].packedLayer(name) }
     let quantization = try #require(try checkpoint.quantization())
-    return try HuggingFaceLayer(name, from: checkpoint, quantization: quantization).layer
+    return try HuggingFaceLayer(name, from: checkpoint, quantization: quantization).packedLayer()
   }
 
   private static let input = Tensor((0..<3 * columns).map { Float(($0 * 37) % 101) - 47 })
@@ -129,12 +129,9 @@ import Testing
       let layer = try PackedBitLinear(
         matrix: matrix, bias: Tensor((0..<Self.rows).map { 1.5 * Float($0) }), recipe: recipe,
         normWeight: hasNormWeight ? weight : nil, normBias: isLayer ? weight : nil)
-      let plan = PackedLayerFile.encode([(Self.name, layer)])
       let path = "\(folder)/in"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-      try SafetensorsWriter.write(
-        plan.entries, metadata: [PackedLayerFile.metadataKey: plan.metadata],
-        to: "\(path)/model.safetensors")
+      try PackedLayerFile.write([(Self.name, layer)], to: "\(path)/model.safetensors")
       let isSign = recipe.weights == .sign
       for model in ["other", "bitnet"] {
         try AtomicFile.write(#"{"model_type":"\#(model)"}"#, to: "\(path)/config.json")
@@ -165,12 +162,9 @@ import Testing
       var recipe = QuantizationRecipe.b158
       recipe.normalization = nil
       let bias = (0..<Self.rows).map { 1 / (3 + Float($0)) }
-      let plan = PackedLayerFile.encode([
-        (Self.name, try PackedBitLinear(matrix: matrix, bias: Tensor(bias), recipe: recipe))
-      ])
+      let layer = try PackedBitLinear(matrix: matrix, bias: Tensor(bias), recipe: recipe)
       let (path, out) = ("\(folder)/in.safetensors", "\(folder)/out/")
-      try SafetensorsWriter.write(
-        plan.entries, metadata: [PackedLayerFile.metadataKey: plan.metadata], to: path)
+      try PackedLayerFile.write([(Self.name, layer)], to: path)
       let error = #expect(throws: InputError.self) {
         try convert(path, out, ConversionOptions(type: .hf))
       }

@@ -17,6 +17,10 @@ import Testing
     ).reshaped(shape)
   }
 
+  private func recipe(_ weights: WeightAlphabet) -> QuantizationRecipe {
+    QuantizationRecipe(weights: weights, activations: ActivationQuantizer(), normalization: nil)
+  }
+
   private func write(_ folder: String, _ weight: Tensor) throws -> String {
     let path = "\(folder)/in.safetensors"
     try SafetensorsWriter.write(
@@ -35,22 +39,23 @@ import Testing
     try withTemporaryFolder { folder in
       let weight = Self.sample()
       let path = try write(folder, weight)
-      let (source, layers) = try ModelFile(path: path).quantized(
-        WeightQuantizer(quantizer), groups: groups)
+      let quantized = try QuantizedModel(
+        ModelFile(path: path), recipe(quantizer), groups: groups)
+      let layers = quantized.layers
       #expect(layers.map(\.name) == ["a.weight"])
       let out = "\(folder)/out.safetensors"
       let options = ConversionOptions(type: .bitlinear, isLossy: true)
-      let conversion = try Conversion(source, to: out, options: options)
+      let conversion = try Conversion(quantized.model, to: out, options: options)
       try conversion.write()
       let expected = WeightQuantizer(quantizer).quantize(weight, groups: groups)
       let file = try SafetensorsFile(path: out)
-      let matrix = try PackedLayerFile.decode("a", from: file).matrix
+      let matrix = try file.packedLayer("a").matrix
       #expect(matrix.codes == expected.codes)
-      let scales = matrix.scales.values
-      for row in 0..<1040 {
-        let scale = scales[groups == 1 ? 0 : row]
-        #expect(scale.bitPattern == expected.scales.values[row / (1040 / groups)].bitPattern)
-      }
+      // One scale per group, and the number of groups beside them.
+      #expect(matrix.scales == expected.scales)
+      #expect(matrix.scales.values.count == groups)
+      let text = try #require(file.metadata[PackedLayerFile.metadataKey])
+      #expect(text.contains(#""groups":4"#) == (groups == 4))
       // Everything else is copied.
       let before = try SafetensorsFile(path: path)
       for name in ["embed_tokens.weight", "a.bias", "ids"] {
@@ -83,7 +88,7 @@ import Testing
       // Not the integers, which GGUF does not have in this type.
       let bare = "\(folder)/bare.safetensors"
       try SafetensorsWriter.write([SafetensorsEntry("a.weight", weight)], to: bare)
-      let (source, _) = try ModelFile(path: bare).quantized(.ternary)
+      let source = try QuantizedModel(ModelFile(path: bare), recipe(.ternary)).model
       let out = "\(folder)/out.gguf"
       try Conversion(source, to: out, options: ConversionOptions(type: .tq2_0, isLossy: true))
         .write()
@@ -93,7 +98,7 @@ import Testing
       let stored = ConversionType.tq2_0.stored(scale: expected.scales.values[0])
       #expect(read.scales.allSatisfy { $0 == stored })
       #expect(stored != expected.scales.values[0])
-      let (whole, _) = try ModelFile(path: path).quantized(.ternary)
+      let whole = try QuantizedModel(ModelFile(path: path), recipe(.ternary)).model
       #expect(throws: InputError.self) {
         try Conversion(whole, to: out, options: ConversionOptions(type: .tq2_0, isLossy: true))
           .write()
@@ -101,7 +106,7 @@ import Testing
     }
   }
 
-  private func weightCodes(_ path: String) throws -> CodedTensor.Rows {
+  private func weightCodes(_ path: String) throws -> CodedRows {
     let codes = try weight(path, "a.weight")
     return try codes.rows(0..<codes.rows)
   }
@@ -112,14 +117,16 @@ import Testing
       weight[1280 * 1039 + 7] = .nan
       let path = try write(folder, Tensor(weight).reshaped(Self.shape))
       let source = try ModelFile(path: path)
-      let error = #expect(throws: InputError.self) { try source.quantized(.ternary) }
+      let error = #expect(throws: InputError.self) { try QuantizedModel(source, recipe(.ternary)) }
       #expect(error?.kind == .notFinite)
       #expect(error?.source == "\(path), tensor \"a.weight\"")
       #expect(error?.found == "nan in row 1039, column 7")
-      let groups = #expect(throws: InputError.self) { try source.quantized(.ternary, groups: 3) }
+      let groups = #expect(throws: InputError.self) {
+        try QuantizedModel(source, recipe(.ternary), groups: 3)
+      }
       #expect(groups?.found == "1040 x 1280 weights in 3 groups")
       let none = #expect(throws: InputError.self) {
-        try source.quantized(.ternary, selects: { _ in false })
+        try QuantizedModel(source, recipe(.ternary), choice: { _ in .keep("asked") })
       }
       #expect(none?.kind == .missing)
     }
@@ -128,7 +135,8 @@ import Testing
   @Test func zerosStayZeros() throws {
     try withTemporaryFolder { folder in
       let path = try write(folder, Tensor(repeating: 0, shape: Self.shape))
-      let (source, layers) = try ModelFile(path: path).quantized(.ternary)
+      let quantized = try QuantizedModel(ModelFile(path: path), recipe(.ternary))
+      let (source, layers) = (quantized.model, quantized.layers)
       let out = "\(folder)/out.safetensors"
       try Conversion(source, to: out, options: ConversionOptions(type: .hf, isLossy: true)).write()
       #expect(layers[0].isZero)
@@ -144,6 +152,6 @@ import Testing
     ("model.norm.weight", false), ("encoder.output.weight", false), ("a.bias", false),
   ])
   func names(name: String, isLinear: Bool) {
-    #expect(ModelFile.isLinearWeight(name) == isLinear)
+    #expect((WeightChoice.byName(name) == .quantize) == isLinear)
   }
 }

@@ -48,7 +48,7 @@ func writeCheckpoint(
     for name in checkpoint.huggingFaceLayerNames {
       let read = try HuggingFaceLayer(name, from: checkpoint, quantization: quantization)
       let expected = try #require(expected[name])
-      let matrix = read.layer.matrix
+      let matrix = try read.packedLayer().matrix
       #expect([matrix.rows, matrix.columns] == expected.shape)
       var counts = [0, 0, 0]
       var sum: UInt64 = 0
@@ -59,7 +59,7 @@ func writeCheckpoint(
       #expect(counts == expected.counts)
       #expect(sum % (1 << 32) == expected.sum)
       #expect(matrix.groupScales.map(\.bitPattern) == [expected.factor_bits])
-      entries += read.entries
+      entries += try read.entries()
     }
     let written = Set(entries.map(\.name))
     let file = checkpoint.files[0]
@@ -77,9 +77,8 @@ func writeCheckpoint(
     let checkpoint = try ShardedSafetensors(path: goldenFolder("tiny64-offline-autobitlinear-f32"))
     let read = try HuggingFaceLayer(
       "model.layers.0.self_attn.k_proj", from: checkpoint,
-      quantization: HuggingFaceQuantization(linearClass: .autobitlinear), outFeatures: 32,
-      format: format)
-    #expect(read.layer.matrix.format == format)
+      quantization: HuggingFaceQuantization(linearClass: .autobitlinear), outFeatures: 32)
+    #expect(try read.packedLayer(format: format).matrix.format == format)
   }
 
   private static func isClose(_ a: Tensor, _ b: Tensor) -> Bool {
@@ -131,12 +130,13 @@ func writeCheckpoint(
           let quantization = try #require(try checkpoint.quantization())
           let read = try HuggingFaceLayer("l", from: checkpoint, quantization: quantization)
           #expect(read.storage == (floats.map { .floats($0) } ?? .packed))
-          #expect(read.layer.matrix.codes == golden.ternary.data.map { Int8($0) })
+          let layer = try read.packedLayer()
+          #expect(layer.matrix.codes == golden.ternary.data.map { Int8($0) })
           let expected =
             linearClass == .bitlinear ? golden.y_bitlinear : golden.y_autobitlinear_offline
-          #expect(Self.isClose(read.layer(golden.x.tensor), expected.tensor))
+          #expect(Self.isClose(layer(golden.x.tensor), expected.tensor))
           try SafetensorsWriter.write(
-            read.entries, metadata: ["format": "pt"], to: folder + "/again")
+            read.entries(), metadata: ["format": "pt"], to: folder + "/again")
           #expect(
             try bytes(ofFile: folder + "/again") == bytes(ofFile: folder + "/model.safetensors"))
         }
@@ -155,20 +155,25 @@ func writeCheckpoint(
     let matrix = WeightQuantizer.ternary.quantize(generator.uniform([12, 10], bound: 1))
     let layer = try PackedBitLinear(
       matrix: matrix, bias: generator.uniform([12], bound: 1), recipe: quantization.recipe)
-    let stored = try HuggingFaceLayer(
+    let entries = try HuggingFaceLayer.entries(
       "l", layer, quantization: quantization, rounding: linearClass == .bitlinear)
     try withTemporaryFolder { folder in
-      try writeCheckpoint(stored.entries, quantization, to: folder)
+      try writeCheckpoint(entries, quantization, to: folder)
       let read = try HuggingFaceLayer(
         "l", from: ShardedSafetensors(path: folder), quantization: quantization)
-      #expect(read.layer.matrix.codes == matrix.codes)
-      #expect(read.scale == stored.scale)
+      let packed = try read.packedLayer()
+      #expect(packed.matrix.codes == matrix.codes)
+      #expect(
+        read.scale
+          == (try HuggingFaceScale(
+            multiplier: matrix.groupScales[0], convention: quantization.scaleConvention,
+            rounding: linearClass == .bitlinear)))
       if linearClass == .autobitlinear {
-        #expect(read.layer.matrix.groupScales == matrix.groupScales)
+        #expect(packed.matrix.groupScales == matrix.groupScales)
       }
-      #expect(read.layer.recipe == layer.recipe)
+      #expect(packed.recipe == layer.recipe)
       let x = generator.uniform([3, 10], bound: 1)
-      #expect(Self.isClose(read.layer(x), layer(x)))
+      #expect(Self.isClose(packed(x), layer(x)))
     }
   }
 
@@ -179,7 +184,7 @@ func writeCheckpoint(
     ) throws -> String? {
       let layer = try PackedBitLinear(matrix: matrix, recipe: recipe, normBias: normBias)
       let error = #expect(throws: InputError.self) {
-        try HuggingFaceLayer("l", layer, quantization: quantization)
+        try HuggingFaceLayer.entries("l", layer, quantization: quantization)
       }
       #expect(error?.kind == .unsupported)
       #expect(error?.source.hasPrefix("layer l") == true)
@@ -211,7 +216,12 @@ func writeCheckpoint(
         == "a bias of the norm")
     // Equal scales of several groups are one scale.
     let layer = try PackedBitLinear(matrix: matrix(8, .groups([0.5, 0.5])), recipe: plain)
-    #expect(try HuggingFaceLayer("l", layer, quantization: quantization).scale.stored == 2)
+    try withTemporaryFolder { folder in
+      try writeCheckpoint(
+        HuggingFaceLayer.entries("l", layer, quantization: quantization), quantization, to: folder)
+      let checkpoint = try ShardedSafetensors(path: folder)
+      #expect(try checkpoint.tensor("l.weight_scale").scalars == [2])
+    }
   }
 
   /// A good layer with one thing wrong.
@@ -246,14 +256,15 @@ func writeCheckpoint(
       #expect(
         try HuggingFaceLayer(
           "l", from: ShardedSafetensors(path: folder), quantization: quantization
-        ).layer.matrix.groupScales == [0.5])
+        ).packedLayer().matrix.groupScales == [0.5])
       for (part, tensor) in changes {
         entries[part] = tensor.map { SafetensorsEntry("l.\(part)", $0) }
       }
       try writeCheckpoint(Array(entries.values), quantization, to: folder)
       let error = #expect(throws: InputError.self) {
         try HuggingFaceLayer(
-          "l", from: ShardedSafetensors(path: folder), quantization: quantization)
+          "l", from: ShardedSafetensors(path: folder), quantization: quantization
+        ).packedLayer()
       }
       #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
       #expect(error?.source.hasPrefix(folder) == true)
@@ -274,7 +285,8 @@ func writeCheckpoint(
         try writeCheckpoint(entries, quantization, to: folder)
         let error = #expect(throws: InputError.self) {
           try HuggingFaceLayer(
-            "l", from: ShardedSafetensors(path: folder), quantization: quantization)
+            "l", from: ShardedSafetensors(path: folder), quantization: quantization
+          ).packedLayer()
         }
         #expect(error?.kind == .malformed)
         #expect(error?.found == "\(bad) in row 2, column 1")
@@ -283,7 +295,8 @@ func writeCheckpoint(
       quantization.mode = .online
       let error = #expect(throws: InputError.self) {
         try HuggingFaceLayer(
-          "l", from: ShardedSafetensors(path: folder), quantization: quantization)
+          "l", from: ShardedSafetensors(path: folder), quantization: quantization
+        ).packedLayer()
       }
       #expect(error?.found == "F32 latent weights of autobitlinear")
     }
@@ -308,7 +321,7 @@ func writeCheckpoint(
         do throws(InputError) {
           return try HuggingFaceLayer(
             "l", from: ShardedSafetensors(path: folder), quantization: quantization
-          ).layer
+          ).packedLayer()
         } catch {
           return nil
         }

@@ -15,9 +15,54 @@ import _Differentiation
   @Test func isIdentityOutsideOfTraining() {
     let x = random([5, 7])
     #expect(sameBits(Dropout(0.5)(x), x))
-    let (y, pullback) = valueWithPullback(at: x) { Dropout(0.5)($0) }
+    let (y, pullback) = Randomness.withoutRandomness {
+      valueWithPullback(at: x) { Dropout(0.5)($0) }
+    }
     #expect(sameBits(y, x))
-    #expect(sameBits(pullback(ones), ones))
+    #expect(sameBits(pullback(x), x))
+  }
+
+  /// A loop written by hand has no training mode to forget.
+  @Test func dropsWhileDerivativesAreTaken() {
+    let (y, pullback) = valueWithPullback(at: ones) { Dropout(0.5)($0) }
+    #expect(y.scalars.allSatisfy { $0 == 0 || $0 == 2 })
+    #expect(abs(y.scalars.count { $0 == 0 } - 10_000) < 400)
+    #expect(sameBits(pullback(ones), y))
+    // The numbers are others in each step.
+    #expect(valueWithPullback(at: ones) { Dropout(0.5)($0) }.value != y)
+  }
+
+  /// Dropout of the inputs, of which no derivative is taken, and of what comes after a layer.
+  private struct Network: Layer {
+    var inputs = Dropout(0.5)
+    var layer: Linear
+    var outputs = Dropout(0.5)
+
+    @differentiable(reverse)
+    func callAsFunction(_ input: Tensor) -> Tensor { outputs(layer(inputs(input))) }
+
+    mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
+      visit("inputs", &inputs, gradient?.inputs)
+      visit("layer", &layer, gradient?.layer)
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func dropsInputsAndOutputsOfLayers(_ dropsInputs: Bool) {
+    // Each output is an input, so that zeros show what was dropped.
+    let identity = Tensor((0..<10_000).map { $0 / 100 == $0 % 100 ? 1 : 0 }, shape: [100, 100])
+    var model = Network(layer: Linear(weight: identity))
+    (dropsInputs ? { model.outputs = Dropout(0) } : { model.inputs = Dropout(0) })()
+    #expect(sameBits(model(ones), ones))
+    let (y, pullback) = valueWithPullback(at: model) { $0(ones) }
+    #expect(y.scalars.allSatisfy { $0 == 0 || $0 == 2 })
+    #expect(abs(y.scalars.count { $0 == 0 } - 10_000) < 400)
+    // The gradient of the identity's diagonal counts what was kept, twice.
+    let gradient = pullback(ones).layer.weight
+    let kept = (0..<100).map { column in
+      (0..<200).reduce(Float(0)) { $0 + y[$1, column] }
+    }
+    #expect((0..<100).map { gradient[$0, $0] } == kept)
   }
 
   @Test(arguments: [0.1, 0.5, 0.75] as [Float])

@@ -103,6 +103,12 @@ import _Differentiation
       let expected = try #require(golden.clipped[name])
       #expect(difference(values * scale, expected, absolute: 1e-6) == nil, "\(name)")
     }
+    // The one call does the same.
+    var (once, byHand) = (model, model)
+    var (a, b) = (SGD(learningRate: 1), SGD(learningRate: 1))
+    a.update(&once, along: gradient, clipNorm: Float(golden.max_norm))
+    b.update(&byHand, along: gradient, scale: scale)
+    #expect(sameParameters(once, byHand) && !sameParameters(once, model))
   }
 
   @Test func scaleAppliesToTheGradientOnly() {

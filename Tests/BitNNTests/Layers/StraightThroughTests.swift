@@ -43,7 +43,7 @@ import _Differentiation
   func packedLayerEqualsPyTorch(_ golden: StraightThroughCase) throws {
     guard golden.quant_act, golden.quant_weight else { return }
     let layer = try layer(golden)
-    let y = layer.packed()(golden.x.tensor)
+    let y = layer.packedLayer()(golden.x.tensor)
     #expect(difference(y, golden.y, absolute: 2e-5) == nil)
     #expect(sameBits(y, layer(golden.x.tensor)))
   }

@@ -57,7 +57,7 @@ import _Differentiation
   func packingSavesMemory(_ name: String, bits: Double) throws {
     let recipe = try #require(QuantizationRecipe.named(name))
     let layer = BitLinear(512, 256, recipe: recipe)
-    let packed = layer.packed()
+    let packed = layer.packedLayer()
     let bitsPerWeight = Double(8 * packed.byteCount) / Double(512 * 256)
     #expect(bitsPerWeight >= bits && bitsPerWeight < bits + 0.1)
     let x = random([3, 512])

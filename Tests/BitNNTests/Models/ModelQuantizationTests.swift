@@ -54,6 +54,26 @@ import Testing
     #expect(sameParameters(quantized, model))
   }
 
+  @Test func eachLayerHasItsRecipe() {
+    let model = SampleNetwork()
+    let quantized = model.quantized { name, layer in
+      layer.outFeatures == 4 ? nil : name == "extra" ? .bitnet : .b158
+    }
+    #expect(quantized.hidden.map { $0.bitLinear?.recipe } == [.b158, .b158])
+    #expect(quantized.extra?.bitLinear?.recipe == .bitnet)
+    #expect(quantized.output.bitLinear == nil)
+    #expect(sameParameters(quantized, model))
+
+    let learning = model.quantized(groups: 2, learnsNorm: true) { name, _ in
+      name == "extra" ? .bitnet : .b158
+    }
+    #expect(learning.hidden[0].bitLinear?.groups == 2)
+    #expect(learning.hidden[0].bitLinear?.normWeight == Tensor(repeating: 1, shape: [12]))
+    // A recipe without a norm has none to learn.
+    #expect(learning.extra?.bitLinear?.normWeight == nil)
+    #expect(model.quantized(.b158, learnsNorm: true).output.bitLinear?.normWeight != nil)
+  }
+
   @Test func quantizedModelsStayAsTheyAre() {
     let once = SampleNetwork().quantized(.b158)
     var asked = 0
@@ -112,7 +132,7 @@ import Testing
     recipe.normalization = .group(3)
     var layer = BitLinear(12, 4, groups: 2, bias: true, recipe: recipe, learnsNorm: true)
     layer.setParameters(["norm.weight": random([12]), "norm.bias": random([12], seed: 2)])
-    let packed = layer.packed()
+    let packed = layer.packedLayer()
     #expect(sameBits(packed(x), layer(x)))
     #expect(packed.normWeight == layer.normWeight)
     #expect(packed.normBias == layer.normBias)

@@ -28,15 +28,13 @@ import Testing
             normBias: index == 2 ? random([columns]) : nil)
         ))
     }
-    let (entries, metadata) = PackedLayerFile.encode(layers)
     try withFolder { folder in
       let path = "\(folder)/layers.safetensors"
-      try SafetensorsWriter.write(
-        entries, metadata: [PackedLayerFile.metadataKey: metadata], to: path)
+      try PackedLayerFile.write(layers, to: path)
       let file = try SafetensorsFile(path: path)
-      #expect(try PackedLayerFile.names(in: file) == layers.map(\.name))
+      #expect(try file.packedLayerNames() == layers.map(\.name))
       for (name, layer) in layers {
-        let read = try PackedLayerFile.decode(name, from: file)
+        let read = try file.packedLayer(name)
         #expect(read.matrix.codes == layer.matrix.codes)
         #expect(read.matrix.groupScales == layer.matrix.groupScales)
         #expect(read.recipe == layer.recipe)
@@ -46,7 +44,7 @@ import Testing
         #expect(sameBits(read(x), layer(x)))
       }
       expectError(.missing, path, "no packed layer nobody") {
-        _ = try PackedLayerFile.decode("nobody", from: file)
+        _ = try file.packedLayer("nobody")
       }
     }
   }
@@ -55,7 +53,7 @@ import Testing
     try withFolder { folder in
       let path = "\(folder)/plain.safetensors"
       try SafetensorsWriter.write([SafetensorsEntry("x", random([2]))], to: path)
-      #expect(try PackedLayerFile.names(in: SafetensorsFile(path: path)) == [])
+      #expect(try SafetensorsFile(path: path).packedLayerNames() == [])
     }
   }
 
@@ -182,7 +180,7 @@ import Testing
       try PackedLayerSample.write(PackedLayerSample.layer(.ternary), to: path)
       try edit(path) { _, metadata in metadata[PackedLayerFile.metadataKey] = text }
       let file = try SafetensorsFile(path: path)
-      expectError(.malformed, path, part) { _ = try PackedLayerFile.decode("a.b", from: file) }
+      expectError(.malformed, path, part) { _ = try file.packedLayer("a.b") }
     }
   }
 }

@@ -42,7 +42,7 @@ import Testing
       #expect(text.contains(#""block_features""#) == (length != nil))
       #expect(text.contains(#""format""#) == (format == .ternary1_6))
 
-      let read = try PackedLayerFile.decode("a.b", from: file)
+      let read = try file.packedLayer("a.b")
       #expect(read.matrix.format == format)
       #expect(read.matrix.scales == matrix.scales)
       #expect(read.matrix.codes == matrix.codes)
@@ -74,7 +74,7 @@ import Testing
       try edit(path) { tensors, _ in
         tensors["a.b.weight_scale"].bytes.replaceSubrange(4..<8, with: bytes(-2))
       }
-      let read = try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
+      let read = try SafetensorsFile(path: path).packedLayer("a.b")
       #expect(read.matrix.scales.values[1] == -2)
     }
   }
@@ -151,7 +151,7 @@ import Testing
         try edit(path) { _, metadata in
           metadata[PackedLayerFile.metadataKey]?.set("format", to: "\"\(name)\"")
         }
-        let read = try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
+        let read = try SafetensorsFile(path: path).packedLayer("a.b")
         #expect(read.matrix.format == weights.defaultFormat)
         #expect(read.matrix.codes == PackedLayerSample.layer(weights).matrix.codes)
       }

@@ -86,3 +86,14 @@ func random(_ shape: Shape, seed: UInt64 = 1, scale: Float = 1) -> Tensor {
   var generator = SeededGenerator(seed: seed)
   return generator.normal(shape, standardDeviation: scale)
 }
+
+/// The process of an exit test must have said `text` on its standard error; an optimized one only
+/// does where the program ends with `fatalError`.
+func expectMessage(
+  _ result: ExitTest.Result?, _ text: String, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #if DEBUG
+    let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(said.contains(text), "\(said) has no \(text)", sourceLocation: sourceLocation)
+  #endif
+}

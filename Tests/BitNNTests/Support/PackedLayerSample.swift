@@ -13,13 +13,11 @@ enum PackedLayerSample {
       weight: random([4, 10]), bias: random([4], seed: 2), groups: 2,
       recipe: QuantizationRecipe(
         weights: weights, activations: ActivationQuantizer(), normalization: .rms())
-    ).packed()
+    ).packedLayer()
   }
 
   static func write(_ layer: PackedBitLinear, to path: String) throws {
-    let (entries, metadata) = PackedLayerFile.encode([("a.b", layer)])
-    try SafetensorsWriter.write(
-      entries, metadata: [PackedLayerFile.metadataKey: metadata], to: path)
+    try PackedLayerFile.write([("a.b", layer)], to: path)
   }
 
   /// Writes a file, which must be readable, changes it and expects an error that names the file,
@@ -33,12 +31,12 @@ enum PackedLayerSample {
       let path = "\(folder)/layer.safetensors"
       try write(layer, to: path)
       #expect(throws: Never.self, sourceLocation: sourceLocation) {
-        try PackedLayerFile.decode("a.b", from: SafetensorsFile(path: path))
+        try SafetensorsFile(path: path).packedLayer("a.b")
       }
       try edit(path, change)
       let file = try SafetensorsFile(path: path)
       expectError(kind, path, "a.b", part, sourceLocation: sourceLocation) {
-        _ = try PackedLayerFile.decode("a.b", from: file)
+        _ = try file.packedLayer("a.b")
       }
     }
   }

@@ -18,8 +18,9 @@ import Testing
 
     func display(isTerminal: Bool, usesColor: Bool = false, width: Int = 100) -> ProgressDisplay {
       ProgressDisplay(
-        isTerminal: isTerminal, usesColor: usesColor, width: { width },
-        write: { text in self.state.withLock { $0.written.append(text) } },
+        terminal: Terminal(
+          isInteractive: isTerminal, usesColor: usesColor, width: { width },
+          output: { text in self.state.withLock { $0.written.append(text) } }),
         now: { .seconds(self.state.withLock { $0.seconds }) })
     }
 
@@ -47,6 +48,15 @@ import Testing
       epoch: epoch, epochs: 10, sample: sample, samples: 60_000, loss: 0.34125, accuracy: 0.8812,
       samplesPerSecond: 50_000)
   }
+
+  private func epoch(_ epoch: Int, seconds: Double) -> TrainingHistory.Epoch {
+    TrainingHistory.Epoch(
+      epoch: epoch, step: 100, trainLoss: 0.25, trainAccuracy: 0.91234, testLoss: 0.33336,
+      testAccuracy: 0.875, learningRate: 1e-3, seconds: seconds)
+  }
+
+  private let epochDetails =
+    "  loss 0.2500  accuracy 91.23%  test loss 0.3334  test accuracy 87.50%"
 
   @Test func terminalShowsABar() {
     let screen = Screen()
@@ -106,11 +116,8 @@ import Testing
     let screen = Screen()
     var display = screen.display(isTerminal: true)
     display.update(state(100))
-    display.endEpoch(
-      epoch: 3, epochs: 10, trainLoss: 0.25, trainAccuracy: 0.91234, testLoss: 0.33336,
-      testAccuracy: 0.875, seconds: 1.26)
-    let line =
-      "Epoch  3/10  loss 0.2500  accuracy 91.23%  test loss 0.3334  test accuracy 87.50%  1.3 s"
+    display.endEpoch(epoch(3, seconds: 1.26), of: 10)
+    let line = "Epoch  3/10\(epochDetails)  1.3 s"
     #expect(screen.shown == [line, ""])
     display.update(state(200, epoch: 4))
     #expect(screen.shown.count == 2 && screen.shown[1].hasPrefix("Epoch  4/10 "))
@@ -126,20 +133,20 @@ import Testing
       display.update(state(step * 600))
       screen.advance(0.25)
     }
-    display.endEpoch(epoch: 3, epochs: 10, trainLoss: 0.25, seconds: 25.25)
+    display.endEpoch(epoch(3, seconds: 25.25), of: 10)
     // A short epoch gives its last line only.
     for step in 0...9 {
       display.update(state(step * 6_000, epoch: 4))
       screen.advance(0.5)
     }
-    display.endEpoch(epoch: 4, epochs: 10, trainLoss: 0.2, seconds: 5)
+    display.endEpoch(epoch(4, seconds: 5), of: 10)
     display.finish()
     #expect(
       screen.text == """
         Epoch  3/10   40%  loss 0.341  accuracy 88.1%  50000 samples/s  0:10 left
         Epoch  3/10   80%  loss 0.341  accuracy 88.1%  50000 samples/s  0:09 left
-        Epoch  3/10  loss 0.2500  25.3 s
-        Epoch  4/10  loss 0.2000  5.0 s
+        Epoch  3/10\(epochDetails)  25.3 s
+        Epoch  4/10\(epochDetails)  5.0 s
 
         """)
   }
@@ -161,10 +168,13 @@ import Testing
     display.update(
       ProgressState(
         epoch: 1, epochs: 2, sample: 1, samples: .max, loss: -0.0001, samplesPerSecond: 1))
-    #expect(screen.shown[0].hasSuffix("─   0%  loss 0.000  1 samples/s  ages left"))
+    #expect(screen.shown[0].hasSuffix("─   0%  loss 0.000  1 samples/s  over 999 days left"))
   }
 
-  @Test(arguments: [(59.2, "1:00"), (3_599.0, "59:59"), (3_600.0, "1:00:00"), (7_384.0, "2:03:04")])
+  @Test(arguments: [
+    (59.2, "1:00"), (3_599.0, "59:59"), (3_600.0, "1:00:00"), (7_384.0, "2:03:04"),
+    (345_599.0, "95:59:59"), (350_000.0, "4 days"), (1e8, "over 999 days"),
+  ])
   func timeLeftIsAClock(seconds: Double, expected: String) {
     let screen = Screen()
     var display = screen.display(isTerminal: true, width: 200)

@@ -1,5 +1,3 @@
-import BitCore
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -62,45 +60,5 @@ public struct LearningRateSchedule: Sendable, Hashable, CustomStringConvertible 
       let within = Float(progress < 0.5 ? 2 * progress : 2 * progress - 1)
       return peak * (progress < 0.5 ? 1 + (firstEnd - 1) * within : secondStart * (1 - within))
     }
-  }
-}
-
-/// How weight decay runs over a training.
-public struct WeightDecaySchedule: Sendable, Hashable, CustomStringConvertible {
-  /// The strength while it lasts.
-  public var strength: Float
-  /// The share of all steps after which it is zero: 1 for never; b1.58 trains with 0.5, because
-  /// the size of latent weights then acts as their confidence.
-  public var end: Double
-
-  /// A schedule of constant strength up to `end`.
-  public init(_ strength: Float, end: Double = 1) {
-    self.strength = strength
-    self.end = end
-  }
-
-  /// The schedule in a few words: "0.1 up to 0.5 of all steps".
-  public var description: String {
-    end < 1 ? "\(strength) up to \(end) of all steps" : "\(strength)"
-  }
-
-  /// The strength at a step, 0..<totalSteps.
-  public func strength(step: Int, totalSteps: Int) -> Float {
-    Double(step) < end * Double(totalSteps) ? strength : 0
-  }
-}
-
-/// How quantization sets in, for models that start from float weights (lambda warm-up).
-public struct QuantizationWarmup: Sendable, Hashable {
-  /// Steps over which the strength rises evenly from 0 to 1; none for full strength from the
-  /// start. (Llama3-8B-1.58 was tuned with 1,000.)
-  public var steps: Int
-
-  /// A warm-up over the given steps.
-  public init(steps: Int = 0) { self.steps = steps }
-
-  /// The strength at a step, min(step / steps, 1).
-  public func strength(step: Int) -> QuantizationStrength {
-    step >= steps ? .full : QuantizationStrength(Float(step) / Float(steps))
   }
 }

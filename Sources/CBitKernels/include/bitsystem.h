@@ -1,0 +1,26 @@
+// What the operating system and the CPU offer beside arithmetic: processors, pages, files, waiting.
+#ifndef BITSYSTEM_H
+#define BITSYSTEM_H
+
+#include <stddef.h>
+
+// The number of processors that this process may use, at least 1.
+size_t bk_processor_count(void);
+
+// Asks the operating system for large pages behind this memory; does nothing where it has none.
+void bk_advise_large(void *memory, size_t bytes);
+
+// Asks the operating system to start copying what was written to a file to its device; does nothing
+// where that cannot be asked for.
+void bk_start_writeback(int descriptor);
+
+// Tells the CPU that the caller is waiting in a loop.
+static inline void bk_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#endif

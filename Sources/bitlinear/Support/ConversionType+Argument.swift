@@ -1,0 +1,5 @@
+import ArgumentParser
+import BitConversion
+
+/// The types that `--outtype` names.
+extension ConversionType: ExpressibleByArgument {}
