@@ -48,7 +48,6 @@ struct TrainingJob {
     var display = ProgressDisplay.standardError()
     if resumes {
       try trainer.resume()
-      try checkData()
       display.message("Resuming \(network.summary) after \(trainer.progressSummary)")
     } else {
       display.message("Training \(network.summary), \(trainer.model.parameterCount) weights")
@@ -84,24 +83,11 @@ struct TrainingJob {
     try folder.remove(Files.baseline.model)
   }
 
-  /// Checks that the checkpoint is of data with the same mean and deviation: to continue with other
-  /// data would give the model of neither.
-  private func checkData() throws {
-    let path = folder.path(files.checkpoint)
-    let found = try SafetensorsFile(path: path).metadata[Network.metadataKey]
-    guard found == network.metadata[Network.metadataKey] else {
-      throw InputError(
-        .mismatch, source: path, found: "a training on other data",
-        expected: "training samples with a mean of \(network.standardization.mean) and a "
-          + "deviation of \(network.standardization.deviation), as given now")
-    }
-  }
-
   /// The model as it was written to the packed file, read back.
   func packedModel() throws(InputError) -> MultilayerPerceptron<Linear>? {
     guard let packed = files.packed, network.recipe != .float else { return nil }
     var model = network.model()
-    try model.load(from: SafetensorsFile(path: folder.path(packed)))
+    try model.load(path: folder.path(packed))
     return model
   }
 }
