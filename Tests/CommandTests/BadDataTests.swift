@@ -9,7 +9,7 @@ import Testing
     case missingFolder, emptyFolder, missingLabels, missingTestCSV, emptyFile
     case cutImages, surplusBytes, cutGzip, wrongMagic, floatImages, hugeExtents
     case countMismatch, labelAboveClasses, otherTestFeatures
-    case wordInCSV, shortCSVLine, textFile, fewSamples
+    case wordInCSV, shortCSVLine, textFile, fewSamples, unknownLabelColumn, rowNumbersAsLabels
   }
 
   private let folder: TemporaryFolder
@@ -68,6 +68,15 @@ import Testing
     case .textFile:
       let path = try folder.write("data.txt", "Once upon a time\n")
       return (path, path, "no samples", "at least one line")
+    case .unknownLabelColumn:
+      let path = try TinyData().writeCSV(in: folder, columns: .otherName)
+      return (
+        path, "\(path)/train.csv:1", "no column named label or class in the header (\"p0\", \"p1\"",
+        "one column of labels, or its name (--label-column)"
+      )
+    case .rowNumbersAsLabels:
+      let path = try folder.write("data.csv", (0..<12).map { "\($0),\($0 % 2),3\n" }.joined())
+      return (path, path, "0, 1, 2 and so on in the first column", "labels there, or a header")
     case .fewSamples:
       let path = try folder.write("data.csv", "0,1,2\n1,2,3\n")
       return (path, path, "2 samples", "at least 6")

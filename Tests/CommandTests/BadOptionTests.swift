@@ -70,6 +70,12 @@ import Testing
     try earlier.expectUntouched()
   }
 
+  @Test func labelColumnNeedsAFile() async throws {
+    let run = try await Program.run(["train", "--label-column", "y"])
+    run.expectUsageError(
+      "'--label-column' needs CSV files given with '--data'.", usage: "bitlinear train")
+  }
+
   @Test(arguments: [
     ("BITLINEAR_CPU", "nonsense", "scalar"), ("BITLINEAR_THREADS", "zero", "a number in 1...1024"),
     ("BITLINEAR_THREADS", "0", "a number in 1...1024"),

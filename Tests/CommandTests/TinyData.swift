@@ -51,22 +51,49 @@ struct TinyData {
     return path
   }
 
+  /// How the columns of a CSV file are arranged.
+  enum CSVColumns: String {
+    /// Without a header, the label first.
+    case plain
+    /// Row numbers without a name, the label, the pixels.
+    case indexFirst
+    /// The pixels, then the label.
+    case labelLast
+    /// The pixels, then the label under the name "species".
+    case otherName
+  }
+
   /// Writes train.csv and test.csv into a new folder and returns its path.
   @discardableResult
-  func writeCSV(_ name: String = "data", in folder: TemporaryFolder) throws -> String {
+  func writeCSV(
+    _ name: String = "data", in folder: TemporaryFolder, columns: CSVColumns = .plain
+  ) throws -> String {
     let path = try folder.make(name)
     for (part, file) in zip(parts, ["train.csv", "test.csv"]) {
-      try folder.write("\(name)/\(file)", csv(part))
+      try folder.write("\(name)/\(file)", csv(part, columns))
     }
     return path
   }
 
-  private func csv(_ part: Part) -> String {
+  private func csv(_ part: Part, _ columns: CSVColumns) -> String {
     let features = side * side
-    return part.labels.enumerated().map { index, label in
-      let pixels = part.pixels[index * features..<(index + 1) * features]
-      return "\(label)," + pixels.map { "\($0)" }.joined(separator: ",") + "\n"
-    }.joined()
+    func line(_ index: String, _ label: String, _ pixels: some Sequence<String>) -> String {
+      let cells =
+        switch columns {
+        case .plain: [label] + pixels
+        case .indexFirst: [index, label] + pixels
+        case .labelLast, .otherName: pixels + [label]
+        }
+      return cells.joined(separator: ",") + "\n"
+    }
+    let header =
+      columns == .plain
+      ? ""
+      : line("", columns == .otherName ? "species" : "label", (0..<features).map { "p\($0)" })
+    return part.labels.enumerated().reduce(header) { text, sample in
+      let pixels = part.pixels[sample.offset * features..<(sample.offset + 1) * features]
+      return text + line("\(sample.offset)", "\(sample.element)", pixels.map { "\($0)" })
+    }
   }
 
   /// An IDX file of unsigned bytes.

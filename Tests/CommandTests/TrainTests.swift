@@ -152,12 +152,16 @@ import Testing
     let paths = [
       try data.writeIDX("plain", in: folder), try data.writeIDX("gzip", in: folder, isGzip: true),
       try data.writeCSV("csv", in: folder),
+      try data.writeCSV("indexed", in: folder, columns: .indexFirst),
+      try data.writeCSV("last", in: folder, columns: .labelLast),
+      try data.writeCSV("named", in: folder, columns: .otherName),
     ]
     var models: Set<[UInt8]> = []
     for path in paths {
       let name = "run-" + (path as NSString).lastPathComponent
+      let column = name == "run-named" ? ["--label-column", "species"] : []
       let run = try await Program.run(
-        trainArguments(data: path, out: folder.path(name), epochs: 2))
+        trainArguments(data: path, out: folder.path(name), epochs: 2, column))
       #expect(run.code == 0 && run.complaints == [])
       models.insert(try folder.bytes("\(name)/packed.safetensors"))
     }

@@ -87,7 +87,7 @@ struct TrainingJob {
   func packedModel() throws(InputError) -> MultilayerPerceptron<Linear>? {
     guard let packed = files.packed, network.recipe != .float else { return nil }
     var model = network.model()
-    try model.load(from: SafetensorsFile(path: folder.path(packed)))
+    try model.load(path: folder.path(packed))
     return model
   }
 }
