@@ -1,5 +1,3 @@
-import BitCore
-
 /// What a GGUF file may have at most. Real files stay far below; a hostile one cannot ask for more
 /// memory or time than these allow.
 public enum GGUFLimits {

@@ -1,5 +1,3 @@
-import BitCore
-
 /// The two ways in which bitnet.cpp lays out I2_S.
 ///
 /// A build for x86 and the Python converter spread 128 elements over 32 bytes; a build for ARM

@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 
 extension HuggingFaceLayer {
   /// The tensors of a layer that is not yet in such a file, such as one that was trained here.

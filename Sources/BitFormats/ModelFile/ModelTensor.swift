@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 
 /// One tensor of a ``ModelFile``: what it is, and how to read it piece by piece.
 public struct ModelTensor: Sendable {

@@ -1,5 +1,3 @@
-import BitNN
-import BitFiles
 import BitCore
 
 /// An array of unsigned bytes in the IDX format, which MNIST and its likes are published in.
