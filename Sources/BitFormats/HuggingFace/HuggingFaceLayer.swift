@@ -42,7 +42,7 @@ public struct HuggingFaceLayer: Sendable {
   ///   - checkpoint: the tensors; those of a layer may be in several files.
   ///   - quantization: what `config.json` says about the layers.
   ///   - outFeatures: the output features that the configuration asks for, if known.
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` for a tensor that is not
+  /// - Throws: `InputError` that names file and tensor: `.missing` for a tensor that is not
   ///   there, `.malformed` for a scale that is not finite and positive, `.mismatch` for another type
   ///   or shape or for latent weights, `.unsupported` for a number of output features that is no
   ///   multiple of 4.
@@ -123,7 +123,7 @@ public struct HuggingFaceLayer: Sendable {
   /// their product.
   ///
   /// - Parameter format: how to hold the codes in memory; nil for the default.
-  /// - Throws: ``InputError`` that names file and tensor: `.malformed` for a code 3 or a float that
+  /// - Throws: `InputError` that names file and tensor: `.malformed` for a code 3 or a float that
   ///   is no code, `.missing` and `.mismatch` for a bias or norm that is not there or does not fit.
   public func packedLayer(format: PackedFormat? = nil) throws(InputError) -> PackedBitLinear {
     var bias = try checkpoint["\(name).bias"].map { (info) throws(InputError) in
@@ -143,7 +143,7 @@ public struct HuggingFaceLayer: Sendable {
 
   /// The layer's tensors for another file, with the bytes that they have.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` for a norm that is not there.
+  /// - Throws: `InputError` of kind `.missing` for a norm that is not there.
   public func entries() throws(InputError) -> [SafetensorsEntry] {
     var names = ["weight", "weight_scale"]
     if checkpoint["\(name).bias"] != nil { names.append("bias") }

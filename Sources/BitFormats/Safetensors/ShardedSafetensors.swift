@@ -40,7 +40,7 @@ public struct ShardedSafetensors: Sendable {
   /// file `model.safetensors` or else an index `model.safetensors.index.json`. A file that is one
   /// part of several, such as `model-00001-of-00002.safetensors`, leads to the index and so to all.
   ///
-  /// - Throws: ``InputError``: `.missing` or `.inputOutput` if a file is not there or cannot be
+  /// - Throws: `InputError`: `.missing` or `.inputOutput` if a file is not there or cannot be
   ///   read, `.malformed` for a file that is no safetensors file, an index that names a file
   ///   outside the folder, a tensor that is not in the file that the index says (naming both), or
   ///   a tensor in two files.
@@ -151,7 +151,7 @@ public struct ShardedSafetensors: Sendable {
 
   /// The file that a tensor is in.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` if there is no such tensor.
+  /// - Throws: `InputError` of kind `.missing` if there is no such tensor.
   public func file(of name: String) throws(InputError) -> SafetensorsFile {
     guard let file = owner(of: name), file[name] != nil else {
       throw InputError(
