@@ -11,10 +11,10 @@ public enum I2SLayout: String, Sendable, CaseIterable {
   case arm = "arm-64"
 
   /// A metadata key for the raw value, of this library; other programs do not know it.
-  public static let metadataKey = "bitlinear.i2_s_layout"
+  package static let metadataKey = "bitlinear.i2_s_layout"
 
   /// Elements in a block.
-  public var blockLength: Int { self == .x86 ? 128 : 64 }
+  package var blockLength: Int { self == .x86 ? 128 : 64 }
 }
 
 /// What a GGUF file does not tell by itself.

@@ -7,16 +7,16 @@ extension ShardedSafetensors {
 
   /// Whether the folder has a file of this name.
   ///
-  /// - Throws: `InputError` of kind `.malformed` for a name with a path.
-  public func hasFile(_ name: String) throws(InputError) -> Bool {
+  /// - Throws: ``InputError`` of kind `.malformed` for a name with a path.
+  package func hasFile(_ name: String) throws(InputError) -> Bool {
     try FileSystem.FileKind(path: path(of: name)) == .regular
   }
 
   /// The bytes of another file of the folder, such as `tokenizer.json`.
   ///
-  /// - Throws: `InputError`: `.missing` or `.inputOutput` if it is not there or cannot be read,
+  /// - Throws: ``InputError``: `.missing` or `.inputOutput` if it is not there or cannot be read,
   ///   `.malformed` for a name with a path, `.unsupported` for more than 256 MiB.
-  public func contents(of name: String) throws(InputError) -> [UInt8] {
+  package func contents(of name: String) throws(InputError) -> [UInt8] {
     try SiblingFile.bytes(path: path(of: name), limit: Self.maximumFileLength)
   }
 
@@ -41,11 +41,11 @@ extension ShardedSafetensors {
   }
 
   /// The `quantization_config` that a file has in its metadata, as this project writes it (see
-  /// `ModelFile.quantizationKey`), or else that of `config.json`; nil if there is none.
+  /// ``ModelFile/quantizationKey``), or else that of `config.json`; nil if there is none.
   ///
-  /// - Throws: `InputError` as `config()` and `HuggingFaceQuantization.init(config:source:)`
+  /// - Throws: ``InputError`` as ``config()`` and ``HuggingFaceQuantization/init(config:source:)``
   ///   do.
-  public func quantization() throws(InputError) -> HuggingFaceQuantization? {
+  package func quantization() throws(InputError) -> HuggingFaceQuantization? {
     try quantization(config: config())
   }
 
