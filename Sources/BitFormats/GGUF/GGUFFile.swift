@@ -11,9 +11,9 @@ import BitFiles
 /// let weight = try file.codedTensor("blk.0.attn_q.weight")     // codes and scales as stored
 /// ```
 ///
-/// Opening reads the metadata and the list of tensors and checks them against limits that
-/// no real file reaches; the data is read when it is used. Tensors follow one another as ggml demands. A type that is not
-/// known is listed all the same.
+/// Opening reads the metadata and the list of tensors and checks them against limits that no real
+/// file reaches; the data is read when it is used. Tensors follow one another as ggml demands. A
+/// type that is not known is listed all the same.
 ///
 /// The file must not be rewritten or truncated in place while it is open: the system stops a
 /// process that reads mapped bytes which are gone.

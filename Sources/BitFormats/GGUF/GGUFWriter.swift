@@ -14,10 +14,10 @@ public enum GGUFWriter {
   ///     is 32 otherwise.
   ///   - path: the file, which is replaced if it exists.
   /// - Throws: `InputError` that names the file and the key or the tensor: `.malformed` if
-  ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit, more
-  ///   tensors or metadata than are read) or a name has more than 63 bytes, `.mismatch` if an entry has
-  ///   another number of bytes than its shape says, `.inputOutput` for trouble with the file; and
-  ///   what an entry's stream throws.
+  ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit,
+  ///   more tensors or metadata than are read) or a name has more than 63 bytes, `.mismatch` if an
+  ///   entry has another number of bytes than its shape says, `.inputOutput` for trouble with the
+  ///   file; and what an entry's stream throws.
   public static func write(
     _ entries: [GGUFEntry], metadata: GGUFMetadata, to path: String
   ) throws(InputError) {
