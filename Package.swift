@@ -61,8 +61,17 @@ let package = Package(
       name: "BitNNTests", dependencies: ["BitNN", "BitTraining"], resources: [.copy("Golden")]),
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
+    // The code of the README and of the articles, compiled and run.
+    .testTarget(name: "DocumentationTests", dependencies: ["BitConversion", "BitTraining"]),
     .testTarget(name: "CommandTests", dependencies: ["BitTraining", "bitlinear"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// For `swift package generate-documentation`, and not for the users of this package, who would fetch
+// it. scripts/build-documentation does without it.
+if Context.environment["BITLINEAR_DOCC"] != nil {
+  package.dependencies.append(
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}

@@ -77,12 +77,12 @@ import Testing
   func `a row that is not finite becomes NaN and leaves the others alone`(
     value: Float, granularity: ActivationQuantizer.Granularity
   ) {
-    // Column 0 and 33 are read by the vector and by the scalar part of a kernel.
+    // Columns 0 and 33 belong to the vector part and to the scalar part of a kernel.
     for (bits, bad, column) in [(8, 0, 0), (8, 1, 33), (12, 2, 0), (12, 0, 33)] {
       let quantizer = ActivationQuantizer(bits: bits, granularity: granularity)
       var x = random([3, 35])
       let good = (0..<3).filter { $0 != bad }
-      // What the others give when the row is not there at all.
+      // The outputs of the other rows without this row.
       let others = Tensor(good.flatMap { x.rows($0..<$0 + 1).scalars }, shape: [2, 35])
       x[bad, column] = value
       for weights in WeightAlphabet.allCases {
@@ -136,7 +136,7 @@ import Testing
       let (quantized, dequantized) = absmaxQuantize(x, bits: bits, granularity: granularity)
       let magnitudes = quantized.codes.map { abs($0) }
       #expect(magnitudes.max() == top)
-      // Half a step and the rounding of the float operations.
+      // Half a step, and the rounding of the float operations.
       for (i, (value, original)) in zip(dequantized.scalars, x.scalars).enumerated() {
         let half = 0.5 / Double(quantized.scales[i / 37])
         #expect(abs(Double(value) - Double(original)) <= half * 1.001 + 1e-4)
@@ -197,7 +197,7 @@ import Testing
       let matrix = try CodeMatrix(
         codes: [Int8](repeating: 1, count: rows * columns), rows: rows, columns: columns,
         alphabet: format.alphabet, scales: .groups([1]), format: format)
-      // Rows are filled up to 64, columns to a byte.
+      // Rows are padded to 64, columns to a byte.
       let filledRows = (rows + 63) / 64 * 64
       let rowBytes = (columns + codesPerByte - 1) / codesPerByte
       #expect(matrix.codeByteCount == filledRows * rowBytes)

@@ -2,8 +2,8 @@ import Testing
 
 @testable import BitCore
 
-/// The layer that this package set out from, zeta's BitLinear, has defects that its users meet.
-/// Each test here shows that one of them is not in this package; the name says which.
+/// The reference layer, zeta's BitLinear, with which this package began, has defects that its users
+/// meet. Each test here shows that one of them is not in this package; its name says which.
 @Suite struct ReferenceDefectTests {
   // MARK: Shapes and groups
 
@@ -17,7 +17,7 @@ import Testing
     ] {
       let y = output(x, weight, recipe, groups: groups)
       #expect(y.shape == shape.replacingFeatures(20))
-      // Each block of rows computes what it would as a layer of its own.
+      // Each group of rows gives the output of a layer of its own.
       let blocks = (0..<groups).map { group in
         let size = 20 / groups
         return output(x, weight.rows(group * size..<(group + 1) * size), recipe)
@@ -108,7 +108,7 @@ import Testing
     let (x, weight) = (random([3, 10]), random([20, 10]))
     let values = WeightQuantizer.sign.values(weight)
     let float = LinearOperation.forward(x, weight: values, bias: nil)
-    // Ten inputs, each at most half a step of max|x| / 127 off.
+    // Ten inputs, each with an error of at most half a step of max|x| / 127.
     let largest = x.doubles.map { abs($0) }.max() ?? 0
     let bound = 10 * largest / 254 * Double(values.scalars[0].magnitude) * 1.001
     #expect(
@@ -169,7 +169,7 @@ func output(
   BitLinearOperation(weight: weight, recipe: recipe.withoutNorm, groups: groups).forward(x).output
 }
 
-/// Checks what a process that hit a precondition printed; optimized code prints nothing.
+/// Checks what a process printed that failed a precondition; optimized code prints nothing.
 func expectMessage(_ result: ExitTest.Result?, _ message: String) {
   #if DEBUG
     let printed = result.map { String(decoding: $0.standardErrorContent, as: UTF8.self) } ?? ""

@@ -3,7 +3,7 @@ import CBitLinear
 import Foundation
 import Testing
 
-/// Bad arguments give a status and words, and nothing else happens.
+/// Invalid arguments give a status and a message, and nothing else happens.
 @Suite struct ABIArgumentTests {
   typealias Change = @Sendable (inout bitlinear_recipe, inout bitlinear_layer) -> Void
 
@@ -184,7 +184,7 @@ import Testing
     bitlinear_packed_free(other)
   }
 
-  /// The recipes of the interface have no word for these.
+  /// The recipes of the interface cannot express these.
   @Test func filesOfOtherCodeRangesAreRefused() throws {
     var recipe = QuantizationRecipe.b158
     recipe.activations = ActivationQuantizer(range: .full)
@@ -202,7 +202,8 @@ import Testing
     #expect(lastError().contains("layer a: found activation codes of the full range"))
   }
 
-  /// A row that is not finite disturbs no other; weights that are not cannot be packed.
+  /// A row that is not finite does not disturb the others; weights that are not finite cannot be
+  /// packed.
   @Test func numbersThatAreNone() {
     let layer = ABILayer(.b158, inputs: 8, outputs: 4)
     var x = [Float](repeating: 1, count: 24)

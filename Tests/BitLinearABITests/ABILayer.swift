@@ -37,7 +37,7 @@ final class ABILayer {
     )
   }
 
-  /// Calls `body` with the structures of the interface, which `change` may spoil first.
+  /// Calls `body` with the structures of the interface, which `change` may make invalid first.
   func with<R>(
     change: (inout bitlinear_recipe, inout bitlinear_layer) -> Void = { _, _ in },
     _ body: (UnsafePointer<bitlinear_recipe>, UnsafePointer<bitlinear_layer>) -> R
@@ -67,5 +67,5 @@ final class ABILayer {
   }
 }
 
-/// The words of the last error.
+/// The text of the last error.
 func lastError() -> String { String(cString: bitlinear_last_error()) }

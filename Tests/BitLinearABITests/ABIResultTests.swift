@@ -4,7 +4,7 @@ import CBitLinear
 import Foundation
 import Testing
 
-/// The C interface gives what the package gives.
+/// The C interface gives the results of the package.
 @Suite struct ABIResultTests {
   static let recipes: [QuantizationRecipe] = [
     .bitnet, .b158,
@@ -67,7 +67,7 @@ import Testing
     #expect(z == y)
   }
 
-  /// Rows that are apart, in and out.
+  /// Input and output whose rows are not contiguous.
   @Test func stridesAreFollowed() throws {
     let layer = ABILayer(.b158, inputs: 8, outputs: 4)
     let x = Self.input(3, 8)
@@ -166,7 +166,7 @@ import Testing
     #expect(metadata["k"]?.stringValue == "v")
   }
 
-  /// Many threads at once, each with its own layer, and one for all.
+  /// Many threads at once, each with its own layer and all with a shared one.
   @Test func threadsDoNotDisturbOneAnother() throws {
     let shared = ABILayer(.b158, inputs: 64, outputs: 48)
     let packed = try #require(shared.pack())

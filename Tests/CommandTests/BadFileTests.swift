@@ -113,9 +113,8 @@ import Testing
     let run = try await Program.run(
       trainArguments(data: other, out: earlier.path, epochs: 2, ["--resume"]))
     run.expectRefusal(
-      source: "\(earlier.path)/checkpoint.safetensors",
-      found: "training data 64 samples of 64 features, checksum",
-      expected: "64 samples of 64 features, checksum")
+      source: "\(earlier.path)/checkpoint.safetensors", found: "training data 64 samples",
+      expected: "64 samples of 64 features, checksum ")
     try earlier.expectUntouched()
   }
 

@@ -94,6 +94,11 @@ import Testing
     try earlier.expectUntouched()
   }
 
+  @Test func labelColumnNeedsData() async throws {
+    let run = try await Program.run(["eval", folder.path("model"), "--label-column", "class"])
+    run.expectUsageError("'--label-column' needs '--data'", usage: "bitlinear eval")
+  }
+
   @Test func outFolderMustBePossible() async throws {
     let data = try TinyData().writeIDX(in: folder)
     let file = try folder.write("file", "not a folder")

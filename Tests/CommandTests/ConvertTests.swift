@@ -276,6 +276,7 @@ import Testing
     #expect(run.code == 0)
     let inspected = try await Program.run(["inspect", packed, "--tensor", "a.weight"])
     #expect(inspected.output.contains("multiplies"))
-    #expect(inspected.output.contains("\nMinimum  ") && !inspected.output.contains("No config.json"))
+    #expect(
+      inspected.output.contains("\nMinimum  ") && !inspected.output.contains("No config.json"))
   }
 }

@@ -44,6 +44,37 @@ import Testing
     #expect(try number("peak_memory_mib") > 1)
   }
 
+  /// The float model that training leaves, quantized afterwards, is the packed model.
+  @Test(arguments: ["b158", "bitnet"])
+  func quantizedModelEqualsThePackedOne(recipe: String) async throws {
+    let data = try TinyData().writeIDX(in: folder)
+    let out = folder.path("run")
+    let train = try await Program.run(
+      trainArguments(data: data, out: out, ["--recipe", recipe]))
+    #expect(train.code == 0)
+    let quantized = folder.path("quantized.safetensors")
+    let run = try await Program.run([
+      "quantize", "\(out)/model.safetensors", "-o", quantized, "--recipe", recipe, "--outtype",
+      "bitlinear",
+    ])
+    #expect(run.code == 0, "\(run.error)")
+    #expect(run.output.contains("normalizes its input (RMSNorm)") == (recipe == "b158"))
+    var results: [[Double]] = []
+    for path in [quantized, "\(out)/packed.safetensors"] {
+      let run = try await Program.run(["eval", path, "--data", data, "--json"])
+      #expect(run.code == 0, "\(run.error)")
+      let json = try run.json()
+      results.append(try ["test_accuracy", "test_loss"].map { try #require(json[$0] as? Double) })
+    }
+    #expect(results[0] == results[1])
+    let other = try await Program.run([
+      "quantize", "\(out)/model.safetensors", "-o", quantized, "--recipe",
+      recipe == "b158" ? "bitnet" : "b158",
+    ])
+    other.expectRefusal(
+      source: "--recipe", found: "another recipe", expected: "\(recipe), with which")
+  }
+
   @Test func floatNetworkHasNoPackedModel() async throws {
     let data = try TinyData().writeIDX(in: folder)
     let run = try await Program.run(

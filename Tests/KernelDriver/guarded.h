@@ -1,5 +1,4 @@
-// Memory between two pages that must not be touched: reading or writing past either end of it
-// ends the program.
+// Memory between two guard pages: reading or writing past either end of it ends the program.
 #ifndef GUARDED_H
 #define GUARDED_H
 

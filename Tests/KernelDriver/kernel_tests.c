@@ -1,11 +1,11 @@
-// Every set of kernels that this CPU can run, against plain loops over codes, bit for bit, with
-// guard pages on both sides of every buffer. Needs nothing but a C compiler, so that it can run
-// with sanitizers and under an emulator of another CPU; scripts/test-kernels does so.
+// Tests every set of kernels that this CPU can run against plain loops over codes, bit for bit,
+// with guard pages on both sides of every buffer. Needs only a C compiler, so that
+// scripts/test-kernels can run it with sanitizers and under an emulator of another CPU.
 //
 //   kernel_tests [--quick] [NAME...]
 //
-// Prints the CPU's features, runs the sets of these names, or all that the CPU can run, and fails
-// if it cannot run one of the names. --quick leaves out shapes, but no format, block or remainder.
+// Prints the CPU's features and tests the sets of these names, or all that the CPU can run. Fails
+// if the CPU cannot run one of the names. --quick omits shapes, but no format, block or remainder.
 #include "checks.h"
 #include <stdio.h>
 

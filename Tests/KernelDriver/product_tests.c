@@ -115,7 +115,7 @@ static void expected_outputs(const test_case *c, const int8_t *codes, const toke
     }
 }
 
-// The codes of a matrix in the layout of its format, packed by `kernels`, and back.
+// The codes of a matrix in the layout of its format, packed by `kernels`; tests unpacking too.
 static guarded layout_codes(const test_case *c, const bk_kernels *kernels, const int8_t *codes,
                             const char *what) {
   size_t strips = bk_strip_count(c->rows), panel_bytes = bk_panel_bytes(c->columns);

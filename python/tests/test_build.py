@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("setuptools", minversion="70.1")
+pytest.importorskip("setuptools", minversion="77")
 PACKAGE = Path(__file__).resolve().parents[1]
 
 

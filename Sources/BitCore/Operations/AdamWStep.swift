@@ -33,7 +33,7 @@ public struct AdamWStep: Sendable {
 
   package func update(
     _ parameter: inout Tensor, gradient: Tensor, mean: inout Tensor, variance: inout Tensor,
-    kernels: Kernels
+    kernels: KernelSet
   ) {
     precondition(
       [parameter.shape, mean.shape, variance.shape].allSatisfy { $0 == gradient.shape },

@@ -22,7 +22,7 @@ extension CodeMatrix {
   /// The same, with a destination for the result, by given kernels and threads.
   package func matmul(
     _ x: QuantizedTensor, bias: Tensor?, output: Tensor.Destination = .newTensor,
-    kernels: Kernels = .active, pool: ThreadPool = .shared
+    kernels: KernelSet = .active, pool: ThreadPool = .shared
   ) -> Tensor {
     precondition(
       x.shape.rank > 0 && x.shape.features == columns,

@@ -35,7 +35,8 @@ extension CodeMatrix {
   /// Calls `body` with the first row and the number of rows of every strip, in parallel.
   private func forEachStrip(_ body: (_ row: Int, _ count: Int) -> Void) {
     ThreadPool.shared.parallelFor(stripCount) { strips in
-      for row in strips.lazy.map({ $0 * Int(BK_STRIP_ROWS) }) {
+      for strip in strips {
+        let row = strip * Int(BK_STRIP_ROWS)
         body(row, min(Int(BK_STRIP_ROWS), rows - row))
       }
     }

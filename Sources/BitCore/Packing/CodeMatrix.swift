@@ -145,7 +145,7 @@ public struct CodeMatrix: Sendable {
   /// Lets `body` write the codes of every panel, given its first row, its number of rows and its
   /// memory, and packs them to the matrix's format. Strips are written in parallel.
   func fill(
-    kernels: Kernels = .active, pool: ThreadPool = .shared,
+    kernels: KernelSet = .active, pool: ThreadPool = .shared,
     _ body: (_ firstRow: Int, _ rows: Int, _ panel: UnsafeMutablePointer<UInt8>) -> Void
   ) {
     let panelBytes = bk_panel_bytes(columns)
@@ -187,7 +187,7 @@ public struct CodeMatrix: Sendable {
     result.codeBuffer.withUnsafeMutablePointer { packed in
       withPanels { strip, panels in
         bk_pack_strip(
-          Kernels.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
+          KernelSet.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
           packed + strip * result.stripBytes)
       }
     }
@@ -203,7 +203,7 @@ public struct CodeMatrix: Sendable {
       let source = codeBuffer.pointer + strip * stripBytes
       if let format {
         bk_unpack_strip(
-          Kernels.active.table, source, columns, format.kernelFormat, scales.blockColumns ?? 0,
+          KernelSet.active.table, source, columns, format.kernelFormat, scales.blockColumns ?? 0,
           unpacked.pointer)
       }
       body(strip, format == nil ? source : unpacked.pointer)

@@ -59,7 +59,7 @@ public struct ActivationQuantizer: Sendable, Hashable {
   }
 
   package func quantize(
-    _ x: Tensor, kernels: Kernels, pool: ThreadPool = .shared
+    _ x: Tensor, kernels: KernelSet, pool: ThreadPool = .shared
   ) -> QuantizedTensor {
     let (rows, features) = (x.shape.rows, x.shape.features)
     let stride = bk_padded_columns(features)

@@ -1,4 +1,8 @@
 /// 16-bit floats by integer arithmetic, because the type Float16 does not exist on every platform.
+///
+/// Files are read and written value by value with these functions, so they must be inlined into
+/// other modules. Without `@usableFromInline` on the type, its `package` functions would not be.
+@usableFromInline
 package enum HalfPrecision {
   /// The value of an IEEE 754 binary16, exactly.
   @inlinable

@@ -49,7 +49,7 @@ public struct WeightQuantizer: Sendable, Hashable {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     let blocks = ScaleLayout(.block(columns: blockColumns), rows: rows, columns: columns)
       .scalesPerRow
-    let kernels = Kernels.active.table.pointee
+    let kernels = KernelSet.active.table.pointee
     var statistics: [Statistics] = []
     weight.withUnsafePointer { weight in
       for index in 0..<rows * blocks {
@@ -82,7 +82,7 @@ public struct WeightQuantizer: Sendable, Hashable {
 
   package func quantize(
     _ weight: Tensor, statistics: [Statistics], format: PackedFormat? = nil,
-    kernels: Kernels = .active, pool: ThreadPool = .shared
+    kernels: KernelSet = .active, pool: ThreadPool = .shared
   ) -> CodeMatrix {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     let matrix = CodeMatrix(
@@ -103,7 +103,7 @@ public struct WeightQuantizer: Sendable, Hashable {
   }
 
   /// The kernel that makes codes of weights.
-  private func encode(_ kernels: Kernels) -> EncodePanel {
+  private func encode(_ kernels: KernelSet) -> EncodePanel {
     let (ternary, sign) = kernels.table.pointee.encode_panel
     guard let ternary, let sign else { preconditionFailure("kernels without encode_panel") }
     return alphabet == .sign ? sign : ternary
@@ -150,7 +150,7 @@ public struct WeightQuantizer: Sendable, Hashable {
   /// Statistics of each group. Sums are taken row by row in Double, so that they do not depend on
   /// the number of threads.
   package func statistics(
-    of weight: Tensor, groups: Int, kernels: Kernels = .active, pool: ThreadPool = .shared
+    of weight: Tensor, groups: Int, kernels: KernelSet = .active, pool: ThreadPool = .shared
   ) -> [Statistics] {
     precondition(weight.shape.rank == 2, "a weight is [out, in], not \(weight.shape)")
     let sums = Self.rowSums(of: weight, kernels: kernels, pool: pool)
@@ -175,7 +175,7 @@ public struct WeightQuantizer: Sendable, Hashable {
 
   /// The sum of each row and the sum of its magnitudes.
   package static func rowSums(
-    of weight: Tensor, kernels: Kernels = .active, pool: ThreadPool = .shared
+    of weight: Tensor, kernels: KernelSet = .active, pool: ThreadPool = .shared
   ) -> [SIMD2<Double>] {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     var sums = [SIMD2<Double>](repeating: .zero, count: rows)

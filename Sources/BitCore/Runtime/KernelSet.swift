@@ -1,12 +1,12 @@
 import CBitKernels
 
 /// One instruction set's kernels.
-package struct Kernels: @unchecked Sendable {
+package struct KernelSet: @unchecked Sendable {
   // A constant table with static lifetime, hence @unchecked Sendable.
   let table: UnsafePointer<bk_kernels>
 
   /// The set that this process uses.
-  package static var active: Kernels { Kernels(table: bk_active_kernels()) }
+  package static var active: KernelSet { KernelSet(table: bk_active_kernels()) }
 
   /// The set of a name; nil if this CPU cannot run it.
   package init?(named name: String) {

@@ -7,7 +7,7 @@ package struct MachinePeak: Sendable {
   private let peak: bk_peak_kernels
 
   /// Peaks over up to `bytes` bytes of memory.
-  package init(bytes: Int, kernels: Kernels = .active) {
+  package init(bytes: Int, kernels: KernelSet = .active) {
     memory = AlignedBuffer(repeating: 1, count: max(256, bytes / 256 * 256), for: .weights)
     peak = kernels.table.pointee.peak.pointee
   }

@@ -70,6 +70,7 @@ struct ConvertCommand: ParsableCommand {
           .mismatch, source: "--i2s-layout", found: "\(input), which is no GGUF file",
           expected: "a GGUF file")
       }
+      source.warnings.forEach(Output.warn)
       let conversion = try Conversion(source, to: output, options: options, progress: progress)
       return (conversion, try conversion.write(verifying: verify, progress: progress))
     }

@@ -75,6 +75,7 @@ struct QuantizeCommand: ParsableCommand {
     let run = ConversionRun()
     let results = try run { progress in
       let source = try ModelFile(path: input)
+      source.warnings.forEach(Output.warn)
       let layerRecipe = try layerRecipe(of: source, type)
       let quantized = try QuantizedModel(
         source, layerRecipe, groups: groups, choice: choice(of:), progress: progress)

@@ -17,6 +17,13 @@ enum Output {
     try writer.flush()
   }
 
+  /// Writes a warning to standard error, if that can be written.
+  static func warn(_ text: String) {
+    var writer = FileWriter(descriptor: STDERR_FILENO, source: "standard error")
+    try? writer.write("Warning: \(text)\n")
+    try? writer.flush()
+  }
+
   /// Writes a JSON value as one line.
   static func write(_ json: JSONValue) throws(InputError) {
     try write(json.encoded + "\n")

@@ -31,7 +31,7 @@ import Testing
       setenv("BITLINEAR_THREADS", count, 1)
       let error = #expect(throws: InputError.self) { try CPU.checkEnvironment() }
       #expect(error?.source == "BITLINEAR_THREADS")
-      // An operation, which cannot throw, takes the default.
+      // Operations cannot throw, and use the default.
       #expect(ThreadPool.shared.threads == ThreadPool.processors)
     }
   }

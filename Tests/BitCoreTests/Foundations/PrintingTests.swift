@@ -2,7 +2,7 @@ import Testing
 
 @testable import BitCore
 
-/// What values print of themselves.
+/// How values print.
 @Suite struct PrintingTests {
   @Test func `recipes`() {
     #expect(

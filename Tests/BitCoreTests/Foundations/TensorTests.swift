@@ -10,7 +10,7 @@ import Testing
     copy[1, 0] = 9
     #expect(original.scalars == [1, 2, 3, 4])
     #expect(copy.scalars == [1, 2, 9, 4])
-    // Its own by now: no second copy.
+    // Its storage is its own by now, so it is not copied again.
     let address = copy.pointer
     copy.withUnsafeMutablePointer { $0[0] = 7 }
     #expect(copy.pointer == address)
@@ -88,7 +88,7 @@ import Testing
     #expect((.zero - tensor).scalars == [-1, 2, -3, -4])
     #expect(Tensor.zero + .zero == .zero)
     #expect(Tensor.zero.isZeroElement)
-    // A tensor of zeros is another thing: it has a shape.
+    // A tensor of zeros is something else: it has a shape.
     #expect(Tensor.zeros([2, 2]) != .zero)
     var sum = Tensor.zero
     for _ in 0..<3 { sum += tensor }

@@ -11,7 +11,7 @@ import Testing
       let visits = Counters(count)
       let sizes = Counters(count)
       pool.parallelFor(count, grain: grain) { range in
-        // Ranges are disjoint, or this is a race that the thread sanitizer reports.
+        // If ranges overlapped, the thread sanitizer would report a race.
         for i in range { visits.add(i) }
         for _ in range { sizes.add(range.lowerBound) }
       }
@@ -19,7 +19,7 @@ import Testing
       let parts = sizes.values.filter { $0 > 0 }
       #expect(parts.count <= threads)
       #expect(parts.count == min(threads, max(count / grain, min(count, 1))))
-      // A part below the grain is the only one.
+      // Only a single part may be smaller than the grain.
       #expect(parts.allSatisfy { $0 >= grain || parts.count == 1 })
     }
   }
@@ -94,14 +94,14 @@ import Testing
         let visits = Counters(64)
         pool.parallelFor(64) { range in for i in range { visits.add(i) } }
         #expect(visits.values.allSatisfy { $0 == 1 })
-        // Long enough for the workers to lie down.
+        // Long enough for the workers to fall asleep.
         if round % 5 == 0 { Thread.sleep(forTimeInterval: 0.002) }
       }
     }
   }
 }
 
-/// Counters that are not synchronized, each to be raised by one thread at a time.
+/// Counters without synchronization, each for one thread.
 private final class Counters: @unchecked Sendable {
   private let start: UnsafeMutablePointer<Int32>
   private let count: Int

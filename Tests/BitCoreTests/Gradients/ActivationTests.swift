@@ -8,7 +8,7 @@ import Testing
     let dy = random([7, 23])
     let expected = x.doubles.map { DoubleReference.activation(activation, $0) }
     #expect(difference(activation(x), expected, relativeToLargest: 1e-6) == nil)
-    // Near zero too, where values are small.
+    // Near zero too.
     let small = Tensor([-0.3, -0.1, -0.01, -1e-4, 1e-4, 0.01, 0.1, 0.3])
     let smallExpected = small.doubles.map { DoubleReference.activation(activation, $0) }
     #expect(difference(activation(small), smallExpected, relative: 1e-6) == nil)

@@ -73,7 +73,7 @@ import Testing
   @Test(
     arguments: [Normalization.rms(), .layer(), .group(2)], [2, 8, 14, 16, 18, 32, 34, 100, 784])
   func `any width`(norm: Normalization, width: Int) {
-    // A mean far from zero costs digits in a careless variance.
+    // With a mean far from zero, a careless variance loses digits.
     let x = random([3, width]).scalars.map { $0 + 10 }
     let y = norm(Tensor(x, shape: [3, width]))
     let expected = DoubleReference.normalization(

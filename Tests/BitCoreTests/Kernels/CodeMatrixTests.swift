@@ -2,8 +2,7 @@ import Testing
 
 @testable import BitCore
 
-/// Codes and scales go in and come out unchanged, in every format, and take the memory that the
-/// format says.
+/// Codes and scales are stored unchanged, in every format, in the number of bytes of the format.
 @Suite struct CodeMatrixTests {
   static let sizes = [
     (1, 1), (7, 3), (8, 32), (9, 33), (16, 5), (17, 300), (64, 64), (65, 257), (130, 8), (0, 5),
@@ -53,7 +52,7 @@ import Testing
       let matrix = try CodeMatrix(
         codes: codes, rows: rows, columns: columns, alphabet: .ternary, scales: scales)
       #expect(matrix.format == .ternary2)
-      // Not asking for a format changes none.
+      // Without an argument, a format stays as it is.
       #expect(matrix.packed().codeBuffer === matrix.codeBuffer)
       let smaller = matrix.packed(as: .ternary1_6)
       #expect(smaller.packed().codeBuffer === smaller.codeBuffer)
@@ -107,7 +106,7 @@ import Testing
     // And a float for each row.
     #expect(plain.byteCount == plain.codeByteCount + 4 * rows)
     for length in WeightScales.blockLengths {
-      // Blocks begin with bytes of their own.
+      // Every block begins with a new byte.
       let codeBits = format == .ternary1_6 ? 1.625 : bits
       for (value, scaleBits) in [(Float(0.125), 16.0), (0.1, 32)] {
         let count = rows * columns / length

@@ -3,8 +3,8 @@ import Testing
 
 @testable import BitCore
 
-/// Each set of kernels that this CPU can run, one function at a time: the bits of the plain C
-/// reference, the values of the formula, and no byte written beyond the given range.
+/// The functions of every set of kernels that this CPU can run: they give the bits of the plain C
+/// reference and the values of the formula, and write no byte outside the given range.
 @Suite struct KernelTests {
   static let names = CPU.usableKernelNames
 
@@ -12,7 +12,7 @@ import Testing
     #expect(CPU.kernelNames.contains("scalar"))
     #expect(Self.names.contains("scalar"))
     #expect(Self.names.contains(CPU.kernelName))
-    #expect(Kernels(named: "no such set") == nil)
+    #expect(KernelSet(named: "no such set") == nil)
     #expect(Self.names.allSatisfy { CPU.kernelNames.contains($0) })
   }
 
@@ -20,7 +20,7 @@ import Testing
   func `absmax`(name: String) throws {
     let kernel = try table(name).absmax
     for count in 0...70 {
-      // Kernels read at any alignment.
+      // Kernels must accept any alignment.
       for offset in 0..<3 {
         let x = random([count + offset], seed: UInt64(count))
         let expected = x.scalars.dropFirst(offset).reduce(0) { max($0, abs($1)) }
@@ -106,7 +106,7 @@ import Testing
   @Test(arguments: names)
   func `AdamW`(name: String) throws {
     for count in [0, 1, 7, 8, 9, 31, 64, 65, 1000] {
-      func step(_ kernels: Kernels) -> [Tensor] {
+      func step(_ kernels: KernelSet) -> [Tensor] {
         var (parameter, mean) = (random([count], seed: 1), random([count], seed: 2))
         var variance = random([count], seed: 3).map { $0 * $0 }
         let rule = AdamWStep(
@@ -118,12 +118,13 @@ import Testing
         return [parameter, mean, variance]
       }
       #expect(
-        step(try #require(Kernels(named: name))) == step(try #require(Kernels(named: "scalar"))))
+        step(try #require(KernelSet(named: name))) == step(try #require(KernelSet(named: "scalar")))
+      )
     }
   }
 
   private func table(_ name: String) throws -> bk_kernels {
-    try #require(Kernels(named: name)).table.pointee
+    try #require(KernelSet(named: name)).table.pointee
   }
 
   /// Random weights, among them some exactly on a threshold and some not finite.

@@ -3,12 +3,12 @@ import Testing
 @testable import BitCore
 
 /// The product of codes, for every set of kernels, every format and every kind of scales, against a
-/// plain loop over integers, bit for bit. Tests/KernelDriver goes through more shapes.
+/// plain loop over integers, bit for bit. Tests/KernelDriver tests more shapes.
 @Suite struct MultiplyTests {
   static let tokenCounts = Array(1...9) + [16, 33]
   static let columnCounts = Array(1...65) + [127, 128, 129, 255, 256, 257, 300, 784]
 
-  /// Rows and numbers of tokens change with the columns, so that each comes up.
+  /// The numbers of rows and tokens change with the columns, so that all of them are tested.
   @Test(arguments: columnCounts, WeightAlphabet.allCases)
   func `random codes`(columns: Int, alphabet: WeightAlphabet) throws {
     let product = CodeProduct(
@@ -75,7 +75,7 @@ import Testing
     let product = CodeProduct(tokens: 5, rows: 24, columns: 50, alphabet: alphabet)
     let scales = (0..<groups).map { Float($0 + 1) / 7 }
     #expect(try product.firstDifference(.groups(scales), tokens: [1, 5]) == nil)
-    // Which row has which scale, by hand.
+    // The scale of every row, by hand.
     let matrix = try #require(try product.matrices(.groups(scales)).first)
     for row in 0..<24 {
       let value = Float(product.codes[row * 50]) * scales[row * groups / 24]

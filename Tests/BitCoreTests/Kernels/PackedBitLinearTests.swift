@@ -95,7 +95,7 @@ import Testing
           }
         }
         #expect(sameBits(y, Tensor(expected, shape: [6, rows])))
-        // And near the float product with the weights that it stands for.
+        // And close to the float product with the dequantized weights.
         let float = LinearOperation.forward(
           quantized.dequantized(), weight: matrix.values, bias: bias)
         #expect(difference(y, float.doubles, relativeToLargest: 1e-5) == nil)

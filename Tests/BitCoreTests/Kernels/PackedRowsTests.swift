@@ -2,7 +2,7 @@ import Testing
 
 @testable import BitCore
 
-/// Codes as the bytes of files: the same for every format in memory.
+/// Codes as the bytes of files, which are the same for every format in memory.
 @Suite struct PackedRowsTests {
   @Test(arguments: PackedFormat.allCases, CodeMatrixTests.sizes)
   func `bytes round trip`(format: PackedFormat, size: (Int, Int)) throws {

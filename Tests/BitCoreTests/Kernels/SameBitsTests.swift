@@ -2,7 +2,7 @@ import Testing
 
 @testable import BitCore
 
-/// Results do not depend on threads, on kernels, on the format or on what else is in a batch.
+/// Results do not depend on threads, kernels, the format or the rest of a batch.
 @Suite struct SameBitsTests {
   @Test(
     arguments: [(1, 200, 784), (40, 8, 300), (33, 70, 300), (128, 25, 64), (3, 1000, 100)],
@@ -26,12 +26,12 @@ import Testing
     }
   }
 
-  /// Few tokens and many go different ways: where one ends depends on the kernels.
+  /// Few tokens and many take different paths; the limit depends on the kernels.
   @Test(arguments: CPU.usableKernelNames, WeightAlphabet.allCases)
   func `for a token alone or in a batch of 2 to 40`(
     name: String, alphabet: WeightAlphabet
   ) throws {
-    let kernels = try #require(Kernels(named: name))
+    let kernels = try #require(KernelSet(named: name))
     let quantizer = ActivationQuantizer()
     let product = CodeProduct(tokens: 1, rows: 70, columns: 150, alphabet: alphabet)
     let tokens = random([40, 150], seed: 4)
@@ -44,7 +44,7 @@ import Testing
         }
         let alone = Tensor((0..<40).flatMap { output($0..<$0 + 1).scalars }, shape: [40, 70])
         for count in 2...40 {
-          // From the first token on, or up to the last.
+          // The first tokens, or the last ones.
           let range = count % 2 == 0 ? 0..<count : 40 - count..<40
           #expect(sameBits(output(range), alone.rows(range)))
         }
@@ -94,8 +94,8 @@ import Testing
 
   @Test(arguments: CPU.usableKernelNames)
   func `for every set of kernels, from floats to floats`(name: String) throws {
-    let kernels = try #require(Kernels(named: name))
-    let scalar = try #require(Kernels(named: "scalar"))
+    let kernels = try #require(KernelSet(named: name))
+    let scalar = try #require(KernelSet(named: "scalar"))
     let (x, weight) = (random([7, 130]), random([21, 130], seed: 4))
     for format in [nil] + PackedFormat.allCases {
       for alphabet in WeightAlphabet.allCases where format?.alphabet ?? alphabet == alphabet {

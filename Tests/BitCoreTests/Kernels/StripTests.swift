@@ -3,8 +3,8 @@ import Testing
 
 @testable import BitCore
 
-/// Strips, the packed layout of `bitkernels.h`: every byte is where and what its formula says, and
-/// every set of kernels packs and unpacks the same.
+/// Strips, the packed layout of `bitkernels.h`: every byte has the index and the value of its
+/// formula, and every set of kernels packs and unpacks the same.
 @Suite struct StripTests {
   static let columnCounts =
     Array(1...70) + [127, 128, 129, 191, 192, 193, 255, 256, 257, 300, 513, 784]
@@ -12,7 +12,7 @@ import Testing
 
   @Test(arguments: PackedFormat.allCases, blockLengths)
   func `packing and unpacking`(format: PackedFormat, length: Int) throws {
-    let tables = try CPU.usableKernelNames.map { try #require(Kernels(named: $0)).table }
+    let tables = try CPU.usableKernelNames.map { try #require(KernelSet(named: $0)).table }
     var generator = SeededGenerator(seed: 6)
     for columns in Self.columnCounts {
       let panels = Panels(columns, codes: generator.codes(64 * columns, format.alphabet))
@@ -39,7 +39,7 @@ import Testing
     #expect([0, 1, 63, 64, 65, 2560].map { bk_strip_count($0) } == [0, 1, 1, 1, 2, 40])
     #expect([0, 1, 4, 5, 257].map { bk_panel_bytes($0) } == [0, 64, 64, 128, 64 * 65])
     #expect(bk_strip_bytes(257, BK_PANELS, 0) == 4 * 64 * 65)
-    // A block of 64 takes 13 bytes of five codes, the last one's filled up.
+    // A block of 64 takes 13 bytes of five codes, the last one padded.
     #expect(bk_strip_bytes(65, BK_TERNARY1_6, 0) == 64 * 13)
     #expect(bk_strip_bytes(65, BK_TERNARY1_6, 64) == 64 * 14)
     #expect(bk_strip_bytes(128, BK_TERNARY1_6, 64) == 64 * 26)
@@ -122,7 +122,7 @@ import Testing
       for first in stride(from: start, to: end, by: perByte) {
         var step = [UInt8](repeating: 0, count: 64)
         for row in 0..<64 {
-          // What fills up a step has the code 0; a sign format has none, and a clear bit.
+          // Padding has the code 0 or, in a sign format, which has no 0, a clear bit.
           let stored = (first..<first + perByte).map { column in
             column < end
               ? UInt8(panels.codes[row * panels.columns + column] + 1)
@@ -169,7 +169,7 @@ private struct Panels {
     return row / 16 * panelBytes + 64 * (column / 4) + 4 * (row % 16) + column % 4
   }
 
-  /// Panels with zeros where a quad is filled up, whatever was there.
+  /// Panels with zeros for the padding of quads.
   func withoutFilling(_ panels: [UInt8]) -> [UInt8] {
     var panels = panels
     for column in columns..<(columns + 3) / 4 * 4 {

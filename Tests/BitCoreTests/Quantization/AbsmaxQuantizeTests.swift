@@ -14,7 +14,7 @@ import Testing
     #expect(quantized.shape == x.shape)
     #expect(quantized.bits == golden.bits)
 
-    // The reference divides zeros by zero; zeros are what they stand for.
+    // The reference divides zero by zero here; the right values are zeros.
     let codes = golden.quant ?? [Int](repeating: 0, count: x.count)
     let values = golden.dequant ?? [Double](repeating: 0, count: x.count)
     #expect(quantized.codes == codes)

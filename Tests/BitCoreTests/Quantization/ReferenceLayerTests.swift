@@ -2,11 +2,11 @@ import Testing
 
 @testable import BitCore
 
-/// With one group, the integer sums under our scales are what the layer that this package set out
-/// from returns: `y = int8(x) sign(W - mean W)^T`, one activation scale for the tensor.
+/// With one group, the integer sums before scaling are the output of the reference layer, with which
+/// this package began: `y = int8(x) sign(W - mean W)^T`, one activation scale for the tensor.
 ///
-/// Where a weight equals the mean that layer has 0 and this one the paper's -1, so weights here
-/// never do.
+/// Where a weight equals the mean, that layer has 0 and this one the paper's -1, so no weight here
+/// does.
 @Suite struct ReferenceLayerTests {
   @Test(
     arguments: try Golden.cases("bit1_forward", Golden.OneBit.self).filter {

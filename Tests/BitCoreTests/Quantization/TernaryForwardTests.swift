@@ -34,7 +34,7 @@ import Testing
     #expect(y.shape.extents == golden.y.shape)
     let largest = golden.y.data.lazy.map { abs($0) }.max() ?? 0
     #expect(difference(y, golden.y.data, relative: 1e-5, absolute: 1e-5 * largest) == nil)
-    // The integer product is at least as near to the truth as the float one.
+    // The integer product is at least as accurate as the float one.
     #expect(difference(y, golden.yFakequantF32, relative: 1e-5, absolute: 1e-5 * largest) == nil)
   }
 

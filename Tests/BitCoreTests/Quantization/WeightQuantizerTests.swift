@@ -53,7 +53,7 @@ import Testing
     #expect(direct.byteCount == packed.byteCount)
     let x = ActivationQuantizer().quantize(random([3, 333], seed: 8))
     #expect(sameBits(direct.matmul(x), packed.matmul(x)))
-    // The bytes themselves, but for rows and columns that only fill up.
+    // The bytes themselves, except for padding.
     #expect(direct.packedRows == packed.packedRows)
   }
 

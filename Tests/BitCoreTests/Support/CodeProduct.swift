@@ -3,8 +3,8 @@ import Testing
 
 @testable import BitCore
 
-/// Codes, quantized activations and what a plain loop makes of their product, for any scales and
-/// for any number of the first tokens.
+/// Codes, quantized activations, and their product by a plain loop, for any scales and any number
+/// of the first tokens.
 struct CodeProduct: Sendable {
   let rows: Int
   let columns: Int
@@ -17,8 +17,7 @@ struct CodeProduct: Sendable {
   private let x: Tensor
   private let quantizer: ActivationQuantizer
   private let all: QuantizedTensor
-  /// The exact sum over each 64 columns, `[tokens, rows, parts]`: the shortest blocks, which longer
-  /// ones are made of.
+  /// The exact sums over 64 columns, `[tokens, rows, parts]`. Longer blocks consist of these.
   private let partSums: [Int]
 
   /// The product of given codes and the activations `x`, `[tokens, columns]`.
@@ -70,8 +69,8 @@ struct CodeProduct: Sendable {
     return kinds
   }
 
-  /// Scales of blocks, positive and negative ones: multiples of 1/1024 that half precision has the
-  /// bits for, or such that it has not.
+  /// Scales of blocks, positive and negative ones: multiples of 1/1024, which are exact in half
+  /// precision, or numbers that are not.
   func blockScales(_ length: Int, exactHalves: Bool) -> WeightScales {
     var generator = SeededGenerator(seed: UInt64(length + columns))
     let count = rows * ((columns + length - 1) / length)
@@ -80,13 +79,12 @@ struct CodeProduct: Sendable {
       (0..<count).map { _ in
         exactHalves
           ? (generator.nextUniform() * 3072).rounded() / 1024 - 1
-            // No half has the last bit of a float.
+            // The last bit of a float does not exist in half precision.
           : Float(bitPattern: (generator.nextUniform() * 3 - 1.1).bitPattern | 1)
       })
   }
 
-  /// The matrix in every format that holds its codes; unpacked, too, where scales are not of
-  /// blocks.
+  /// The matrix in every format of its alphabet and, without blocks, not packed.
   func matrices(_ scales: WeightScales) throws -> [CodeMatrix] {
     var matrices = try PackedFormat.allCases.filter { $0.alphabet == alphabet }.map {
       try CodeMatrix(
@@ -96,7 +94,7 @@ struct CodeProduct: Sendable {
     return matrices
   }
 
-  /// A byte for each code, from latent weights that have these codes under these scales.
+  /// The matrix that is not packed, made from latent weights that have these codes and scales.
   private func unpacked(_ groupScales: [Float]) -> CodeMatrix {
     let groupWeights = codes.count / groupScales.count
     let weight = Tensor(
@@ -140,7 +138,8 @@ struct CodeProduct: Sendable {
   }
 
   /// Multiplies every matrix of these scales with the first tokens, by every set of kernels that
-  /// this CPU has: the first output that is not what the plain loop gives, bit for bit, or nil.
+  /// this CPU has, and describes the first output that differs in a bit from that of the plain loop.
+  /// Nil if there is none.
   func firstDifference(
     _ scales: WeightScales, tokens: [Int], kernels names: [String] = CPU.usableKernelNames
   ) throws -> String? {
@@ -148,7 +147,7 @@ struct CodeProduct: Sendable {
     let expected = [false, true].map { self.expected(scales, hasBias: $0) }
     for (index, matrix) in try matrices(scales).enumerated() {
       for (place, name) in names.enumerated() {
-        let kernels = try #require(Kernels(named: name))
+        let kernels = try #require(KernelSet(named: name))
         for x in inputs {
           let hasBias = (x.shape.rows + index + place) % 2 == 0
           let y = matrix.matmul(
@@ -167,7 +166,7 @@ struct CodeProduct: Sendable {
     return nil
   }
 
-  /// The first of all values of `y` that is not the one expected, which may go on.
+  /// The first value of `y` that is not the expected one; there may be more expected ones.
   private static func difference(_ y: Tensor, _ expected: [Float], rows: Int) -> String? {
     guard y.shape.features == rows, y.count <= expected.count else { return "shape \(y.shape)" }
     let isEqual = y.withUnsafePointer { memcmp($0, expected, 4 * y.count) == 0 }
@@ -185,7 +184,7 @@ struct CodeProduct: Sendable {
   ) -> [Int] {
     let parts = (columns + 63) / 64
     var sums = [Int](repeating: 0, count: tokens * rows * parts)
-    // Written for the speed of unoptimized code.
+    // Written to be fast without optimization.
     codes.withUnsafeBufferPointer { codes in
       x.withUnsafeBufferPointer { x in
         for index in sums.indices {
@@ -206,13 +205,13 @@ struct CodeProduct: Sendable {
 }
 
 extension SeededGenerator {
-  /// Codes of an alphabet, each as likely as the others.
+  /// Random codes of an alphabet, all equally likely.
   mutating func codes(_ count: Int, _ alphabet: WeightAlphabet) -> [Int8] {
     let table: [Int8] = alphabet == .sign ? [-1, 1] : [-1, 0, 1]
     var codes: [Int8] = []
     codes.reserveCapacity(count)
     while codes.count < count {
-      // Sixteen bits at a time.
+      // Four codes per word, of 16 bits each.
       var word = next()
       for _ in 0..<min(4, count - codes.count) {
         codes.append(table[Int(truncatingIfNeeded: word & 0xffff) % table.count])

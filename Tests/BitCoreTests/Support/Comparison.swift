@@ -1,8 +1,8 @@
 import BitCore
 import Foundation
 
-/// What is wrong with `actual`, or nil if each value is within
-/// `absolute + relative * |expected|` of the one expected.
+/// A description of the first wrong value of `actual`, or nil if every value is within
+/// `absolute + relative * |expected|` of the expected one.
 func difference(
   _ actual: Tensor, _ expected: [Double], relative: Double, absolute: Double = 0
 ) -> String? {
@@ -34,7 +34,7 @@ extension Tensor {
   /// The values in double.
   var doubles: [Double] { scalars.map { Double($0) } }
 
-  /// The tensor of one index of the first axis or a range of them.
+  /// The part of the tensor with a range of indices of the first axis.
   func rows(_ range: Range<Int>) -> Tensor {
     let size = count / max(1, shape[0])
     return Tensor(

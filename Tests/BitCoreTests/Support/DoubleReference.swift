@@ -1,7 +1,7 @@
 import BitCore
 import Foundation
 
-/// The functions that have reverse rules, once more in double and written from their formulas.
+/// The functions that have reverse rules, written again from their formulas in Double.
 enum DoubleReference {
   static func normalization(
     _ x: [Double], features: Int, groups: Int, isCentered: Bool, epsilon: Double,
@@ -76,7 +76,7 @@ enum DoubleReference {
     }
   }
 
-  /// The sum of products, which makes one number of an output with the gradient `weights`.
+  /// The sum of products: a function of the output whose gradient is `weights`.
   static func dot(_ values: [Double], _ weights: [Double]) -> Double {
     zip(values, weights).reduce(0) { $0 + $1.0 * $1.1 }
   }

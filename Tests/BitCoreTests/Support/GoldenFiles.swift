@@ -31,7 +31,7 @@ enum Golden {
     let bits: Int
     let shape: [Int]
     let input: [Double]
-    /// Nil, as the next two, where the reference divides by zero.
+    /// Nil, like the next two, where the reference divides by zero.
     let scale: Double?
     let quant: [Int]?
     let dequant: [Double]?

@@ -1,4 +1,4 @@
-/// Memory with a marked margin on both sides.
+/// Memory with a margin on both sides, whose bytes must not change.
 final class Guarded<Element: FixedWidthInteger> {
   private static var margin: Int { 64 }
   private static var mark: Element { 0x5a }

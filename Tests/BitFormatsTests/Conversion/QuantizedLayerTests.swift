@@ -148,6 +148,10 @@ import Testing
 
   @Test(arguments: [
     ("model.layers.0.mlp.up_proj.weight", true), ("blk.0.attn_output.weight", true),
+    ("model.layers.0.mlp.experts.0.up_proj.weight", true),
+    ("model.layers.0.mlp.gate.weight", false),
+    ("blk.0.ffn_gate_inp.weight", false), ("blk.0.ffn_gate.weight", true),
+    ("score.weight", false), ("classifier.weight", false),
     ("output.weight", false), ("lm_head.weight", false), ("token_embd.weight", false),
     ("model.norm.weight", false), ("encoder.output.weight", false), ("a.bias", false),
   ])

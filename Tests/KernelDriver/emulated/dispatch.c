@@ -1,4 +1,4 @@
-// In place of dispatch.c: the sets whose instructions are emulated, whatever the CPU is.
+// Replaces dispatch.c: the sets with emulated instructions, on any CPU.
 #include "../../../Sources/CBitKernels/internal.h"
 
 static const char *const names[] = {"avx512vnni with vbmi", "avx512vnni", "avxvnni", NULL};

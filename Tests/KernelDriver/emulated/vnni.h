@@ -1,6 +1,6 @@
-// The instructions of AVX-VNNI, AVX-512 and VBMI that the kernels use, written out as Intel's manual
-// defines them, for a CPU that has only AVX2. To be included before everything else
-// (-include): it then stands in for the intrinsics, and the kernels are compiled as they are.
+// The instructions of AVX-VNNI, AVX-512 and VBMI that the kernels use, written in C as Intel's
+// manual defines them, for a CPU that has only AVX2. Included before everything else (-include),
+// they replace the intrinsics, and the kernels are compiled unchanged.
 #ifndef EMULATED_VNNI_H
 #define EMULATED_VNNI_H
 
@@ -8,9 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-// Whatever a function asks for, it gets AVX2.
+// Every function gets AVX2, whatever it asks for.
 #define target(features) __target__("avx2,fma,f16c")
-// Benchmarks hold vectors in registers, which these are not.
+// Peaks hold vectors in registers, which these structures are not.
 #define volatile(...) ("")
 
 typedef struct {

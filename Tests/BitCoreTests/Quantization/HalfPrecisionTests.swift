@@ -1,8 +1,6 @@
 import BitCore
 import Testing
 
-@testable import BitFormats
-
 @Suite struct HalfPrecisionTests {
   @Test(
     arguments: [
@@ -32,7 +30,7 @@ import Testing
     }
   }
 
-  /// Half way between neighbours goes to the even one; a bit more or less to the nearer one.
+  /// The middle of two neighbours is rounded to the even one, a bit more or less to the nearer one.
   @Test func roundsHalfToEven() {
     for bits in UInt16(0)..<0x7bff {
       let low = HalfPrecision.float(f16: bits)
