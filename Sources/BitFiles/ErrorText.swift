@@ -1,5 +1,3 @@
-import BitCore
-
 /// Things from outside in the words of an error: on one line, of a bounded length.
 package enum ErrorText {
   /// A name, quoted as in JSON.

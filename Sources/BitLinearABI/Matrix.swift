@@ -1,5 +1,4 @@
 import BitCore
-import BitFormats
 
 /// A caller's matrix with checked extents.
 struct Matrix {

@@ -1,5 +1,4 @@
 import BitCore
-import BitFormats
 import CBitLinear
 
 /// The object behind a handle of a packed layer.

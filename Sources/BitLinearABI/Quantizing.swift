@@ -1,5 +1,4 @@
 import BitCore
-import BitFormats
 import CBitLinear
 
 /// See `bitlinear.h`.

@@ -30,26 +30,19 @@ private func read(_ tensor: SafetensorsTensorInfo, of file: SafetensorsFile) {
 }
 
 /// The model as `convert`, `quantize` and `inspect` open it, with what its metadata says about the
-/// scales of Hugging Face layers, and these layers with both meanings.
+/// scales of Hugging Face layers; and its layers, ready to run.
 private func readModel(_ file: SafetensorsFile) {
-  if let model = try? ModelFile(file) {
-    for tensor in model.tensors { readCodes(of: tensor) }
-  }
-  let checkpoint = ShardedSafetensors(file)
-  for quantization in [
-    HuggingFaceQuantization(linearClass: .bitlinear),
-    HuggingFaceQuantization(linearClass: .autobitlinear, usesRMSNorm: true),
-  ] {
-    for name in checkpoint.huggingFaceLayerNames {
-      let layer = try? HuggingFaceLayer(name, from: checkpoint, quantization: quantization)
-      if let layer, layer.codes.rows <= 1 << 12 { _ = try? layer.packedLayer() }
+  guard let model = try? ModelFile(file) else { return }
+  for tensor in model.tensors where tensor.rows <= 1 << 12 {
+    readCodes(of: tensor)
+    if tensor.name.hasSuffix(".weight") {
+      _ = try? model.packedLayer(String(tensor.name.dropLast(7)))
     }
   }
 }
 
 /// Codes, scales and values, row by row and as a matrix.
 private func readCodes(of tensor: ModelTensor) {
-  guard tensor.rows <= 1 << 12 else { return }
   if case .codes(let codes) = tensor.content {
     for row in 0..<min(codes.rows, 4) { _ = try? codes.rows(row..<row + 1) }
     if let matrix = try? codes.packedMatrix() {

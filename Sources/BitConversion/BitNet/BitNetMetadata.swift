@@ -1,4 +1,3 @@
-import BitCore
 import BitFormats
 import BitFiles
 

@@ -1,5 +1,4 @@
 import BitCore
-import BitFormats
 import BitFiles
 
 #if canImport(Glibc)

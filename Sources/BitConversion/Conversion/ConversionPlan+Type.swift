@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 import BitFormats
 
 extension ConversionPlan {

@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 import BitFormats
 
 /// How every tensor of a model is stored in a target, decided before anything is written.

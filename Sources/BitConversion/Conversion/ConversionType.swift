@@ -1,6 +1,5 @@
 import BitCore
 import BitFormats
-import BitFiles
 
 /// How a conversion stores ternary and sign weights.
 public enum ConversionType: String, Sendable, CaseIterable {

@@ -1,4 +1,3 @@
-import BitCore
 import BitFormats
 
 /// The names of tensors in the target.

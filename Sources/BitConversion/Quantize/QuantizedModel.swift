@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 import BitFormats
 
 /// A model whose float matrices become codes while they are read.

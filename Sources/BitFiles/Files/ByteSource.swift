@@ -1,5 +1,3 @@
-import BitCore
-
 /// The bytes of a whole file, mapped or in memory.
 package enum ByteSource: Sendable {
   case file(MappedFile)

@@ -1,5 +1,3 @@
-import BitCore
-
 /// A string that is compared by its bytes, as JSON and file formats do.
 ///
 /// `String` itself takes "\u{e9}" and "e\u{301}" for the same and sorts by normalized text.

@@ -1,5 +1,3 @@
-import BitCore
-
 /// The members of a JSON object in their order.
 ///
 /// Keys are compared byte for byte, so that "é" in one and in two code points are two keys. A

@@ -1,5 +1,3 @@
-import BitCore
-
 extension JSONValue {
   /// The value as JSON without white space.
   ///

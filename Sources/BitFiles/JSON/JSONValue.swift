@@ -1,5 +1,3 @@
-import BitCore
-
 /// A JSON value.
 ///
 /// ```swift

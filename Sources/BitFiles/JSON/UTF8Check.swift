@@ -1,5 +1,3 @@
-import BitCore
-
 /// Whether bytes are UTF-8, without making a string of them.
 package enum UTF8Check {
   /// Whether the bytes are UTF-8 as the Unicode standard has it: no longer forms of shorter

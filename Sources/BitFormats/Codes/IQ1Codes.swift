@@ -1,5 +1,3 @@
-import BitCore
-
 /// The ternary codes of IQ1_BN: 64 in 13 bytes.
 ///
 /// Element j of five is the digit of 3^j, so the first is the least significant. Sixteen elements

@@ -1,5 +1,3 @@
-import BitCore
-
 /// Codes of one bit, eight in a byte, the first in the lowest: 1 for +1, 0 for -1.
 enum SignCodes {
   /// Eight codes as the bytes of a word, for each byte.

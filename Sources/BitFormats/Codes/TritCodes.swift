@@ -1,5 +1,3 @@
-import BitCore
-
 /// Ternary codes as digits to base 3, five in a byte.
 ///
 /// A byte holds v = the digits c0 c1 c2 c3 c4 (code + 1, the first the most significant) as

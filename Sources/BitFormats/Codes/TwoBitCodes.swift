@@ -1,5 +1,3 @@
-import BitCore
-
 /// Codes of two bits, four in a byte, the stored 0, 1, 2, 3 for -1, 0, +1, +2.
 ///
 /// They go in chunks of `4 * strand` elements in `strand` bytes:

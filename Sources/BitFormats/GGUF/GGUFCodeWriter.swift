@@ -174,7 +174,7 @@ extension CodedTensor {
   ///
   /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and what does not fit, and
   ///   as ``rows(_:)`` does.
-  public func ggufBytes(
+  package func ggufBytes(
     _ type: GGUFTensorType, i2sLayout: I2SLayout = .x86
   ) throws(InputError) -> [UInt8] {
     let writer = try GGUFCodeWriter(self, type, i2sLayout: i2sLayout)

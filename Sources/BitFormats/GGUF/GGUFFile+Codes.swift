@@ -28,7 +28,7 @@ extension GGUFFile {
   }
 
   /// The packed matrix of a tensor; see ``codedTensor(_:)`` and ``CodedTensor/packedMatrix(format:)``.
-  public func packedMatrix(
+  package func packedMatrix(
     _ name: String, format: PackedFormat? = nil
   ) throws(InputError) -> CodeMatrix {
     try codedTensor(name).packedMatrix(format: format)

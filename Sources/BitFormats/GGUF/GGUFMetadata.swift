@@ -1,4 +1,3 @@
-import BitCore
 import BitFiles
 
 /// The key-value pairs of a GGUF file, in the order of the file.

@@ -1,5 +1,3 @@
-import BitCore
-
 /// The types of numbers that are read as floats: plain ones, and blocks of numbers with a scale.
 ///
 ///     Q8_0   half d, 32 signed bytes q                                x = d * q

@@ -1,5 +1,3 @@
-import BitCore
-
 /// The two ways in which bitnet.cpp lays out I2_S.
 ///
 /// A build for x86 and the Python converter spread 128 elements over 32 bytes; a build for ARM
@@ -13,10 +11,10 @@ public enum I2SLayout: String, Sendable, CaseIterable {
   case arm = "arm-64"
 
   /// A metadata key for the raw value, of this library; other programs do not know it.
-  public static let metadataKey = "bitlinear.i2_s_layout"
+  package static let metadataKey = "bitlinear.i2_s_layout"
 
   /// Elements in a block.
-  public var blockLength: Int { self == .x86 ? 128 : 64 }
+  package var blockLength: Int { self == .x86 ? 128 : 64 }
 }
 
 /// What a GGUF file does not tell by itself.

@@ -1,5 +1,3 @@
-import BitCore
-
 /// How values are in a file, little-endian; what is read must be known to be there and right.
 extension GGUFValue {
   /// The value at a place, of any kind but an array.

@@ -1,5 +1,3 @@
-import BitCore
-
 /// A value of a GGUF file's metadata.
 public enum GGUFValue: Sendable, Hashable {
   case uint8(UInt8)

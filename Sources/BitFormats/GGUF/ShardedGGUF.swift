@@ -5,13 +5,13 @@ import BitFiles
 ///
 /// llama.cpp names the parts `NAME-00001-of-00003.gguf` and so on, and counts them in the keys
 /// `split.no` (from 0), `split.count` and `split.tensors.count`. Any part leads to all of them.
-public struct ShardedGGUF: Sendable {
+package struct ShardedGGUF: Sendable {
   /// The path as given.
-  public let source: String
+  package let source: String
   /// The files in the order of the parts; only one if the model is not split.
-  public let files: [GGUFFile]
+  package let files: [GGUFFile]
   /// The key-value pairs of the first file, without those that describe the split.
-  public let metadata: GGUFMetadata
+  package let metadata: GGUFMetadata
 
   private static let splitKeys = ["split.no", "split.count", "split.tensors.count"]
 
@@ -20,7 +20,7 @@ public struct ShardedGGUF: Sendable {
   /// - Throws: ``InputError`` as ``GGUFFile`` does; `.missing` for a part that is not there,
   ///   `.malformed` for parts that do not agree on their number or their tensors, or whose names do
   ///   not tell where the others are.
-  public init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
+  package init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
     try self.init(GGUFFile(path: path, options: options), options: options)
   }
 

@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 
 extension HuggingFaceLayer {
   /// The tensors of a layer that is not yet in such a file, such as one that was trained here.
@@ -15,7 +14,7 @@ extension HuggingFaceLayer {
   /// - Throws: ``InputError`` of kind `.unsupported` for what such a file cannot hold: sign codes,
   ///   several different scales, another recipe, rows that are no multiple of 4, a scale; and as
   ///   ``HuggingFaceScale`` does.
-  public static func entries(
+  package static func entries(
     _ name: String, _ layer: PackedBitLinear, quantization: HuggingFaceQuantization,
     scaleDType: DType = .f32, rounding: Bool = false
   ) throws(InputError) -> [SafetensorsEntry] {

@@ -12,9 +12,9 @@ import BitFiles
 ///     ....rms_norm.weight   float [in]            if use_rms_norm
 ///
 /// Codes and scales are taken as they are, in both directions; nothing is quantized again.
-public struct HuggingFaceLayer: Sendable {
+package struct HuggingFaceLayer: Sendable {
   /// How the codes are stored.
-  public enum WeightStorage: Sendable, Equatable {
+  package enum WeightStorage: Sendable, Equatable {
     /// Four to a byte.
     case packed
     /// As floats of this type.
@@ -22,15 +22,15 @@ public struct HuggingFaceLayer: Sendable {
   }
 
   /// The name in front of `.weight`.
-  public let name: String
+  package let name: String
   /// The codes, with ``HuggingFaceScale/multiplier`` of ``scale``; read when they are used.
-  public let codes: CodedTensor
+  package let codes: CodedTensor
   /// The scale as it is stored.
-  public let scale: HuggingFaceScale
+  package let scale: HuggingFaceScale
   /// How the codes are stored.
-  public let storage: WeightStorage
+  package let storage: WeightStorage
   /// What `config.json` says about the layers.
-  public let quantization: HuggingFaceQuantization
+  package let quantization: HuggingFaceQuantization
   package let weight: ByteExtent
   package let scaleExtent: ByteExtent
   private let checkpoint: ShardedSafetensors
@@ -46,7 +46,7 @@ public struct HuggingFaceLayer: Sendable {
   ///   there, `.malformed` for a scale that is not finite and positive, `.mismatch` for another type
   ///   or shape or for latent weights, `.unsupported` for a number of output features that is no
   ///   multiple of 4.
-  public init(
+  package init(
     _ name: String, from checkpoint: ShardedSafetensors, quantization: HuggingFaceQuantization,
     outFeatures: Int? = nil
   ) throws(InputError) {
@@ -125,7 +125,7 @@ public struct HuggingFaceLayer: Sendable {
   /// - Parameter format: how to hold the codes in memory; nil for the default.
   /// - Throws: ``InputError`` that names file and tensor: `.malformed` for a code 3 or a float that
   ///   is no code, `.missing` and `.mismatch` for a bias or norm that is not there or does not fit.
-  public func packedLayer(format: PackedFormat? = nil) throws(InputError) -> PackedBitLinear {
+  package func packedLayer(format: PackedFormat? = nil) throws(InputError) -> PackedBitLinear {
     var bias = try checkpoint["\(name).bias"].map { (info) throws(InputError) in
       try checkpoint.tensor(info.name)
     }
@@ -144,7 +144,7 @@ public struct HuggingFaceLayer: Sendable {
   /// The layer's tensors for another file, with the bytes that they have.
   ///
   /// - Throws: ``InputError`` of kind `.missing` for a norm that is not there.
-  public func entries() throws(InputError) -> [SafetensorsEntry] {
+  package func entries() throws(InputError) -> [SafetensorsEntry] {
     var names = ["weight", "weight_scale"]
     if checkpoint["\(name).bias"] != nil { names.append("bias") }
     if quantization.usesRMSNorm { names.append("rms_norm.weight") }
@@ -158,7 +158,7 @@ public struct HuggingFaceLayer: Sendable {
 extension ShardedSafetensors {
   /// The names of the layers that are stored as codes, in the order of the files: those with a
   /// `.weight_scale`, or with a U8 matrix as `.weight`.
-  public var huggingFaceLayerNames: [String] {
+  package var huggingFaceLayerNames: [String] {
     var seen: Set<ByteKey> = []
     return tensors.compactMap { tensor in
       let suffix = tensor.name.utf8.last == UInt8(ascii: "e") ? ".weight_scale" : ".weight"

@@ -9,21 +9,21 @@ import BitFiles
 ///
 /// transformers packs other numbers of rows too, but fills the last band with -1 rows, which its
 /// own layers cannot load; here they are errors.
-public struct HuggingFacePacking: Sendable, Hashable {
+package struct HuggingFacePacking: Sendable, Hashable {
   /// Rows of codes, a multiple of 4: the output features.
-  public let rows: Int
+  package let rows: Int
   /// Columns of codes and of bytes: the input features.
-  public let columns: Int
+  package let columns: Int
 
   /// Rows of bytes.
-  public var packedRows: Int { rows / 4 }
+  package var packedRows: Int { rows / 4 }
 
   /// The packing of a matrix of codes.
   ///
   /// - Throws: ``InputError`` of kind `.unsupported` if `rows` is no multiple of 4, `.mismatch` if
   ///   an extent is negative or the number of codes does not fit into an Int; its source is
   ///   `source`.
-  public init(rows: Int, columns: Int, source: String) throws(InputError) {
+  package init(rows: Int, columns: Int, source: String) throws(InputError) {
     guard rows >= 0, columns >= 0, !rows.multipliedReportingOverflow(by: columns).overflow else {
       throw InputError(
         .mismatch, source: source, found: "\(rows) x \(columns) codes",
@@ -48,7 +48,7 @@ public struct HuggingFacePacking: Sendable, Hashable {
   /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if it is no U8 matrix or has other rows, `.unsupported` if `rows` is no
   ///   multiple of 4.
-  public init(
+  package init(
     of name: String, in file: SafetensorsFile, rows: Int? = nil
   ) throws(InputError) {
     let tensor = try file.info(of: name)
@@ -77,7 +77,7 @@ public struct HuggingFacePacking: Sendable, Hashable {
   ///   - source: the name of the tensor for errors.
   /// - Throws: ``InputError``: `.malformed` for the value 3, naming row and column; `.mismatch`
   ///   for another number of bytes or rows that there are not.
-  public func unpack(
+  package func unpack(
     rows range: Range<Int>, from bytes: UnsafeRawBufferPointer, source: String
   ) throws(InputError) -> [Int8] {
     guard bytes.count == packedRows * columns, range.lowerBound >= 0, range.upperBound <= rows
@@ -127,7 +127,7 @@ public struct HuggingFacePacking: Sendable, Hashable {
   /// - Throws: ``InputError``: `.malformed` for a code other than -1, 0 and +1, naming row and
   ///   column; `.mismatch` for packed rows that there are not or another number of codes; and
   ///   what `codes` throws.
-  public func pack(
+  package func pack(
     packedRows range: Range<Int>, source: String,
     codes: (_ rows: Range<Int>) throws(InputError) -> [Int8]
   ) throws(InputError) -> [UInt8] {

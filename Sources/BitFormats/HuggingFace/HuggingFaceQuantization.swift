@@ -4,9 +4,9 @@ import BitFiles
 /// The `quantization_config` of a Hugging Face `config.json` with `quant_method` "bitnet".
 ///
 /// Keys and defaults are those of `BitNetQuantConfig` in transformers 5.
-public struct HuggingFaceQuantization: Sendable, Equatable {
+package struct HuggingFaceQuantization: Sendable, Equatable {
   /// What a linear layer becomes, which also says what its `weight_scale` means.
-  public enum LinearClass: String, Sendable, CaseIterable {
+  package enum LinearClass: String, Sendable, CaseIterable {
     /// Packed weights; the output is divided by `weight_scale` (1 / mean|W|).
     case bitlinear
     /// Packed or float weights; the output is multiplied with `weight_scale` (mean|W|), and so is
@@ -15,7 +15,7 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
   }
 
   /// When weights become ternary.
-  public enum Mode: String, Sendable, CaseIterable {
+  package enum Mode: String, Sendable, CaseIterable {
     /// They are ternary in the file.
     case offline
     /// The file has latent weights, which are quantized on every use.
@@ -23,18 +23,18 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
   }
 
   /// What a linear layer becomes.
-  public var linearClass: LinearClass
+  package var linearClass: LinearClass
   /// When weights become ternary.
-  public var mode: Mode
+  package var mode: Mode
   /// The modules that stay ordinary linear layers; nil leaves the choice (the head) to the reader.
-  public var modulesToNotConvert: [String]?
+  package var modulesToNotConvert: [String]?
   /// Whether each layer begins with an RMSNorm, whose weight is `rms_norm.weight`.
-  public var usesRMSNorm: Bool
+  package var usesRMSNorm: Bool
   /// The epsilon of that RMSNorm.
-  public var rmsNormEpsilon: Double
+  package var rmsNormEpsilon: Double
 
   /// A configuration of the given values, or the defaults.
-  public init(
+  package init(
     linearClass: LinearClass = .bitlinear, mode: Mode = .offline,
     modulesToNotConvert: [String]? = nil, usesRMSNorm: Bool = false, rmsNormEpsilon: Double = 1e-6
   ) {
@@ -46,12 +46,12 @@ public struct HuggingFaceQuantization: Sendable, Equatable {
   }
 
   /// What the `weight_scale` of a layer does.
-  public var scaleConvention: HuggingFaceScale.Convention {
+  package var scaleConvention: HuggingFaceScale.Convention {
     linearClass == .autobitlinear ? .multiplies : .divides
   }
 
   /// How layers quantize: ternary weights, 8-bit activations for each token, an RMSNorm if asked.
-  public var recipe: QuantizationRecipe {
+  package var recipe: QuantizationRecipe {
     var recipe = QuantizationRecipe.b158
     recipe.normalization = usesRMSNorm ? .rms(epsilon: Float(rmsNormEpsilon)) : nil
     return recipe

@@ -6,9 +6,9 @@ import BitFiles
 /// Checkpoints store either the factor of the codes or its reciprocal; see
 /// ``HuggingFaceQuantization/LinearClass``. This keeps the number that is stored, so that writing
 /// it gives the bytes that were read: the reciprocal of a reciprocal is often another float.
-public struct HuggingFaceScale: Sendable, Hashable {
+package struct HuggingFaceScale: Sendable, Hashable {
   /// What the stored number does.
-  public enum Convention: Sendable, Hashable {
+  package enum Convention: Sendable, Hashable {
     /// It is the factor of the codes.
     case multiplies
     /// Its reciprocal is the factor of the codes.
@@ -16,16 +16,16 @@ public struct HuggingFaceScale: Sendable, Hashable {
   }
 
   /// The number in the file: finite and positive.
-  public let stored: Float
+  package let stored: Float
   /// What the stored number does.
-  public let convention: Convention
+  package let convention: Convention
   /// F32, F16 or BF16, which holds ``stored`` exactly.
-  public let dtype: DType
+  package let dtype: DType
   /// `[1]` or, for a scalar, none.
-  public let shape: [Int]
+  package let shape: [Int]
 
   /// The factor of the codes: ``stored``, or 1 / ``stored`` in float32.
-  public var multiplier: Float { convention == .multiplies ? stored : 1 / stored }
+  package var multiplier: Float { convention == .multiplies ? stored : 1 / stored }
 
   private static let expected = "F32, F16 or BF16 of shape [1] or []"
 
@@ -34,7 +34,7 @@ public struct HuggingFaceScale: Sendable, Hashable {
   /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` for another type or shape, `.malformed` for a scale that is not finite, is not
   ///   positive, or has no finite reciprocal where that is the factor.
-  public init(
+  package init(
     _ name: String, from file: SafetensorsFile, convention: Convention
   ) throws(InputError) {
     let entry = try file.info(of: name)
@@ -64,7 +64,7 @@ public struct HuggingFaceScale: Sendable, Hashable {
   ///   - source: the name for errors.
   /// - Throws: ``InputError``: `.malformed` for a multiplier that is not finite and positive,
   ///   `.unsupported` if it cannot be stored, `.mismatch` for another type.
-  public init(
+  package init(
     multiplier: Float, convention: Convention, dtype: DType = .f32, rounding: Bool = false,
     source: String = "weight_scale"
   ) throws(InputError) {
@@ -121,7 +121,7 @@ public struct HuggingFaceScale: Sendable, Hashable {
   }
 
   /// The tensor for a file: the bytes that were read, if this was read.
-  public func entry(_ name: String) -> SafetensorsEntry {
+  package func entry(_ name: String) -> SafetensorsEntry {
     SafetensorsEntry(name, Tensor([stored], shape: Shape(shape)), dtype: dtype)
   }
 }

@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 
 /// The bytes of a tensor in a file of either kind.
 package enum ByteExtent: Sendable {

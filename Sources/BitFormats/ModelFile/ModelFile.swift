@@ -25,7 +25,7 @@ public struct ModelFile: Sendable {
   /// The tensors in the order of the files.
   public package(set) var tensors: [ModelTensor]
   /// What a Hugging Face configuration says about the layers, if there is one.
-  public package(set) var quantization: HuggingFaceQuantization?
+  package var quantization: HuggingFaceQuantization?
   /// What is unusual about the files, though they can be read, in words for the user.
   public let warnings: [String]
   /// What is wrong with the configuration; problems of single tensors are with these.
@@ -155,7 +155,7 @@ public struct ModelFile: Sendable {
   }
 
   /// Whether the files are GGUF.
-  public var isGGUF: Bool { if case .gguf = storage { true } else { false } }
+  package var isGGUF: Bool { if case .gguf = storage { true } else { false } }
 
   /// The bytes of all tensors.
   public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }

@@ -1,5 +1,4 @@
 import BitCore
-import BitFiles
 
 /// One tensor of a ``ModelFile``: what it is, and how to read it piece by piece.
 public struct ModelTensor: Sendable {
@@ -53,7 +52,7 @@ public struct ModelTensor: Sendable {
   /// The bytes in the file, scales included.
   public let byteCount: Int
   /// What keeps the tensor from being used, though it can be listed.
-  public package(set) var problem: InputError?
+  package var problem: InputError?
 
   package let extent: ByteExtent
   /// How codes are stored; nil for a tensor without codes.
@@ -82,7 +81,7 @@ public struct ModelTensor: Sendable {
   }
 
   /// File and tensor, for errors.
-  public var source: String { extent.source }
+  package var source: String { extent.source }
 
   /// The number of rows: the product of all extents but the last.
   public var rows: Int { shape.dropLast().reduce(1, *) }

@@ -8,7 +8,7 @@ extension ShardedSafetensors {
   /// Whether the folder has a file of this name.
   ///
   /// - Throws: ``InputError`` of kind `.malformed` for a name with a path.
-  public func hasFile(_ name: String) throws(InputError) -> Bool {
+  package func hasFile(_ name: String) throws(InputError) -> Bool {
     try FileSystem.FileKind(path: path(of: name)) == .regular
   }
 
@@ -16,7 +16,7 @@ extension ShardedSafetensors {
   ///
   /// - Throws: ``InputError``: `.missing` or `.inputOutput` if it is not there or cannot be read,
   ///   `.malformed` for a name with a path, `.unsupported` for more than 256 MiB.
-  public func contents(of name: String) throws(InputError) -> [UInt8] {
+  package func contents(of name: String) throws(InputError) -> [UInt8] {
     try SiblingFile.bytes(path: path(of: name), limit: Self.maximumFileLength)
   }
 
@@ -45,7 +45,7 @@ extension ShardedSafetensors {
   ///
   /// - Throws: ``InputError`` as ``config()`` and ``HuggingFaceQuantization/init(config:source:)``
   ///   do.
-  public func quantization() throws(InputError) -> HuggingFaceQuantization? {
+  package func quantization() throws(InputError) -> HuggingFaceQuantization? {
     try quantization(config: config())
   }
 

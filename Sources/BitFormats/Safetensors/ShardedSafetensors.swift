@@ -11,27 +11,27 @@ import BitFiles
 /// ```
 ///
 /// Opening reads the headers of all files; data is read when it is used.
-public struct ShardedSafetensors: Sendable {
+package struct ShardedSafetensors: Sendable {
   /// The names of the files that a folder is looked through for, the first that is there counts.
   package static let fileName = "model.safetensors"
   package static let indexName = "model.safetensors.index.json"
 
   /// The path as given; errors name it or a file of the folder.
-  public let source: String
+  package let source: String
   /// The folder that the files are in.
-  public let folder: String
+  package let folder: String
   /// The files of tensors, sorted by name; only one if there is no index.
-  public let files: [SafetensorsFile]
+  package let files: [SafetensorsFile]
   /// All tensors, file by file in the order of their data. A byte range counts in its file.
-  public let tensors: [SafetensorsTensorInfo]
+  package let tensors: [SafetensorsTensorInfo]
   /// The bytes of all tensors.
-  public let totalSize: Int
+  package let totalSize: Int
   /// The bytes of all tensors as the index has it (`metadata.total_size`), which nothing depends
   /// on; nil without an index or if it does not say.
-  public let declaredTotalSize: Int?
+  package let declaredTotalSize: Int?
 
   /// What is unusual about the files, though they can be read, in words for the user.
-  public let warnings: [String]
+  package let warnings: [String]
 
   /// The index in ``files`` of each tensor; empty if there is only one file.
   private let owners: [ByteKey: Int]
@@ -44,7 +44,7 @@ public struct ShardedSafetensors: Sendable {
   ///   read, `.malformed` for a file that is no safetensors file, an index that names a file
   ///   outside the folder, a tensor that is not in the file that the index says (naming both), or
   ///   a tensor in two files.
-  public init(path: String) throws(InputError) {
+  package init(path: String) throws(InputError) {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     func exists(_ path: String) throws(InputError) -> Bool {
@@ -85,7 +85,7 @@ public struct ShardedSafetensors: Sendable {
   }
 
   /// A model in one file that is open already.
-  public init(_ file: SafetensorsFile) {
+  package init(_ file: SafetensorsFile) {
     files = [file]
     tensors = file.tensors
     (folder, source) = (".", file.source)
@@ -147,12 +147,12 @@ public struct ShardedSafetensors: Sendable {
   }
 
   /// The tensor of a name, which is compared byte for byte, or nil.
-  public subscript(name: String) -> SafetensorsTensorInfo? { owner(of: name)?[name] }
+  package subscript(name: String) -> SafetensorsTensorInfo? { owner(of: name)?[name] }
 
   /// The file that a tensor is in.
   ///
   /// - Throws: ``InputError`` of kind `.missing` if there is no such tensor.
-  public func file(of name: String) throws(InputError) -> SafetensorsFile {
+  package func file(of name: String) throws(InputError) -> SafetensorsFile {
     guard let file = owner(of: name), file[name] != nil else {
       throw InputError(
         .missing, source: source, found: "no tensor \(ErrorText.quoted(name))",
@@ -162,17 +162,17 @@ public struct ShardedSafetensors: Sendable {
   }
 
   /// A float tensor; see ``SafetensorsFile/tensor(_:)``.
-  public func tensor(_ name: String) throws(InputError) -> Tensor {
+  package func tensor(_ name: String) throws(InputError) -> Tensor {
     try file(of: name).tensor(name)
   }
 
   /// Some rows of a float tensor; see ``SafetensorsFile/tensor(_:rows:)``.
-  public func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
+  package func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
     try file(of: name).tensor(name, rows: rows)
   }
 
   /// The elements of an integer tensor; see ``SafetensorsFile/integers(_:)``.
-  public func integers(_ name: String) throws(InputError) -> [Int64] {
+  package func integers(_ name: String) throws(InputError) -> [Int64] {
     try file(of: name).integers(name)
   }
 }

@@ -1,4 +1,3 @@
-import BitCore
 import _Differentiation
 
 /// Keeps gradients from growing beyond a norm; see ``Optimizer/update(_:along:clipNorm:)``.

@@ -1,4 +1,3 @@
-import BitCore
 import _Differentiation
 
 /// A rule that changes parameters along their gradients.

@@ -1,4 +1,3 @@
-import BitCore
 import _Differentiation
 
 /// Stochastic gradient descent with momentum, as in PyTorch:

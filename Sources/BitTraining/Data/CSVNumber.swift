@@ -1,6 +1,3 @@
-import BitCore
-import BitNN
-
 /// Decimal numbers in the cells of a CSV file.
 enum CSVNumber {
   /// 10^0 to 10^10, which float32 holds exactly.

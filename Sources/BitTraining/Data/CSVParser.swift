@@ -1,4 +1,3 @@
-import BitNN
 import BitCore
 
 /// Reads the lines of a CSV file into labels and values.

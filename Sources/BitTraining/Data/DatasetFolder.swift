@@ -1,7 +1,5 @@
-import BitNN
 import BitFiles
 import BitCore
-import BitFormats
 
 /// The search for the files of a data set.
 struct DatasetFolder {

@@ -1,6 +1,3 @@
-import BitCore
-import BitNN
-
 /// Bounds on what the readers of data sets accept, so that a wrong or hostile file ends in an error
 /// and not in exhausted memory.
 enum DatasetLimits {

@@ -1,4 +1,3 @@
-import BitNN
 import BitCore
 
 /// Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28 x 28 bytes each, in ten classes

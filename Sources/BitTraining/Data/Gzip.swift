@@ -1,4 +1,3 @@
-import BitNN
 import BitCore
 internal import CZlib
 

@@ -1,5 +1,3 @@
-import BitNN
-import BitFiles
 import BitCore
 
 /// An array of unsigned bytes in the IDX format, in which MNIST and similar data sets are published.

@@ -1,4 +1,3 @@
-import BitNN
 import BitCore
 
 extension LabeledDataset {

@@ -1,4 +1,3 @@
-import BitNN
 import BitCore
 
 /// Samples of equal shape, each with the number of its class.

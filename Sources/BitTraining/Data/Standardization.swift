@@ -1,6 +1,3 @@
-import BitCore
-import BitNN
-
 /// What maps raw values to inputs of a network: `(value - mean) / deviation`.
 public struct Standardization: Sendable, Equatable {
   /// The value that becomes 0, in the units of the data (0 to 255 for bytes).

@@ -1,7 +1,5 @@
-import BitNN
 import BitFiles
 import BitCore
-import BitFormats
 
 /// Reads whole files into memory.
 enum WholeFile {

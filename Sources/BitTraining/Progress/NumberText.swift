@@ -1,5 +1,3 @@
-import BitCore
-
 /// Numbers as text for people, the same in every locale.
 package enum NumberText {
   /// The value with a fixed number of decimals, never "-0.00"; in powers of ten where it is large.

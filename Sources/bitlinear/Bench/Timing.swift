@@ -1,5 +1,3 @@
-import BitTraining
-
 /// Times of one repeated piece of work.
 struct Timing {
   /// Microseconds per call: the median of the rounds, the fastest and the slowest.

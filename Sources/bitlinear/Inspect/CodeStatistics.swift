@@ -1,6 +1,5 @@
 import BitCore
 import BitFormats
-import BitNN
 
 /// What can be said about codes and their scales after going through them once, by ranges of rows.
 struct CodeStatistics: Sendable {

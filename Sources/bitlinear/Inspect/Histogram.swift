@@ -1,6 +1,4 @@
 import BitTraining
-import BitCore
-import BitNN
 
 /// How many numbers fall into each of some ranges of equal width.
 struct Histogram: Sendable {

@@ -1,6 +1,4 @@
 import ArgumentParser
-import BitCore
-import BitFormats
 import BitTraining
 
 struct InspectCommand: ParsableCommand {

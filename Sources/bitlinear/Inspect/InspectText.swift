@@ -1,7 +1,4 @@
 import BitTraining
-import BitCore
-import BitFiles
-import BitNN
 import Foundation
 
 /// Values as `inspect` prints them.

@@ -1,7 +1,6 @@
 import BitTraining
 import BitCore
 import BitFiles
-import BitNN
 
 /// The list of a model's tensors and packed layers, as text or JSON.
 struct ModelListing {

@@ -1,5 +1,3 @@
-import BitCore
-
 /// Names that somebody may have meant.
 enum NearNames {
   /// The nearest of `names` to one that is not among them, the nearest first.

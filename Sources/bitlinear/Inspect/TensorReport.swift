@@ -1,7 +1,6 @@
 import BitTraining
 import BitCore
 import BitFiles
-import BitNN
 
 /// What one tensor holds, as text or JSON.
 struct TensorReport {

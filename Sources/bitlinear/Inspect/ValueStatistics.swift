@@ -1,5 +1,3 @@
-import BitCore
-
 /// What can be said about numbers after going through them once, piece by piece.
 ///
 /// NaN and infinities are counted, and left out of everything else.

@@ -1,5 +1,4 @@
 import BitCore
-import BitFormats
 import BitNN
 import BitTraining
 

@@ -90,6 +90,44 @@ import Testing
     #expect(
       bits(layer(Self.input).scalars) == bits(expected(Self.input).scalars),
       sourceLocation: sourceLocation)
+    // By the one call for every format.
+    let read = try ModelFile(path: path).packedLayer(Self.name)
+    #expect(
+      bits(read(Self.input).scalars) == bits(expected(Self.input).scalars),
+      sourceLocation: sourceLocation)
+  }
+
+  /// Layers of GGUF files are run with what the file or the caller says about their input.
+  @Test func packedLayersOfGGUF() throws {
+    try withTemporaryFolder { folder in
+      let matrix = try CodeMatrix(
+        codes: randomCodes(Self.rows * Self.columns, seed: 21), rows: Self.rows,
+        columns: Self.columns, alphabet: .ternary, scales: .groups([0.75]))
+      let layer = try PackedBitLinear(
+        matrix: matrix, bias: Tensor((0..<Self.rows).map { Float($0) }), recipe: .b158)
+      let (own, gguf) = ("\(folder)/in.safetensors", "\(folder)/out.gguf")
+      try PackedLayerFile.write([(Self.name, layer)], to: own)
+      try Conversion(ModelFile(path: own), to: gguf).write()
+      let read = try ModelFile(path: gguf).packedLayer(Self.name)
+      #expect(bits(read(Self.input).scalars) == bits(layer(Self.input).scalars))
+
+      let coded = CodedTensor(matrix, source: "test")
+      try GGUFWriter.write(
+        [
+          GGUFEntry("\(Self.name).weight", coded, type: .tq2_0),
+          GGUFEntry("\(Self.name).bias", try #require(layer.bias)),
+          GGUFEntry("n.weight", Tensor([1])),
+        ], metadata: [:], to: gguf)
+      let model = try ModelFile(path: gguf)
+      let given = try model.packedLayer(Self.name, recipe: .b158)
+      #expect(bits(given(Self.input).scalars) == bits(layer(Self.input).scalars))
+      for (name, kind) in [
+        (Self.name, InputError.Kind.unsupported), ("n", .mismatch), ("nobody", .missing),
+      ] {
+        let error = #expect(throws: InputError.self) { try model.packedLayer(name) }
+        #expect(error?.kind == kind && error?.source.hasPrefix(gguf) == true, "\(name)")
+      }
+    }
   }
 
   @Test(
