@@ -57,8 +57,11 @@ let package = Package(
     .testTarget(
       name: "BitFormatsTests", dependencies: ["BitFormats", "BitConversion"],
       resources: [.copy("Golden")]),
+    // What tests of more than one module use.
+    .target(name: "TestSupport", dependencies: ["BitNN"], path: "Tests/TestSupport"),
     .testTarget(
-      name: "BitNNTests", dependencies: ["BitNN", "BitTraining"], resources: [.copy("Golden")]),
+      name: "BitNNTests", dependencies: ["BitNN", "TestSupport"], resources: [.copy("Golden")]),
+    .testTarget(name: "BitTrainingTests", dependencies: ["BitTraining", "TestSupport"]),
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     // The code of the README and of the articles, compiled and run.

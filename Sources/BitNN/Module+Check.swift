@@ -25,13 +25,15 @@ extension Module {
   ///
   /// - Throws: `InputError` that names the type and its property and says what to write.
   public func checkChildren(gradient: TangentVector? = nil) throws(InputError) {
-    var check = ChildrenCheck(Self.self)
-    check.collect(self, gradient: gradient, owner: "", path: [])
+    var check = ChildrenCheck()
+    try check.collect(self, gradient: gradient, owner: "", path: [])
     var copy = self
     copy.visitParameters(gradient: gradient) { visitor, name, value, gradient in
-      check.visits.append(.init(name: visitor.fullName(name), value: value, gradient: gradient))
+      check.visits.append(
+        ChildrenCheck.Visit(name: visitor.fullName(name), value: value, gradient: gradient))
     }
-    if let error = check.error(hasGradient: gradient != nil) { throw error }
+    try check.compareVisits(of: "\(Self.self)")
+    if gradient != nil { try check.compareGradients() }
   }
 
   /// ``checkChildren(gradient:)`` for functions that do not throw: a wrong `visitChildren` is a
@@ -48,20 +50,16 @@ extension Module {
 /// What a model has and what it shows. Tensors are identified by their storage, which visiting
 /// neither copies nor changes.
 private struct ChildrenCheck {
-  /// One step from a value to a value in it.
-  struct Step {
-    /// The type that has the property, for messages.
-    let owner: String
-    /// The property's name, or an index in an array.
-    let label: String
-  }
+  /// A property, with the name of the type that has it, or an element of an array.
+  typealias Step = (owner: String, label: String)
 
   /// A parameter found by reflection.
   struct Property {
     let path: [Step]
     let value: Tensor
     let gradient: Tensor?
-    var name: String { path.map(\.label).joined(separator: ".") }
+    /// The property itself.
+    var step: Step { path[path.count - 1] }
   }
 
   /// A parameter shown by `visitChildren`.
@@ -71,47 +69,41 @@ private struct ChildrenCheck {
     let gradient: Tensor?
   }
 
-  private let model: String
   private var properties: [Property] = []
-  private var scalar: [Step]?
   var visits: [Visit] = []
 
-  init(_ model: Any.Type) { self.model = "\(model)" }
-
-  // MARK: - Reflection
-
   /// Collects the parameters of `value` and of what is stored in it.
-  mutating func collect(_ value: Any, gradient: Any?, owner: String, path: [Step]) {
+  mutating func collect(
+    _ value: Any, gradient: Any?, owner: String, path: [Step]
+  ) throws(InputError) {
     let mirror = Mirror(reflecting: value)
-    // An optional would pass as what it wraps, but its gradient would not.
-    if mirror.displayStyle != .optional {
-      if let tensor = value as? Tensor {
-        properties.append(Property(path: path, value: tensor, gradient: gradient as? Tensor))
-        return
-      }
-      if value is any FloatingPoint { scalar = scalar ?? path }
-    }
-    let parts = gradient.map { Array(Mirror(reflecting: $0).children) } ?? []
-    switch mirror.displayStyle {
-    case .optional:
+    let gradients = gradient.map { Array(Mirror(reflecting: $0).children) } ?? []
+    if mirror.displayStyle == .optional {
       for child in mirror.children {
-        collect(child.value, gradient: parts.first?.value, owner: owner, path: path)
+        try collect(child.value, gradient: gradients.first?.value, owner: owner, path: path)
       }
-    case .collection:
+    } else if mirror.displayStyle == .collection {
       for (index, child) in mirror.children.enumerated() {
-        collect(
-          child.value, gradient: index < parts.count ? parts[index].value : nil, owner: owner,
-          path: path + [Step(owner: owner, label: "\(index)")])
+        try collect(
+          child.value, gradient: index < gradients.count ? gradients[index].value : nil,
+          owner: owner, path: path + [(owner, "\(index)")])
       }
-    default:
-      guard let value = value as? any Differentiable else { return }
+    } else if let tensor = value as? Tensor {
+      if tensor.count > 0 {
+        properties.append(Property(path: path, value: tensor, gradient: gradient as? Tensor))
+      }
+    } else if value is any FloatingPoint {
+      throw mistake(
+        path[path.count - 1], "to be a number, which has a gradient but cannot be trained",
+        "a Tensor, or @noDerivative")
+    } else if let value = value as? any Differentiable {
+      let owner = "\(type(of: value))"
       let labels = Self.differentiableProperties(of: value)
       for (label, child) in mirror.children {
         guard let label, labels.contains(label) else { continue }
-        let type = "\(type(of: value))"
-        collect(
-          child, gradient: parts.first { $0.label == label }?.value, owner: type,
-          path: path + [Step(owner: type, label: label)])
+        try collect(
+          child, gradient: gradients.first { $0.label == label }?.value, owner: owner,
+          path: path + [(owner, label)])
       }
     }
   }
@@ -122,100 +114,68 @@ private struct ChildrenCheck {
     Set(Mirror(reflecting: D.TangentVector.zero).children.compactMap(\.label))
   }
 
-  // MARK: - Comparison
-
-  func error(hasGradient: Bool) -> InputError? {
-    scalarError ?? nameError ?? visitError ?? (hasGradient ? gradientError : nil)
-  }
-
-  private var scalarError: InputError? {
-    scalar.flatMap(\.last).map {
-      error(
-        $0, "its property \($0.label), a number that has a gradient but cannot be trained",
-        "a Tensor, or @noDerivative")
+  func compareVisits(of model: String) throws(InputError) {
+    let names = Dictionary(grouping: visits, by: \.name)
+    if let name = visits.first(where: { names[$0.name]?.count != 1 })?.name {
+      throw InputError(
+        .mismatch, source: model, found: "two parameters named \(name)",
+        expected: "a name of its own for each in visitChildren")
     }
-  }
-
-  private var nameError: InputError? {
-    var names = Set<String>()
-    return visits.first { !names.insert($0.name).inserted }.map {
-      InputError(
-        .mismatch, source: model, found: "two parameters named \($0.name)",
-        expected: "a name of its own for each that visitChildren shows")
-    }
-  }
-
-  private var visitError: InputError? {
-    let shown = Dictionary(grouping: visits, by: \.value.pointer)
-    let present = Dictionary(
-      grouping: properties.filter { $0.value.count > 0 }, by: \.value.pointer)
-    for property in properties where property.value.count > 0 {
-      let names = (shown[property.value.pointer] ?? []).map(\.name)
-      let sharing = present[property.value.pointer] ?? []
-      if names.count > sharing.count, let step = property.path.last {
-        return error(
-          step, "its property \(step.label) visited as \(names.joined(separator: " and "))",
+    let shown = Dictionary(grouping: visits, by: \.value.pointer).mapValues { $0.map(\.name) }
+    let sharing = Dictionary(grouping: properties, by: \.value.pointer)
+    for property in properties {
+      let pointer = property.value.pointer
+      let (names, sharing) = (shown[pointer] ?? [], sharing[pointer] ?? [])
+      if names.count > sharing.count {
+        throw mistake(
+          property.step, "visited as \(names.joined(separator: " and "))",
           "one visit in visitChildren")
       }
       if names.count < sharing.count {
-        let other = sharing.first { !names.contains($0.name) }
-        return forgotten(other ?? property, shown: Set(shown.keys))
+        // Of properties that share their storage, one whose name was not shown.
+        let property = sharing.first { !names.contains(Self.name($0.path[...])) } ?? property
+        // The outermost value around it of which nothing is shown.
+        let depth = property.path.indices.first { depth in
+          let prefix = Self.name(property.path[...depth])
+          return properties.allSatisfy {
+            Self.name($0.path.prefix(depth + 1)) != prefix || shown[$0.value.pointer] == nil
+          }
+        }
+        let step = depth.map { property.path[$0] } ?? property.step
+        throw mistake(
+          step, "not visited",
+          "visit(\"\(step.label)\", &\(step.label), gradient?.\(step.label)) in visitChildren")
       }
     }
-    return nil
   }
 
-  /// The error for the outermost value around `property` of which nothing is visited.
-  private func forgotten(
-    _ property: Property, shown: Set<UnsafePointer<Float>>
-  ) -> InputError? {
-    func isForgotten(_ depth: Int) -> Bool {
-      let prefix = property.path[...depth].map(\.label)
-      return properties.allSatisfy {
-        $0.path.prefix(depth + 1).map(\.label) != prefix || $0.value.count == 0
-          || !shown.contains($0.value.pointer)
-      }
-    }
-    let depth = property.path.indices.first(where: isForgotten) ?? property.path.count - 1
-    guard property.path.indices.contains(depth) else { return nil }
-    let step = property.path[depth]
-    return error(
-      step, "no visit of its property \(step.label)",
-      "visit(\"\(step.label)\", &\(step.label), gradient?.\(step.label)) in visitChildren")
-  }
-
-  private var gradientError: InputError? {
-    let owners = Dictionary(
-      properties.compactMap { property in
-        property.gradient.flatMap { $0.count > 0 ? ($0.pointer, property) : nil }
-      }, uniquingKeysWith: { first, _ in first })
+  func compareGradients() throws(InputError) {
+    func present(_ gradient: Tensor?) -> Tensor? { gradient.flatMap { $0.count > 0 ? $0 : nil } }
     for visit in visits {
       // More than one where properties share their storage.
       let properties = properties.filter { $0.value.pointer == visit.value.pointer }
-      let step = properties.first?.path.last ?? Step(owner: model, label: visit.name)
-      guard let given = visit.gradient, given.count > 0 else {
-        if properties.isEmpty || properties.contains(where: { ($0.gradient?.count ?? 0) == 0 }) {
-          continue
-        }
-        return error(
-          step, "no gradient in the visit of its property \(step.label)", "gradient?.\(step.label)")
+      guard let property = properties.first else { continue }
+      let given = present(visit.gradient)
+      if properties.contains(where: { present($0.gradient)?.pointer == given?.pointer }) {
+        continue
       }
-      if properties.contains(where: { $0.gradient?.pointer == given.pointer }) { continue }
-      if let other = owners[given.pointer] {
-        return error(
-          step, "the gradient of \(other.name) in the visit of its property \(step.label)",
-          "gradient?.\(step.label)")
-      }
-      if given.shape != visit.value.shape {
-        return error(
-          step, "a gradient of shape \(given.shape) in the visit of its property \(step.label)",
-          "\(visit.value.shape)")
-      }
+      let other = self.properties.first { given != nil && $0.gradient?.pointer == given?.pointer }
+      guard
+        let found = other.map({ "the gradient of \(Self.name($0.path[...]))" })
+          ?? (given == nil ? "no gradient" : nil)
+          ?? (given?.shape == visit.value.shape ? nil : "a gradient of shape \(given?.shape ?? [])")
+      else { continue }
+      throw mistake(property.step, "visited with \(found)", "gradient?.\(property.step.label)")
     }
-    return nil
   }
 
-  private func error(_ step: Step, _ found: String, _ expected: String) -> InputError {
-    InputError(.mismatch, source: step.owner, found: found, expected: expected)
+  private func mistake(_ step: Step, _ found: String, _ expected: String) -> InputError {
+    InputError(
+      .mismatch, source: step.owner, found: "its property \(step.label) \(found)",
+      expected: expected)
+  }
+
+  private static func name(_ path: ArraySlice<Step>) -> String {
+    path.map(\.label).joined(separator: ".")
   }
 }

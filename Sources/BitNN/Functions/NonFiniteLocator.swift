@@ -4,8 +4,9 @@ import _Differentiation
 
 /// Finds the layer of a model in which a NaN or an infinity first appears.
 ///
-/// While a check is current, layers with parameters show it their outputs; a layer is known by the
-/// place of a parameter in memory.
+/// While one is current, layers with parameters show it their outputs. A layer does not know its own
+/// name; it is identified by the storage of its parameter, which a forward pass neither copies nor
+/// changes.
 package final class NonFiniteLocator: Sendable {
   @TaskLocal static var current: NonFiniteLocator?
 
@@ -20,7 +21,7 @@ package final class NonFiniteLocator: Sendable {
     first.withLock { $0 = $0 ?? name }
   }
 
-  /// Where a forward pass first leaves the finite numbers, in words; nil if it does not.
+  /// The origin of the first NaN or infinity of a forward pass, in words; nil if there is none.
   package static func locate<Model: Layer>(in model: Model, inputs: Tensor) -> String? {
     guard inputs.isFinite else { return "the inputs" }
     let parameters = model.parameters()
@@ -28,10 +29,10 @@ package final class NonFiniteLocator: Sendable {
       parameters.map { name, value in
         (Int(bitPattern: value.pointer), layerName(ofParameter: name))
       }, uniquingKeysWith: { first, _ in first })
-    let check = NonFiniteLocator(names: names)
-    _ = $current.withValue(check) { model(inputs) }
+    let locator = NonFiniteLocator(names: names)
+    _ = $current.withValue(locator) { model(inputs) }
     return withExtendedLifetime(parameters) {
-      check.first.withLock { $0.map { "layer \($0)" } }
+      locator.first.withLock { $0.map { "layer \($0)" } }
     }
   }
 
@@ -40,7 +41,7 @@ package final class NonFiniteLocator: Sendable {
   }
 }
 
-/// `output`, shown to the current check as that of the layer with this parameter.
+/// Returns `output` after showing it to the current locator as that of the layer with `parameter`.
 @differentiable(reverse,wrt: output)
 package func traced(_ output: Tensor, of parameter: Tensor?) -> Tensor {
   NonFiniteLocator.current?.check(output, parameter: parameter)

@@ -11,7 +11,7 @@ public struct AdamW: Optimizer {
   public var beta1: Float
   /// The decay of the running mean of squared gradients.
   public var beta2: Float
-  /// Keeps the quotient finite.
+  /// What is added to the divisor, so that the quotient stays finite.
   public var epsilon: Float
   /// The number of steps, and the running means of gradients (`.mean`) and of their squares
   /// (`.variance`).
@@ -43,7 +43,7 @@ public struct AdamW: Optimizer {
       weightDecay: weightDecay, scale: scale)
     model.updateParameters(along: gradient) { name, value, gradient in
       guard let gradient, !gradient.isZeroElement else { return }
-      // Taken out of the dictionary and put back: written in place, without a copy.
+      // Removed from the dictionary while they are changed, so that they are not copied.
       var mean = memory.tensors.removeValue(forKey: "\(name).mean") ?? .zeros(gradient.shape)
       var variance =
         memory.tensors.removeValue(forKey: "\(name).variance") ?? .zeros(gradient.shape)

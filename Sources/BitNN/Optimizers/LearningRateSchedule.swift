@@ -6,17 +6,17 @@
   import Darwin
 #endif
 
-/// How the learning rate runs over a training.
+/// How the learning rate changes during training.
 public struct LearningRateSchedule: Sendable, Hashable, CustomStringConvertible {
   /// The course after the warm-up.
   public enum Course: Sendable, Hashable {
-    /// The peak to the end.
+    /// The peak until the end.
     case constant
     /// Half a cosine from the peak to `final` times the peak.
     case cosine(final: Float = 0)
     /// The two stages of BitNet b1.58 ("Training Tips, Code and FAQ"): in the first half linear
-    /// from the peak to `firstEnd` times the peak, then at once down to `secondStart` times the
-    /// peak and linear to zero.
+    /// from the peak to `firstEnd` times the peak, in the second half linear from `secondStart`
+    /// times the peak to zero.
     case twoStage(firstEnd: Float = 8.0 / 15, secondStart: Float = 1.0 / 3)
   }
 
@@ -24,7 +24,7 @@ public struct LearningRateSchedule: Sendable, Hashable, CustomStringConvertible 
   public var peak: Float
   /// The course after the warm-up.
   public var course: Course
-  /// Steps over which the rate first rises evenly to the peak.
+  /// Steps over which the rate first rises linearly to the peak.
   public var warmupSteps: Int
 
   /// A schedule; without a warm-up unless asked for.

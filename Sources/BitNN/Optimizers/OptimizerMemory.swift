@@ -4,7 +4,7 @@ import BitCore
 public struct OptimizerMemory: Sendable {
   /// The number of updates so far.
   public var step = 0
-  /// Tensors by name: that of a parameter, a dot, and a word of the optimizer's.
+  /// Tensors by name: the parameter's name, a dot, and a name that the optimizer chose.
   public var tensors: [String: Tensor] = [:]
 
   /// The memory of an optimizer with no steps taken.

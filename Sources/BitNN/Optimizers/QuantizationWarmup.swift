@@ -1,8 +1,8 @@
 import BitCore
 
-/// How quantization sets in, for models that start from float weights (lambda warm-up).
+/// How quantization begins in models that start from trained float weights (lambda warm-up).
 public struct QuantizationWarmup: Sendable, Hashable {
-  /// Steps over which the strength rises evenly from 0 to 1; none for full strength from the
+  /// Steps over which the strength rises linearly from 0 to 1; 0 for full strength from the
   /// start. (Llama3-8B-1.58 was tuned with 1,000.)
   public var steps: Int
 

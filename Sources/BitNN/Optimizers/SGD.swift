@@ -9,7 +9,7 @@ public struct SGD: Optimizer {
   public var learningRate: Float
   /// The strength of weight decay of the next update.
   public var weightDecay: Float
-  /// The share of the last direction that is kept.
+  /// The share of the previous direction that is kept.
   public var momentum: Float
   /// Whether to look ahead along the new direction.
   public var usesNesterov: Bool
@@ -26,7 +26,7 @@ public struct SGD: Optimizer {
     self.usesNesterov = usesNesterov
   }
 
-  /// The momentum and the kind of it.
+  /// Momentum and whether it is Nesterov's.
   public var settings: String { "SGD(momentum: \(momentum), usesNesterov: \(usesNesterov))" }
 
   /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by

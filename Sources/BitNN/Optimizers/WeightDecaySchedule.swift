@@ -1,9 +1,9 @@
-/// How weight decay runs over a training.
+/// How weight decay changes during training.
 public struct WeightDecaySchedule: Sendable, Hashable, CustomStringConvertible {
-  /// The strength while it lasts.
+  /// The strength until the end.
   public var strength: Float
-  /// The share of all steps after which it is zero: 1 for never; b1.58 trains with 0.5, because
-  /// the size of latent weights then acts as their confidence.
+  /// The share of all steps after which it is zero, 1 for never. b1.58 trains with 0.5: late in
+  /// training the size of a latent weight says how sure its code is, and decay would erase that.
   public var end: Double
 
   /// A schedule of constant strength up to `end`.

@@ -16,7 +16,7 @@ struct CSVParser {
   private var firstLine = 0
   private var line = 0
   private var row: [Float] = []
-  /// The values so far, as bytes until one of them is none.
+  /// The values so far, as bytes until one of them is not a byte.
   private var bytes: [UInt8] = []
   private var floats: [Float] = []
   private var needsFloats = false
@@ -140,7 +140,7 @@ struct CSVParser {
     } else if row.allSatisfy({ $0 >= 0 && $0 <= 255 && $0 == $0.rounded() }) {
       bytes.append(contentsOf: row.lazy.map { UInt8($0) })
     } else {
-      // The first row that bytes cannot hold.
+      // This is the first row that bytes cannot hold.
       needsFloats = true
       floats = bytes.map { Float($0) } + row
       bytes = []

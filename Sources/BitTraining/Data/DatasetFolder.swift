@@ -37,7 +37,7 @@ struct DatasetFolder {
     if try find(["train.csv", "train.csv.gz"]) != nil {
       let train = try readCSV("train", classCount: nil)
       let test = try readCSV("test", classCount: train.classCount)
-      // Without a header the columns of the two may differ and nobody would notice.
+      // With one header only, it is unknown whether the columns of the two files are the same.
       guard (train.featureNames == nil) == (test.featureNames == nil) else {
         throw InputError(
           .mismatch, source: test.name, found: test.featureNames == nil ? "no header" : "a header",

@@ -1,6 +1,6 @@
 import BitCore
 
-/// An array of unsigned bytes in the IDX format, which MNIST and its likes are published in.
+/// An array of unsigned bytes in the IDX format, in which MNIST and similar data sets are published.
 ///
 /// The file begins with the big-endian magic number 0x0000TTDD: TT is the type of the values (0x08
 /// for unsigned bytes, the only one read here) and DD the number of dimensions. Their extents

@@ -14,7 +14,7 @@ extension LabeledDataset {
     return Tensor.build([rows.count, features]) { output in
       switch samples {
       case .bytes(let values):
-        // 256 divisions instead of one for each value, with the same results.
+        // 256 divisions instead of one per value, with the same results.
         let table = (0..<256).map { standardization(Float($0)) }
         values.withUnsafeBufferPointer { values in
           table.withUnsafeBufferPointer { table in
@@ -22,7 +22,7 @@ extension LabeledDataset {
               for row in range {
                 let index = rows[row]
                 let source = values[(index * features)..<((index + 1) * features)]
-                look(up: UnsafeBufferPointer(rebasing: source), in: table, output + row * features)
+                apply(table, to: UnsafeBufferPointer(rebasing: source), output + row * features)
               }
             }
           }
@@ -67,8 +67,8 @@ extension LabeledDataset {
 }
 
 /// Writes `table[byte]` for every byte of `source`.
-private func look(
-  up source: UnsafeBufferPointer<UInt8>, in table: UnsafeBufferPointer<Float>,
+private func apply(
+  _ table: UnsafeBufferPointer<Float>, to source: UnsafeBufferPointer<UInt8>,
   _ target: UnsafeMutablePointer<Float>
 ) {
   guard let table = table.baseAddress, let bytes = source.baseAddress else { return }

@@ -32,7 +32,7 @@ public struct ProgressDisplay: Sendable {
     return ProgressDisplay(terminal: .standardError, now: { ContinuousClock.now - start })
   }
 
-  /// Shows where training stands, unless it was shown a moment ago.
+  /// Shows where training stands, unless that was last shown less than 100 ms (on a terminal) or 10 s ago.
   package mutating func update(_ state: ProgressState) {
     let time = now()
     let label = Self.label(state.epoch, state.epochs)

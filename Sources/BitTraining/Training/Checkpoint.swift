@@ -1,7 +1,7 @@
-import BitNN
-import BitFiles
 import BitCore
+import BitFiles
 import BitFormats
+import BitNN
 
 /// The file that a training run can go on from: a safetensors file with the model's parameters
 /// (`model.`), the optimizer's state (`optimizer.`), the state of the random numbers, and the rest
@@ -56,6 +56,7 @@ struct Checkpoint {
     _ model: inout M, optimizer: inout any Optimizer, position: inout TrainingPosition,
     conditions: [(name: String, value: String)], history: inout TrainingHistory
   ) throws(InputError) {
+    try model.checkChildren()
     let file = try SafetensorsFile(path: path)
     guard let version = file.metadata["bitlinear.checkpoint"] else {
       throw InputError(
@@ -92,6 +93,19 @@ struct Checkpoint {
         .mismatch, source: path, found: "a tensor \(extra.name)",
         expected: "the parameters of this model only")
     }
+    let state = try optimizerState(file, of: model)
+    // Last, because the other checks can say more of what is wrong.
+    try checkTensors(file)
+    model = restoredModel
+    optimizer.memory = OptimizerMemory(step: step, tensors: state)
+    position = restored
+    history = past
+  }
+
+  /// The optimizer's tensors, each of the shape of its parameter.
+  private func optimizerState<M: Module>(
+    _ file: SafetensorsFile, of model: M
+  ) throws(InputError) -> [String: Tensor] {
     let shapes = Dictionary(
       uniqueKeysWithValues: model.parameters().map { ($0.name, $0.value.shape) })
     var state: [String: Tensor] = [:]
@@ -105,12 +119,7 @@ struct Checkpoint {
       }
       state[key] = try file.tensor(tensor.name)
     }
-    // Last, because the other checks can say more of what is wrong.
-    try checkTensors(file)
-    model = restoredModel
-    optimizer.memory = OptimizerMemory(step: step, tensors: state)
-    position = restored
-    history = past
+    return state
   }
 
   /// Checks what the run depends on: its result would otherwise not be that of an unbroken run.

@@ -1,5 +1,5 @@
-import BitNN
 import BitCore
+import BitNN
 import _Differentiation
 
 /// Trains a classifier of labelled samples: batches in random order, optimizer, schedules,
@@ -52,7 +52,7 @@ public struct Trainer<Model: Layer> {
   private static var orderStream: UInt64 { 1 }
   private static var firstStepStream: UInt64 { 2 }
 
-  /// Steps that one point of the loss history stands for.
+  /// Steps per point of the loss history.
   private static var historyInterval: Int { 25 }
 
   /// A training run from its start.
@@ -204,25 +204,20 @@ public struct Trainer<Model: Layer> {
       seed: options.seed, stream: Self.firstStepStream + UInt64(position.step))
     let result = Randomness.withRandomness(randomness) { gradient(inputs, labels) }
     guard result.loss.isFinite else {
-      let place =
+      let origin =
         Randomness.withRandomness(randomness) { NonFiniteLocator.locate(in: model, inputs: inputs) }
         ?? "the loss"
       throw Self.notFinite(
-        "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(place)")
+        "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(origin)")
     }
     if !isChecked {
       try model.checkChildren(gradient: result.gradient)
       isChecked = true
     }
     optimizer.update(&model, along: result.gradient, clipNorm: options.clipNorm)
-    position.step += 1
-    position.batch += 1
-    position.lossSum += Double(result.loss) * Double(indices.count)
-    position.correct += result.correct
-    position.samples += indices.count
-    position.recentLoss += Double(result.loss)
-    position.recentSteps += 1
-    position.seconds += (clock.now - begin).seconds
+    position.add(
+      loss: Double(result.loss), correct: result.correct, samples: indices.count,
+      seconds: (clock.now - begin).seconds)
     if position.recentSteps == Self.historyInterval {
       history.losses.append(
         TrainingHistory.LossPoint(
@@ -250,7 +245,7 @@ public struct Trainer<Model: Layer> {
     optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: totalSteps)
   }
 
-  /// A number that is not finite, without the sign that a NaN may have.
+  /// A number that is not finite as text, without the sign that a NaN may have.
   private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
     value.isNaN ? "nan" : value.description
   }
@@ -262,34 +257,27 @@ public struct Trainer<Model: Layer> {
   }
 
   private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
-    // The last step of an epoch may leave the finite numbers, which only the test samples show.
-    var place: String?
+    // After the last step of an epoch only the test set shows whether outputs are still finite.
+    var origin: String?
     let test = evaluate { inputs in
       let logits = model(inputs)
-      if place == nil, !logits.isFinite {
-        place = NonFiniteLocator.locate(in: model, inputs: inputs)
+      if origin == nil, !logits.isFinite {
+        origin = NonFiniteLocator.locate(in: model, inputs: inputs)
       }
       return logits
     }
     guard test.loss.isFinite else {
       throw Self.notFinite(
         "a test loss of \(Self.text(test.loss)) after step \(position.step), first in "
-          + (place ?? "the loss"))
+          + (origin ?? "the loss"))
     }
     history.epochs.append(
       TrainingHistory.Epoch(
         epoch: position.epoch + 1, step: position.step,
-        trainLoss: position.lossSum / Double(max(1, position.samples)),
-        trainAccuracy: Double(position.correct) / Double(max(1, position.samples)),
+        trainLoss: position.loss, trainAccuracy: position.accuracy,
         testLoss: test.loss, testAccuracy: test.accuracy,
         learningRate: Double(optimizer.learningRate), seconds: position.seconds))
-    position.epoch += 1
-    position.batch = 0
-    position.generator = generator
-    position.lossSum = 0
-    position.correct = 0
-    position.samples = 0
-    position.seconds = 0
+    position = position.nextEpoch(generator)
   }
 
   private func saveCheckpoint() throws(InputError) {
@@ -304,9 +292,7 @@ public struct Trainer<Model: Layer> {
   private var progress: ProgressState {
     ProgressState(
       epoch: position.epoch + 1, epochs: options.epochs, sample: position.samples,
-      samples: data.train.count,
-      loss: position.lossSum / Double(max(1, position.samples)),
-      accuracy: Double(position.correct) / Double(max(1, position.samples)),
+      samples: data.train.count, loss: position.loss, accuracy: position.accuracy,
       samplesPerSecond: position.seconds > 0 ? Double(position.samples) / position.seconds : 0)
   }
 }

@@ -19,6 +19,30 @@ struct TrainingPosition: Sendable, Equatable {
   var recentLoss = 0.0
   var recentSteps = 0
 
+  /// The mean loss of the epoch's samples so far.
+  var loss: Double { lossSum / Double(max(1, samples)) }
+  /// The share of the epoch's samples so far that were classified correctly.
+  var accuracy: Double { Double(correct) / Double(max(1, samples)) }
+
+  /// Counts a step.
+  mutating func add(loss: Double, correct: Int, samples: Int, seconds: Double) {
+    step += 1
+    batch += 1
+    lossSum += loss * Double(samples)
+    self.correct += correct
+    self.samples += samples
+    self.seconds += seconds
+    recentLoss += loss
+    recentSteps += 1
+  }
+
+  /// The start of the next epoch; `generator` is what this one left of it.
+  func nextEpoch(_ generator: SeededGenerator) -> TrainingPosition {
+    TrainingPosition(
+      step: step, epoch: epoch + 1, generator: generator, recentLoss: recentLoss,
+      recentSteps: recentSteps)
+  }
+
   /// Everything but the generator, as checkpoints have it.
   static var fields: JSONFields<TrainingPosition> {
     JSONFields(

@@ -1,5 +1,6 @@
 import BitCore
 import BitFormats
+import TestSupport
 import Testing
 import _Differentiation
 
@@ -57,7 +58,7 @@ import _Differentiation
 
   private static func expected(_ mistake: Model.Mistake) -> (text: String, needsGradient: Bool)? {
     func visit(_ name: String) -> String {
-      "no visit of its property \(name), expected visit(\"\(name)\", &\(name), gradient?.\(name)) "
+      "its property \(name) not visited, expected visit(\"\(name)\", &\(name), gradient?.\(name)) "
         + "in visitChildren"
     }
     return switch mistake {
@@ -71,16 +72,16 @@ import _Differentiation
     case .sameName: ("two parameters named layer.weight", false)
     case .wrongGradient:
       (
-        "the gradient of layer.weight in the visit of its property scale, expected gradient?.scale",
+        "its property scale visited with the gradient of layer.weight, expected gradient?.scale",
         true
       )
     case .wrongChildGradient:
       (
-        "the gradient of twin.weight in the visit of its property weight, expected gradient?.weight",
+        "its property weight visited with the gradient of twin.weight, expected gradient?.weight",
         true
       )
-    case .noGradient: ("no gradient in the visit of its property weight", true)
-    case .wrongShape: ("a gradient of shape [2] in the visit of its property scale", true)
+    case .noGradient: ("its property weight visited with no gradient", true)
+    case .wrongShape: ("its property scale visited with a gradient of shape [2]", true)
     }
   }
 
@@ -159,7 +160,7 @@ import _Differentiation
     try check(Tied(a: shared, b: shared, names: ["a", "b"]))
     for (visited, forgotten) in [("a", "b"), ("b", "a")] {
       let model = Tied(a: shared, b: shared, names: [visited])
-      #expect(error { try model.checkChildren() }?.found == "no visit of its property \(forgotten)")
+      #expect(error { try model.checkChildren() }?.found == "its property \(forgotten) not visited")
     }
   }
 
@@ -180,7 +181,7 @@ import _Differentiation
   @Test func numbersThatCannotBeTrained() {
     #expect(
       error { try Scaled().checkChildren() }?.description
-        == "Scaled: found its property factor, a number that has a gradient but cannot be trained, "
+        == "Scaled: found its property factor to be a number, which has a gradient but cannot be trained, "
         + "expected a Tensor, or @noDerivative")
   }
 
@@ -206,18 +207,18 @@ import _Differentiation
       optimizer.update(
         &model, along: gradient(at: model) { meanSquaredError($0(x), target: x) })
     }
-    expectMessage(result, "Model: found no visit of its property layer, expected visit(\"layer\"")
+    expectMessage(result, "Model: found its property layer not visited, expected visit(\"layer\"")
   }
 
   @Test func packingAndQuantizingEndTheProgram() async {
     let packed = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Model(.forgottenArray).packed()
     }
-    expectMessage(packed, "Model: found no visit of its property list")
+    expectMessage(packed, "Model: found its property list not visited")
     let quantized = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Model(.forgottenLayer).quantized(.b158)
     }
-    expectMessage(quantized, "Model: found no visit of its property layer")
+    expectMessage(quantized, "Model: found its property layer not visited")
   }
 
   /// After the first step nothing is compared any more.

@@ -1,6 +1,7 @@
 import BitCore
 import BitFormats
 import Foundation
+import TestSupport
 import Testing
 
 @testable import BitNN
@@ -111,4 +112,21 @@ struct OptimizersFile: Decodable {
   let embedding: Embedding
 
   static func load() throws -> OptimizersFile { try GoldenFile.load("optimizers") }
+}
+
+/// What is wrong with `actual`, or nil if each value is within
+/// `absolute + relative * |expected|` of the one expected.
+func difference(
+  _ actual: Tensor?, _ expected: GoldenTensor, absolute: Double, relative: Double = 0
+) -> String? {
+  guard let actual, actual.shape.extents == expected.shape else {
+    return "shape \(actual?.shape.description ?? "none"), expected \(expected.shape)"
+  }
+  for (i, (a, e)) in zip(actual.scalars, expected.data).enumerated() {
+    // Written so that a NaN on either side is a difference.
+    guard abs(Double(a) - e) <= absolute + relative * abs(e) else {
+      return "value \(i) is \(a), expected \(e)"
+    }
+  }
+  return nil
 }

@@ -1,6 +1,7 @@
 import BitCore
 import BitFormats
 import BitFiles
+import TestSupport
 import Testing
 
 @testable import BitNN

@@ -1,5 +1,6 @@
 import BitCore
 import BitFormats
+import TestSupport
 import Testing
 import _Differentiation
 

@@ -1,11 +1,12 @@
 import BitCore
 import BitFormats
 @testable import BitTraining
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
-@Suite struct DataLabeledDatasetTests {
+@Suite struct LabeledDatasetTests {
   static let bytes: [UInt8] = [0, 10, 20, 30, 40, 255]
 
   private func byteSet() throws -> LabeledDataset {

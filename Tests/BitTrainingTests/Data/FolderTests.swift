@@ -2,11 +2,12 @@ import BitCore
 import BitFormats
 @testable import BitTraining
 import Foundation
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
-@Suite struct DataFolderTests {
+@Suite struct FolderTests {
   static let names = [
     "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
@@ -246,7 +247,7 @@ import Testing
   }
 }
 
-@Suite struct DataFashionMNISTTests {
+@Suite struct FashionMNISTTests {
   static let isInstalled = FileManager.default.fileExists(atPath: FashionMNIST.path)
 
   @Test func missingFolderSaysWhatToInstall() {

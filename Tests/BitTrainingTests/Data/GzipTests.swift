@@ -1,11 +1,12 @@
 import BitCore
 import BitFormats
 @testable import BitTraining
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
-@Suite struct DataGzipTests {
+@Suite struct GzipTests {
   /// Text that compresses, with parts that do not.
   static let content = (0..<2000).map { UInt8(truncatingIfNeeded: $0 * $0 / 7) }
 

@@ -2,10 +2,11 @@ import BitCore
 import BitFormats
 @testable import BitTraining
 import Foundation
+import TestSupport
 import Testing
 import _Differentiation
 
-@testable import BitNN
+import BitNN
 
 /// A run that was interrupted anywhere goes on to exactly the model of an unbroken run.
 @Suite struct ResumeTests {

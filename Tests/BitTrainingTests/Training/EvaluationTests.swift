@@ -2,9 +2,10 @@ import BitCore
 import BitFormats
 @testable import BitTraining
 import Foundation
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
 @Suite struct EvaluationTests {
   private let plain = Standardization(mean: 0, deviation: 1)

@@ -3,9 +3,10 @@ import BitFormats
 import BitFiles
 @testable import BitTraining
 import Foundation
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
 /// Checkpoints that do not fit or are broken: an error, and the trainer is as before.
 @Suite struct CheckpointErrorTests {

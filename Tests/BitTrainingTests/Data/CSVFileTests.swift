@@ -1,11 +1,12 @@
 import BitCore
 import BitFormats
 @testable import BitTraining
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
-@Suite struct DataCSVFileTests {
+@Suite struct CSVFileTests {
   private func parse(
     _ text: String, labelColumn: String? = nil, classCount: Int? = nil
   ) throws -> LabeledDataset {

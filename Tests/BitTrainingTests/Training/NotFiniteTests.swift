@@ -2,9 +2,10 @@ import BitCore
 import BitFormats
 import BitFiles
 @testable import BitTraining
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
 /// Trainings that leave the finite numbers say where, and keep the last good checkpoint.
 @Suite struct NotFiniteTests {

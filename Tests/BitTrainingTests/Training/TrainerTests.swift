@@ -2,9 +2,10 @@ import BitCore
 import BitFormats
 import BitFiles
 @testable import BitTraining
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
 @Suite struct TrainerTests {
   private func options(epochs: Int = 6) -> TrainingOptions {

@@ -1,17 +1,23 @@
 import BitCore
 import BitFormats
-@testable import BitNN
 
 /// A tensor of a safetensors file as bytes, to be changed.
-struct RawTensor {
-  var name: String
-  var dtype: DType
-  var shape: [Int]
-  var bytes: [UInt8]
+package struct RawTensor {
+  package var name: String
+  package var dtype: DType
+  package var shape: [Int]
+  package var bytes: [UInt8]
+
+  package init(name: String, dtype: DType, shape: [Int], bytes: [UInt8]) {
+    self.name = name
+    self.dtype = dtype
+    self.shape = shape
+    self.bytes = bytes
+  }
 }
 
 /// Writes a safetensors file again after a change.
-func edit(
+package func edit(
   _ path: String, _ change: (inout [RawTensor], inout [String: String]) throws -> Void
 ) throws {
   let file = try SafetensorsFile(path: path)
@@ -29,20 +35,20 @@ func edit(
 }
 
 extension [RawTensor] {
-  subscript(name: String) -> RawTensor {
-    get { self[place(name)] }
-    set { self[place(name)] = newValue }
+  package subscript(name: String) -> RawTensor {
+    get { self[index(of: name)] }
+    set { self[index(of: name)] = newValue }
   }
 
-  private func place(_ name: String) -> Int {
-    guard let place = firstIndex(where: { $0.name == name }) else {
+  private func index(of name: String) -> Int {
+    guard let index = firstIndex(where: { $0.name == name }) else {
       preconditionFailure("no tensor \(name)")
     }
-    return place
+    return index
   }
 }
 
 /// The bytes of a float32.
-func bytes(_ value: Float) -> [UInt8] {
+package func bytes(_ value: Float) -> [UInt8] {
   withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
 }

@@ -1,9 +1,10 @@
 import BitCore
 import BitFormats
 import Synchronization
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 @testable import BitTraining
 
 @Suite struct ProgressDisplayTests {

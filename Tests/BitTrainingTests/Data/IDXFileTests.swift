@@ -2,11 +2,12 @@ import BitCore
 import BitFormats
 @testable import BitTraining
 import Foundation
+import TestSupport
 import Testing
 
-@testable import BitNN
+import BitNN
 
-@Suite struct DataIDXFileTests {
+@Suite struct IDXFileTests {
   static let images = idx([2, 2, 3], Array(1...12))
 
   @Test(arguments: [false, true])

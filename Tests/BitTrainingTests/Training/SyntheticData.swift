@@ -3,7 +3,7 @@ import BitFormats
 @testable import BitTraining
 import Synchronization
 
-@testable import BitNN
+import BitNN
 
 /// Samples of three classes: a mean for each class, and noise.
 func syntheticData(

@@ -1,10 +1,10 @@
 import BitCore
 import BitFormats
 import Foundation
+import TestSupport
 import Testing
 
 @testable import BitNN
-@testable import BitTraining
 
 @Suite struct ScheduleTests {
   @Test func constantIsThePeak() {
