@@ -5,7 +5,7 @@ extension Module {
   /// Checks that `visitChildren` shows what the model has: every parameter once, under a name of
   /// its own, with its own gradient.
   ///
-  /// It is called at the first update of an optimizer and at the start of a ``Trainer``'s run, and
+  /// It is called at the first update of an optimizer and at the start of a `Trainer`'s run, and
   /// before a model is saved, loaded, quantized or packed, and costs microseconds per layer. It
   /// compares the parameters that are visited with the stored properties, seen by reflection, of
   /// the model and of everything in it that can be differentiated.
@@ -23,7 +23,7 @@ extension Module {
   /// property visited in place of another while both share their storage, as copies do until one
   /// is changed. A gradient that `visitChildren` computes is only compared by shape.
   ///
-  /// - Throws: ``InputError`` that names the type and its property and says what to write.
+  /// - Throws: `InputError` that names the type and its property and says what to write.
   public func checkChildren(gradient: TangentVector? = nil) throws(InputError) {
     var check = ChildrenCheck()
     try check.collect(self, gradient: gradient, owner: "", path: [])
