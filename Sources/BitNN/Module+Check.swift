@@ -5,7 +5,7 @@ extension Module {
   /// Checks that `visitChildren` shows what the model has: every parameter once, under a name of
   /// its own, with its own gradient.
   ///
-  /// It is called at the first update of an optimizer and at the start of a ``Trainer``'s run, and
+  /// It is called at the first update of an optimizer and at the start of a `Trainer`'s run, and
   /// before a model is saved, loaded, quantized or packed, and costs microseconds per layer. It
   /// compares the parameters that are visited with the stored properties, seen by reflection, of
   /// the model and of everything in it that can be differentiated.

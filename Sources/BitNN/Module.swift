@@ -48,7 +48,7 @@ extension Module {
   }
 
   /// Calls `body` with each parameter, its name and its part of `gradient`. A parameter that is
-  /// frozen or that the result does not depend on has the gradient ``Tensor/zero`` or none.
+  /// frozen or that the result does not depend on has the gradient `Tensor.zero` or none.
   public mutating func updateParameters(
     along gradient: TangentVector? = nil,
     _ body: (_ name: String, _ value: inout Tensor, _ gradient: Tensor?) -> Void

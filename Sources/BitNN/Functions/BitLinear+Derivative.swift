@@ -11,6 +11,7 @@ import _Differentiation
 ///   - bias: `[out]` or nil.
 ///   - normWeight: the factor of the recipe's normalization, `[in]`, or nil.
 ///   - normBias: the offset of the recipe's normalization, `[in]`, or nil.
+///   - recipe: how weights and activations are quantized, and the normalization before.
 ///   - groups: blocks of output rows with a scale each; divides `out`.
 ///   - strength: 1 for integers, less to blend with the latent values.
 @differentiable(reverse,wrt: (x, weight, bias, normWeight, normBias))
