@@ -23,7 +23,7 @@ extension Module {
   /// property visited in place of another while both share their storage, as copies do until one
   /// is changed. A gradient that `visitChildren` computes is only compared by shape.
   ///
-  /// - Throws: ``InputError`` that names the type and its property and says what to write.
+  /// - Throws: `InputError` that names the type and its property and says what to write.
   public func checkChildren(gradient: TangentVector? = nil) throws(InputError) {
     var check = ChildrenCheck()
     try check.collect(self, gradient: gradient, owner: "", path: [])

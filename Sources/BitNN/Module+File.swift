@@ -3,12 +3,12 @@ import BitFormats
 
 extension Module {
   /// Writes the parameters to a safetensors file, under their names. Layers that are packed are
-  /// written as codes and scales (see ``PackedLayerFile``).
+  /// written as codes and scales (see `PackedLayerFile`).
   ///
   /// - Parameters:
   ///   - path: the file, which is replaced as a whole or not at all.
   ///   - metadata: more strings for the file, such as what is needed to build the model again.
-  /// - Throws: ``InputError`` if the file cannot be written or ``checkChildren(gradient:)`` fails.
+  /// - Throws: `InputError` if the file cannot be written or ``checkChildren(gradient:)`` fails.
   public func save(to path: String, metadata: [String: String] = [:]) throws(InputError) {
     try checkChildren()
     try PackedLayerFile.write(
@@ -25,7 +25,7 @@ extension Module {
   /// Takes the parameters from a file that ``save(to:metadata:)`` wrote: layers that are packed in
   /// the file become packed, all others keep their kind.
   ///
-  /// - Throws: ``InputError`` naming the file and the tensor if one is missing, left over or of
+  /// - Throws: `InputError` naming the file and the tensor if one is missing, left over or of
   ///   another shape, or if ``checkChildren(gradient:)`` fails; the model is then unchanged.
   public mutating func load(from file: SafetensorsFile) throws(InputError) {
     try checkChildren()

@@ -6,7 +6,7 @@ extension Conversion {
   /// Reads the result back and compares it with the source; see ``write(verifying:progress:)``.
   ///
   /// - Returns: the number of weights and of other elements that were compared.
-  /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and the first difference,
+  /// - Throws: `InputError` of kind `.mismatch` that names the tensor and the first difference,
   ///   `.missing` for a tensor that is not there; and what reading and `progress` throw.
   @discardableResult
   public func verify(progress: ConversionProgress.Handler? = nil) throws -> Int {

@@ -22,7 +22,7 @@ extension Conversion {
   ///     compared, in its codes and values, and every other tensor. Where scales may be rounded, only
   ///     the codes of weights are compared.
   ///   - progress: is told how far writing is.
-  /// - Throws: ``InputError`` that names the tensor that cannot be read or that differs, and
+  /// - Throws: `InputError` that names the tensor that cannot be read or that differs, and
   ///   `.inputOutput` for trouble with the files; and what `progress` throws.
   @discardableResult
   public func write(

@@ -35,7 +35,7 @@ public struct Conversion: Sendable {
   ///     `model.safetensors`, `config.json` and the small other files of the source.
   ///   - options: what may be done.
   ///   - progress: is told how far reading is.
-  /// - Throws: ``InputError`` that names the tensor that the target cannot hold; of kind `.mismatch`
+  /// - Throws: `InputError` that names the tensor that the target cannot hold; of kind `.mismatch`
   ///   if the target is the source, under whatever name; and what `progress` throws.
   public init(
     _ source: ModelFile, to path: String, options: ConversionOptions = ConversionOptions(),

@@ -3,9 +3,9 @@ import BitFormats
 
 /// How a conversion stores ternary and sign weights.
 public enum ConversionType: String, Sendable, CaseIterable {
-  /// safetensors, as Hugging Face packs ternary weights with one scale; see ``HuggingFaceLayer``.
+  /// safetensors, as Hugging Face packs ternary weights with one scale; see `HuggingFaceLayer`.
   case hf
-  /// safetensors, as this project packs its layers; see ``PackedLayerFile``.
+  /// safetensors, as this project packs its layers; see `PackedLayerFile`.
   case bitlinear
   /// GGUF, ternary, a half precision scale for each 256 weights.
   case tq1_0

@@ -4,7 +4,7 @@ import Synchronization
 
 /// A float weight that becomes codes while it is read, and what that does to it.
 ///
-/// The codes are those of ``WeightQuantizer``, bit for bit, though rows are read some at a time:
+/// The codes are those of `WeightQuantizer`, bit for bit, though rows are read some at a time:
 /// once for the statistics of the groups, then whenever they are asked for.
 public final class QuantizedLayer: Sendable {
   /// The name of the weight in the source.

@@ -30,7 +30,7 @@ public struct QuantizedModel: Sendable {
   ///   - groups: the number of equal groups of output rows with a scale each.
   ///   - choice: says, by name, which matrices are quantized.
   ///   - progress: is told how far reading is.
-  /// - Throws: ``InputError``: `.missing` if no matrix is chosen, `.mismatch` if the rows of a weight
+  /// - Throws: `InputError`: `.missing` if no matrix is chosen, `.mismatch` if the rows of a weight
   ///   are no multiple of `groups`, `.notFinite` for a weight that is NaN or infinite; and what
   ///   `progress` throws.
   public init(

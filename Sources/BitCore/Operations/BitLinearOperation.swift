@@ -113,9 +113,11 @@ public struct BitLinearOperation: Sendable {
     return (codes.matmul(input, bias: bias, output: output), input)
   }
 
-  /// The gradients for an input `[..., in]` and the gradient `[..., out]` of its output.
+  /// The gradients of the input and the parameters.
   ///
   /// - Parameters:
+  ///   - x: the input, `[..., in]`.
+  ///   - upstream: the gradient of the output, `[..., out]`.
   ///   - context: what ``forward(_:)`` returned for this input.
   ///   - wantsInput: whether the gradient of the input is wanted, which costs a product.
   public func reverse(

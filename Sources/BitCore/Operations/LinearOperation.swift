@@ -6,6 +6,7 @@ public enum LinearOperation {
   ///   - x: `[..., in]`.
   ///   - weight: `[out, in]`.
   ///   - bias: `[out]` or nil.
+  ///   - matmul: how to multiply float matrices.
   /// - Returns: `[..., out]`.
   public static func forward(
     _ x: Tensor, weight: Tensor, bias: Tensor?, matmul: FloatMatmul = .portable

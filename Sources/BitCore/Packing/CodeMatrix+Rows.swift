@@ -53,6 +53,11 @@ extension CodeMatrix {
   /// A matrix from the bytes of ``packedRows``.
   ///
   /// - Parameters:
+  ///   - bytes: the rows of bytes, one after the other.
+  ///   - rows: the output features.
+  ///   - columns: the input features.
+  ///   - alphabet: the values that the codes can take.
+  ///   - scales: the factors of the codes.
   ///   - format: how to pack the codes; nil for the alphabet's default.
   ///   - source: what errors name as their source.
   /// - Throws: ``InputError`` for a number of bytes that does not fit, a ternary code 3, or unused

@@ -71,6 +71,10 @@ public struct CodeMatrix: Sendable {
   ///
   /// - Parameters:
   ///   - codes: -1, 0, +1 (ternary) or -1, +1 (sign), row-major, `rows * columns` of them.
+  ///   - rows: the output features.
+  ///   - columns: the input features.
+  ///   - alphabet: the values that the codes can take.
+  ///   - scales: the factors of the codes.
   ///   - format: how to pack them; nil for the alphabet's default.
   /// - Throws: ``InputError`` for a code outside the alphabet, a format that does not hold the
   ///   alphabet, or a count that does not fit.

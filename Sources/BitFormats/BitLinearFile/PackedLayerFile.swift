@@ -36,7 +36,7 @@ public enum PackedLayerFile {
   ///   - tensors: other tensors.
   ///   - metadata: other strings for the file.
   ///   - path: the file.
-  /// - Throws: ``InputError`` as ``SafetensorsWriter`` does.
+  /// - Throws: `InputError` as ``SafetensorsWriter`` does.
   public static func write(
     _ layers: [(name: String, layer: PackedBitLinear)], tensors: [SafetensorsEntry] = [],
     metadata: [String: String] = [:], to path: String
@@ -136,7 +136,7 @@ extension SafetensorsFile {
   /// The names of the packed layers that this project wrote to the file, in the order of the file;
   /// empty if it has none.
   ///
-  /// - Throws: ``InputError`` of kind `.malformed` for metadata that is not a JSON object.
+  /// - Throws: `InputError` of kind `.malformed` for metadata that is not a JSON object.
   public func packedLayerNames() throws(InputError) -> [String] {
     try PackedLayerFile.descriptions(in: metadata, source: source).map(\.key)
   }
@@ -144,7 +144,7 @@ extension SafetensorsFile {
   /// A packed layer of the file, ready to run; see ``PackedLayerFile``.
   ///
   /// - Parameter name: the name in front of `.weight`.
-  /// - Throws: ``InputError`` that names the file and the layer: `.missing` if it is not there,
+  /// - Throws: `InputError` that names the file and the layer: `.missing` if it is not there,
   ///   `.malformed` or `.mismatch` for a description, codes, scales, bias or norm that are not sound
   ///   or do not fit one another.
   public func packedLayer(_ name: String) throws(InputError) -> PackedBitLinear {

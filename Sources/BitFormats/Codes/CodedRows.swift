@@ -6,7 +6,7 @@ public struct CodedRows: Sendable {
   public let rows: Range<Int>
   /// The codes, row-major, `[rows.count, columns]`.
   public let codes: [Int8]
-  /// The scales at ``ScaleLayout/indices(rows:)`` of ``rows``.
+  /// The scales at `ScaleLayout.indices(rows:)` of ``rows``.
   public let scales: [Float]
   /// Where the scale of each weight is.
   public let layout: ScaleLayout

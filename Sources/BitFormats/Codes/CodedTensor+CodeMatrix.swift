@@ -9,7 +9,7 @@ extension CodedTensor {
   /// the file. A block with scale 0 keeps its codes.
   ///
   /// - Parameter format: how to pack the codes; nil for the alphabet's default.
-  /// - Throws: ``InputError`` as ``rows(_:)`` does, and of kind `.unsupported` for blocks that are
+  /// - Throws: `InputError` as ``rows(_:)`` does, and of kind `.unsupported` for blocks that are
   ///   not of 64, 128 or 256 columns, unless their scales are equal.
   public func packedMatrix(format: PackedFormat? = nil) throws(InputError) -> CodeMatrix {
     let all = try rows(0..<rows)

@@ -44,8 +44,13 @@ public struct CodedTensor: Sendable {
   ///
   /// - Parameters:
   ///   - codes: `[rows, columns]`, row-major.
-  ///   - scales: in the order of ``ScaleLayout``.
-  /// - Throws: ``InputError`` of kind `.mismatch` if the numbers of codes and scales do not fit.
+  ///   - rows: the output features.
+  ///   - columns: the input features.
+  ///   - alphabet: the values that the codes can take.
+  ///   - scaleKind: which weights share a scale.
+  ///   - scales: in the order of `ScaleLayout`.
+  ///   - source: what errors name as their source.
+  /// - Throws: `InputError` of kind `.mismatch` if the numbers of codes and scales do not fit.
   public init(
     codes: [Int8], rows: Int, columns: Int, alphabet: WeightAlphabet = .ternary,
     scaleKind: ScaleKind, scales: [Float], source: String
@@ -99,7 +104,7 @@ public struct CodedTensor: Sendable {
   /// The codes and scales of some rows.
   ///
   /// - Parameter range: rows in `0..<rows`.
-  /// - Throws: ``InputError`` of kind `.malformed` that names the tensor, the row and the column for
+  /// - Throws: `InputError` of kind `.malformed` that names the tensor, the row and the column for
   ///   a code outside the alphabet (such as the 3 of two bits, which means +2), a scale that is not
   ///   finite, or a negative one that applies to more than a block; and what reading throws.
   public func rows(_ range: Range<Int>) throws(InputError) -> CodedRows {

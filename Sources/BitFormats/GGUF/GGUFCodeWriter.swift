@@ -172,7 +172,7 @@ extension CodedTensor {
   ///   zeros fits any;
   /// - zeros, in Q1_0.
   ///
-  /// - Throws: ``InputError`` of kind `.mismatch` that names the tensor and what does not fit, and
+  /// - Throws: `InputError` of kind `.mismatch` that names the tensor and what does not fit, and
   ///   as ``rows(_:)`` does.
   package func ggufBytes(
     _ type: GGUFTensorType, i2sLayout: I2SLayout = .x86

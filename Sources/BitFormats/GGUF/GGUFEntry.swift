@@ -39,7 +39,7 @@ public struct GGUFEntry: Sendable {
   /// ggml's rules for the ternary types go by the greatest magnitude of a block, not by the mean, so
   /// they are for values that are ternary already; better still, write a ``CodedTensor``.
   ///
-  /// Writing throws ``InputError`` for another type, a value or a scale that the type does not have,
+  /// Writing throws `InputError` for another type, a value or a scale that the type does not have,
   /// or values that I2_S would change.
   public init(
     _ name: String, _ tensor: Tensor, type: GGUFTensorType = .f32, i2sLayout: I2SLayout = .x86
@@ -66,7 +66,7 @@ public struct GGUFEntry: Sendable {
 
   /// Codes and scales as TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S, unchanged.
   ///
-  /// Writing throws ``InputError`` for what the type cannot hold; see
+  /// Writing throws `InputError` for what the type cannot hold; see
   /// ``CodedTensor/ggufBytes(_:i2sLayout:)``. The layout of I2_S is not marked in the file, unless
   /// the caller sets ``I2SLayout/metadataKey``.
   public init(

@@ -8,7 +8,7 @@ extension GGUFFile {
   /// A scale applies to the tensor in I2_S, to a row in IQ1_BN and IQ2_BN, and to a block of 64, 128
   /// or 256 columns in the others. The rows are read from the file when they are asked for.
   ///
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if its type holds no codes, `.unsupported` if the file declares rotated weights
   ///   (`prism.hadamard.*`), `.malformed` for I2_S whose number of elements does not fill blocks.
   ///   Codes and scales are checked when they are read; see ``CodedTensor/rows(_:)``.

@@ -14,7 +14,7 @@ extension GGUFFile {
   ///   - name: The tensor, of F32, F16, BF16, Q8_0, Q6_K or one of the types of
   ///     ``codedTensor(_:)``. A code 3 of two bits is +2 here.
   ///   - rows: Rows in `0..<tensor.rows`.
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.unsupported` if it has another type or the file declares rotated weights
   ///   (`prism.hadamard.*`), `.malformed` as ``codedTensor(_:)``.
   public func values(_ name: String, rows: Range<Int>) throws(InputError) -> [Float] {

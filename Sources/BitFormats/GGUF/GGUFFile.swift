@@ -15,7 +15,7 @@ import BitFiles
 /// data is read when it is used. Tensors follow one another as ggml demands. A type that is not
 /// known is listed all the same.
 ///
-/// The file must not be rewritten in place while it is open; see ``MappedFile``.
+/// The file must not be rewritten in place while it is open; see `MappedFile`.
 public struct GGUFFile: Sendable {
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String
@@ -35,7 +35,7 @@ public struct GGUFFile: Sendable {
 
   /// Opens a file and checks its head; the data is read when it is used.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` or `.inputOutput` if the file cannot be read,
+  /// - Throws: `InputError` of kind `.missing` or `.inputOutput` if the file cannot be read,
   ///   `.malformed` if it is not a GGUF file or breaks a limit, `.unsupported` for a big-endian
   ///   file, another version, or type 42 (Q2_0) whose blocks may be of 64 or 128 elements. The
   ///   message names the key or the tensor.
@@ -101,7 +101,7 @@ public struct GGUFFile: Sendable {
   ///
   /// The bytes must not be used after `body` returns.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` that names file and tensor if there is no such
+  /// - Throws: `InputError` of kind `.missing` that names file and tensor if there is no such
   ///   tensor, and what `body` throws.
   public func withUnsafeBytes<R>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R

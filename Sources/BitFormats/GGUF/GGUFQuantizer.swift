@@ -119,7 +119,7 @@ struct GGUFQuantizer {
 extension CodedTensor {
   /// The codes and the scale of a tensor whose values are ternary already.
   ///
-  /// - Throws: ``InputError`` of kind `.mismatch` that names the first value that is neither 0 nor
+  /// - Throws: `InputError` of kind `.mismatch` that names the first value that is neither 0 nor
   ///   plus or minus the greatest magnitude.
   public init(ternary values: Tensor, source: String) throws(InputError) {
     let columns = max(1, values.shape.features)

@@ -3,7 +3,7 @@ import BitFiles
 
 /// Writes GGUF files, version 3.
 public enum GGUFWriter {
-  /// Writes a file, whole or not at all; see ``AtomicFile``.
+  /// Writes a file, whole or not at all; see `AtomicFile`.
   ///
   /// Metadata and tensors are in the file in the order in which they are given. The data of the
   /// entries is asked for one after the other.
@@ -13,7 +13,7 @@ public enum GGUFWriter {
   ///   - metadata: the key-value pairs. `general.alignment`, a `uint32`, sets the alignment, which
   ///     is 32 otherwise.
   ///   - path: the file, which is replaced if it exists.
-  /// - Throws: ``InputError`` that names the file and the key or the tensor: `.malformed` if
+  /// - Throws: `InputError` that names the file and the key or the tensor: `.malformed` if
   ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit, a
   ///   limit of ``GGUFLimits``) or a name has more than 63 bytes, `.mismatch` if an entry has
   ///   another number of bytes than its shape says, `.inputOutput` for trouble with the file; and

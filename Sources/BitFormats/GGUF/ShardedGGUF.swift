@@ -17,7 +17,7 @@ package struct ShardedGGUF: Sendable {
 
   /// Opens a file and, if it is one part of a model, all other parts.
   ///
-  /// - Throws: ``InputError`` as ``GGUFFile`` does; `.missing` for a part that is not there,
+  /// - Throws: `InputError` as ``GGUFFile`` does; `.missing` for a part that is not there,
   ///   `.malformed` for parts that do not agree on their number or their tensors, or whose names do
   ///   not tell where the others are.
   package init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {

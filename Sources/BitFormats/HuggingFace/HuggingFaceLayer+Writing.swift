@@ -11,7 +11,7 @@ extension HuggingFaceLayer {
   ///   - scaleDType: F32, F16 or BF16.
   ///   - rounding: whether a scale that cannot be stored exactly may become the nearest one that
   ///     can; see ``HuggingFaceScale``.
-  /// - Throws: ``InputError`` of kind `.unsupported` for what such a file cannot hold: sign codes,
+  /// - Throws: `InputError` of kind `.unsupported` for what such a file cannot hold: sign codes,
   ///   several different scales, another recipe, rows that are no multiple of 4, a scale; and as
   ///   ``HuggingFaceScale`` does.
   package static func entries(

@@ -20,7 +20,7 @@ package struct HuggingFacePacking: Sendable, Hashable {
 
   /// The packing of a matrix of codes.
   ///
-  /// - Throws: ``InputError`` of kind `.unsupported` if `rows` is no multiple of 4, `.mismatch` if
+  /// - Throws: `InputError` of kind `.unsupported` if `rows` is no multiple of 4, `.mismatch` if
   ///   an extent is negative or the number of codes does not fit into an Int; its source is
   ///   `source`.
   package init(rows: Int, columns: Int, source: String) throws(InputError) {
@@ -45,7 +45,7 @@ package struct HuggingFacePacking: Sendable, Hashable {
   ///   - name: a U8 tensor `[rows / 4, columns]`.
   ///   - file: the file.
   ///   - rows: the rows of codes that the model's configuration or bias asks for, if known.
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if it is no U8 matrix or has other rows, `.unsupported` if `rows` is no
   ///   multiple of 4.
   package init(
@@ -71,11 +71,11 @@ package struct HuggingFacePacking: Sendable, Hashable {
   /// The codes of some rows, row-major: -1, 0, +1.
   ///
   /// - Parameters:
-  ///   - rows: rows of codes, in 0..<``rows``.
+  ///   - range: rows of codes, in 0..<``rows``.
   ///   - bytes: the whole packed tensor, ``packedRows`` x ``columns`` bytes; only the rows of
   ///     bytes that are needed are read.
   ///   - source: the name of the tensor for errors.
-  /// - Throws: ``InputError``: `.malformed` for the value 3, naming row and column; `.mismatch`
+  /// - Throws: `InputError`: `.malformed` for the value 3, naming row and column; `.mismatch`
   ///   for another number of bytes or rows that there are not.
   package func unpack(
     rows range: Range<Int>, from bytes: UnsafeRawBufferPointer, source: String
@@ -124,7 +124,7 @@ package struct HuggingFacePacking: Sendable, Hashable {
   ///   - range: rows of bytes, in 0..<``packedRows``.
   ///   - source: the name of the tensor for errors.
   ///   - codes: gives the codes of rows, row-major; it is called for the four bands.
-  /// - Throws: ``InputError``: `.malformed` for a code other than -1, 0 and +1, naming row and
+  /// - Throws: `InputError`: `.malformed` for a code other than -1, 0 and +1, naming row and
   ///   column; `.mismatch` for packed rows that there are not or another number of codes; and
   ///   what `codes` throws.
   package func pack(

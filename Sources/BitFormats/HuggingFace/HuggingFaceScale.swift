@@ -31,7 +31,7 @@ package struct HuggingFaceScale: Sendable, Hashable {
 
   /// Reads a scale from a file.
   ///
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` for another type or shape, `.malformed` for a scale that is not finite, is not
   ///   positive, or has no finite reciprocal where that is the factor.
   package init(
@@ -62,7 +62,7 @@ package struct HuggingFaceScale: Sendable, Hashable {
   ///   - dtype: F32, F16 or BF16.
   ///   - rounding: whether ``multiplier`` may come out as the nearest one instead.
   ///   - source: the name for errors.
-  /// - Throws: ``InputError``: `.malformed` for a multiplier that is not finite and positive,
+  /// - Throws: `InputError`: `.malformed` for a multiplier that is not finite and positive,
   ///   `.unsupported` if it cannot be stored, `.mismatch` for another type.
   package init(
     multiplier: Float, convention: Convention, dtype: DType = .f32, rounding: Bool = false,

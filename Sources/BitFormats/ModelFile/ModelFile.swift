@@ -41,7 +41,7 @@ public struct ModelFile: Sendable {
 
   /// Opens a model: GGUF if the file's name ends so or its content begins so, otherwise safetensors.
   ///
-  /// - Throws: ``InputError`` that names the file and the tensor: what ``ShardedGGUF``,
+  /// - Throws: `InputError` that names the file and the tensor: what ``ShardedGGUF``,
   ///   ``ShardedSafetensors``, ``HuggingFaceQuantization`` and ``HuggingFaceScale`` throw; of kind
   ///   `.missing` for packed layers without a word on what their scales mean; `.mismatch` for a layer
   ///   whose shape contradicts the model's configuration.

@@ -100,7 +100,7 @@ public struct ModelTensor: Sendable {
 
   /// Some rows as float32, exactly as stored but for F64, which is rounded.
   ///
-  /// - Throws: ``InputError`` that names file and tensor: `.unsupported` for a type that is not
+  /// - Throws: `InputError` that names file and tensor: `.unsupported` for a type that is not
   ///   read, and what reading codes throws.
   public func values(_ range: Range<Int>) throws(InputError) -> [Float] {
     if case .codes(let codes) = content { return try codes.values(range) }

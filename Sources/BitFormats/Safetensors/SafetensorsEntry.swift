@@ -35,7 +35,7 @@ public struct SafetensorsEntry: Sendable {
 
   /// A tensor of floats as F32, F16, BF16 or F64; the 16-bit types round half to even.
   ///
-  /// With another type, writing throws ``InputError`` of kind `.mismatch`.
+  /// With another type, writing throws `InputError` of kind `.mismatch`.
   public init(_ name: String, _ tensor: Tensor, dtype: DType = .f32) {
     self.init(name, dtype: dtype, shape: tensor.shape.extents) { (writer) throws(InputError) in
       try writer.write(tensor, as: dtype, tensorNamed: name)
@@ -44,7 +44,7 @@ public struct SafetensorsEntry: Sendable {
 
   /// A tensor of a file with the bytes that it has there, read piece by piece.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` if the file has no tensor of this name.
+  /// - Throws: `InputError` of kind `.missing` if the file has no tensor of this name.
   public init(
     copying name: String, from file: SafetensorsFile, as newName: String? = nil
   ) throws(InputError) {
@@ -65,7 +65,7 @@ public struct SafetensorsEntry: Sendable {
 
   /// A tensor of integers as I8, U8, I16, U16, I32, U32, I64, U64 or BOOL (0 and 1).
   ///
-  /// With another type, or with a value that the type does not have, writing throws ``InputError``
+  /// With another type, or with a value that the type does not have, writing throws `InputError`
   /// of kind `.mismatch`.
   public init(_ name: String, _ values: [Int64], shape: [Int], dtype: DType) {
     self.init(name, dtype: dtype, shape: shape) { (writer) throws(InputError) in

@@ -7,7 +7,7 @@ extension SafetensorsFile {
   /// F16 and BF16 are converted exactly; F64 is rounded half to even, and becomes an infinity
   /// beyond the range of float32.
   ///
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if it has another element type.
   public func tensor(_ name: String) throws(InputError) -> Tensor {
     let entry = try info(of: name)
@@ -20,7 +20,7 @@ extension SafetensorsFile {
   /// Some rows of a tensor of F32, F16, BF16 or F64 as float32, `[rows.count, ...]`: what the
   /// first axis counts is a row. A tensor that is larger than the memory is read part by part.
   ///
-  /// - Throws: ``InputError`` as ``tensor(_:)`` does; `.mismatch` for rows that the tensor does
+  /// - Throws: `InputError` as ``tensor(_:)`` does; `.mismatch` for rows that the tensor does
   ///   not have.
   public func tensor(_ name: String, rows: Range<Int>) throws(InputError) -> Tensor {
     let entry = try info(of: name)
@@ -32,7 +32,7 @@ extension SafetensorsFile {
 
   /// Calls `body` with the data of some rows of a tensor, as ``withUnsafeBytes(of:_:)`` does.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` if there is no such tensor, `.mismatch` if it does
+  /// - Throws: `InputError` of kind `.missing` if there is no such tensor, `.mismatch` if it does
   ///   not have these rows or if they do not begin and end at whole bytes; and what `body` throws.
   public func withUnsafeBytes<R>(
     of name: String, rows: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R
@@ -71,7 +71,7 @@ extension SafetensorsFile {
 
   /// The elements of an integer tensor in row-major order; any byte but 0 of a BOOL is 1.
   ///
-  /// - Throws: ``InputError`` that names file and tensor: `.missing` if there is no such tensor,
+  /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
   ///   `.mismatch` if it has another element type than I8, U8, I16, U16, I32, U32, I64, U64 or
   ///   BOOL, `.unsupported` if a U64 is too large for Int64.
   public func integers(_ name: String) throws(InputError) -> [Int64] {

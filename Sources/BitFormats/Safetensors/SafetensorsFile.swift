@@ -13,7 +13,7 @@ import BitFiles
 /// let weight = try file.tensor("0.weight")
 /// ```
 ///
-/// The file must not be rewritten in place while it is open; see ``MappedFile``.
+/// The file must not be rewritten in place while it is open; see `MappedFile`.
 public struct SafetensorsFile: Sendable {
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String
@@ -27,7 +27,7 @@ public struct SafetensorsFile: Sendable {
 
   /// Opens a file and checks its header; the data is read when it is used.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` or `.inputOutput` if the file cannot be read,
+  /// - Throws: `InputError` of kind `.missing` or `.inputOutput` if the file cannot be read,
   ///   `.malformed` if it is not a safetensors file. The message names the tensor at fault.
   public init(path: String) throws(InputError) {
     try self.init(.file(MappedFile(path: path)), source: path)
@@ -63,7 +63,7 @@ public struct SafetensorsFile: Sendable {
   ///
   /// The bytes must not be used after `body` returns.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` that names file and tensor if there is no such
+  /// - Throws: `InputError` of kind `.missing` that names file and tensor if there is no such
   ///   tensor, and what `body` throws.
   public func withUnsafeBytes<R>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws(InputError) -> R

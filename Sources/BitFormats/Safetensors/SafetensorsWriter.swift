@@ -8,7 +8,7 @@ import BitFiles
 /// the reference writes in no particular order, is sorted by key, so that the same content always
 /// gives the same file.
 public enum SafetensorsWriter {
-  /// Writes a file, whole or not at all; see ``AtomicFile``.
+  /// Writes a file, whole or not at all; see `AtomicFile`.
   ///
   /// The data of the entries is asked for one after the other, in the order of the file.
   ///
@@ -17,7 +17,7 @@ public enum SafetensorsWriter {
   ///   - metadata: strings for `__metadata__`, which is left out if there are none. Hugging Face
   ///     transformers expects `["format": "pt"]`.
   ///   - path: the file, which is replaced if it exists.
-  /// - Throws: ``InputError`` that names the file and the tensor: `.malformed` if a name occurs
+  /// - Throws: `InputError` that names the file and the tensor: `.malformed` if a name occurs
   ///   twice or is `__metadata__`, if a shape does not fit, or if the header is beyond
   ///   100,000,000 bytes; `.mismatch` if an entry has another number of bytes than its shape
   ///   says; `.inputOutput` for trouble with the file; and what an entry's stream throws.

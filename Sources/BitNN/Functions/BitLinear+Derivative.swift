@@ -3,7 +3,7 @@ import BitCore
 import _Differentiation
 
 /// A BitLinear layer as a function: normalization, quantization, integer product, scales, with
-/// straight-through gradients; see ``BitLinearOperation``.
+/// straight-through gradients; see `BitLinearOperation`.
 ///
 /// - Parameters:
 ///   - x: `[..., in]`.
@@ -11,8 +11,8 @@ import _Differentiation
 ///   - bias: `[out]` or nil.
 ///   - normWeight: the factor of the recipe's normalization, `[in]`, or nil.
 ///   - normBias: the offset of the recipe's normalization, `[in]`, or nil.
-///   - recipe: how weights and activations are quantized, and the normalization before.
-///   - groups: blocks of output rows with a scale each; divides `out`.
+///   - recipe: how input and weights are quantized.
+///   - groups: equal parts of the output rows with a scale each; divides `out`.
 ///   - strength: 1 for integers, less to blend with the latent values.
 @differentiable(reverse,wrt: (x, weight, bias, normWeight, normBias))
 public func bitLinear(

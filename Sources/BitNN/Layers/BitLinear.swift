@@ -13,8 +13,8 @@ import _Differentiation
 /// Forward: the input is normalized (if the recipe says so) and quantized to integers, the weights
 /// are quantized to codes with a scale for each group of output rows, and
 /// `y = (codes . q) * scale / s (+ bias)` with an exact integer product. ``packedLayer()`` gives the
-/// layer for inference, which computes the same bits. See ``QuantizationRecipe`` for the recipes and
-/// ``BitLinearOperation`` for the gradients.
+/// layer for inference, which computes the same bits. See `QuantizationRecipe` for the recipes and
+/// `BitLinearOperation` for the gradients.
 public struct BitLinear: Layer, Sendable {
   /// Latent weights `[out, in]`; empty once the layer ``isPacked``.
   public var weight: Tensor {
@@ -49,7 +49,7 @@ public struct BitLinear: Layer, Sendable {
   @noDerivative public let inFeatures: Int
   /// The layer's output features.
   @noDerivative public let outFeatures: Int
-  /// How far quantized values replace latent ones; see ``QuantizationStrength``.
+  /// How far quantized values replace latent ones; see `QuantizationStrength`.
   @noDerivative public var strength = QuantizationStrength.full
   @noDerivative private var packedForm: PackedBitLinear?
 
@@ -60,7 +60,7 @@ public struct BitLinear: Layer, Sendable {
   ///   - outFeatures: the last extent of outputs.
   ///   - groups: blocks of output rows with a scale each; must divide `outFeatures`.
   ///   - bias: whether the layer adds a bias.
-  ///   - recipe: ``QuantizationRecipe/bitnet``, ``QuantizationRecipe/b158``, or one of your own.
+  ///   - recipe: `.bitnet`, `.b158`, or one of your own.
   ///   - learnsNorm: whether the recipe's normalization has a learned factor (and, if it
   ///     subtracts the mean, a learned offset).
   public init(

@@ -1,7 +1,7 @@
 import BitCore
 import _Differentiation
 
-/// Adam with decoupled weight decay, as in PyTorch; see ``AdamWStep`` for the formulas.
+/// Adam with decoupled weight decay, as in PyTorch; see `AdamWStep` for the formulas.
 public struct AdamW: Optimizer {
   /// The step size of the next update.
   public var learningRate: Float

@@ -14,7 +14,7 @@ public enum FashionMNIST {
 
   /// Reads it from ``path``.
   ///
-  /// - Throws: ``InputError`` that says what to install if the folder is missing, or as
+  /// - Throws: `InputError` that says what to install if the folder is missing, or as
   ///   ``TrainTestData/load(path:labelColumn:maximumBytes:)`` does.
   public static func load() throws(InputError) -> TrainTestData {
     try TrainTestData.load(path: path)

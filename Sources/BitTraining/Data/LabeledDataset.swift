@@ -45,7 +45,7 @@ public struct LabeledDataset: Sendable {
   ///   - labels: the class of each sample.
   ///   - classCount: the number of classes; nil for the largest label + 1.
   ///   - labelSource: the file of the labels, for errors; nil for `name`.
-  /// - Throws: ``InputError`` for an empty set, a number of values that does not fit the number of
+  /// - Throws: `InputError` for an empty set, a number of values that does not fit the number of
   ///   labels, or a label outside the classes.
   public init(
     name: String, bytes: [UInt8], sampleShape: Shape, labels: [Int32], classCount: Int? = nil,

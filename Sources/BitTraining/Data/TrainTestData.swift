@@ -12,7 +12,7 @@ public struct TrainTestData: Sendable {
 
   /// A pair that fits together.
   ///
-  /// - Throws: ``InputError`` if the numbers of features or classes differ, or the names of the
+  /// - Throws: `InputError` if the numbers of features or classes differ, or the names of the
   ///   features, or if there is not a name for each class.
   public init(
     train: LabeledDataset, test: LabeledDataset, classNames: [String]? = nil
@@ -66,7 +66,7 @@ public struct TrainTestData: Sendable {
   ///   - labelColumn: the header's name of the column with the labels in CSV files; nil for label
   ///     or class.
   ///   - maximumBytes: the most bytes that any file may have, before and after inflation.
-  /// - Throws: ``InputError`` if nothing fits, a file is missing or damaged, a set is empty, or the
+  /// - Throws: `InputError` if nothing fits, a file is missing or damaged, a set is empty, or the
   ///   files do not fit together.
   public static func load(
     path: String, labelColumn: String? = nil, maximumBytes: Int = Int(Int32.max)

@@ -104,7 +104,7 @@ public struct Trainer<Model: Layer> {
 
   /// Goes back to where the checkpoint was written.
   ///
-  /// - Throws: ``InputError`` if there is no checkpoint or it is not of this model, with the same
+  /// - Throws: `InputError` if there is no checkpoint or it is not of this model, with the same
   ///   parameters frozen, these data and these options.
   public mutating func resume() throws(InputError) {
     guard let checkpoint else {
@@ -149,7 +149,7 @@ public struct Trainer<Model: Layer> {
   ///   - checkpointInterval: steps after which a checkpoint is written within an epoch, 0 for
   ///     never; the result does not depend on it.
   ///   - shouldStop: asked after each step.
-  /// - Throws: ``InputError`` if the loss is no longer finite, naming the step and the layer in
+  /// - Throws: `InputError` if the loss is no longer finite, naming the step and the layer in
   ///   which that first shows, or if a checkpoint cannot be written. A checkpoint is never
   ///   replaced by one with parameters that are not finite.
   @discardableResult
