@@ -73,7 +73,7 @@ import Testing
   @Test func labelColumnNeedsAFile() async throws {
     let run = try await Program.run(["train", "--label-column", "y"])
     run.expectUsageError(
-      "'--label-column' needs CSV files given with '--data'.", usage: "bitlinear train")
+      "'--label-column' needs '--data' with CSV files.", usage: "bitlinear train")
   }
 
   @Test(arguments: [

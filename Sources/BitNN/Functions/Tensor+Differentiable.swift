@@ -2,7 +2,7 @@ import BitCore
 import _Differentiation
 
 extension Tensor: Differentiable {
-  /// Gradients are tensors of the same shape, or ``Tensor/zero``.
+  /// Gradients are tensors of the same shape, or `Tensor.zero`.
   public typealias TangentVector = Tensor
 
   /// Adds `offset`.

@@ -17,8 +17,3 @@ enum KaimingUniform {
     inFeatures > 0 ? 1 / Float(inFeatures).squareRoot() : 0
   }
 }
-
-extension SeededGenerator {
-  /// A generator with a seed from the system.
-  static func fresh() -> SeededGenerator { SeededGenerator(seed: .random(in: 0 ... .max)) }
-}
