@@ -34,21 +34,24 @@ import Testing
   }
 
   @Test func codesOfAnyFormat() throws {
-    for path in ["gguf/tiny256-tq2_0.gguf", "tiny64-offline-bitlinear-f32-untied"] {
+    for (path, name) in [
+      ("gguf/tiny256-tq2_0.gguf", "blk.0.ffn_up"),
+      ("tiny64-offline-bitlinear-f32-untied", "model.layers.0.mlp.up_proj"),
+    ] {
       let path = "\(goldenFolder)/\(path)"
-      var outFeatures: [Int] = []
       // RunAPackedModel.md, block 2
       let model = try ModelFile(path: path)  // "model.gguf" or a folder
       for tensor in model.tensors {
-        guard case .codes(let codes) = tensor.content else { continue }
-        let layer = try PackedBitLinear(matrix: codes.packedMatrix(), recipe: .b158)
-        print(tensor.name, layer.inFeatures, layer.outFeatures)
+        guard case .codes = tensor.content else { continue }
+        let name = String(tensor.name.dropLast(".weight".count))
+        let layer = try model.packedLayer(name, recipe: .b158)
+        print(name, layer.inFeatures, layer.outFeatures)
       }
       // End of block 2
-      outFeatures = model.tensors.compactMap {
-        if case .codes(let codes) = $0.content { codes.rows } else { nil }
-      }
-      #expect(!outFeatures.isEmpty)
+      let layer = try model.packedLayer(name, recipe: .b158)
+      var generator = SeededGenerator(seed: 0)
+      let output = layer(generator.normal([2, layer.inFeatures]))
+      #expect(output.shape == [2, layer.outFeatures] && output.scalars.allSatisfy(\.isFinite))
     }
   }
 }

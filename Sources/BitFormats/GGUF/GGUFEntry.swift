@@ -66,9 +66,9 @@ public struct GGUFEntry: Sendable {
 
   /// Codes and scales as TQ1_0, TQ2_0, Q1_0, Q2_0, PQ2_0 or I2_S, unchanged.
   ///
-  /// Writing throws `InputError` for what the type cannot hold; see
-  /// ``CodedTensor/ggufBytes(_:i2sLayout:)``. The layout of I2_S is not marked in the file, unless
-  /// the caller sets ``I2SLayout/metadataKey``.
+  /// Writing throws `InputError` for what the type cannot hold: other codes, scales of other
+  /// weights, a scale that is no half precision number. The layout of I2_S is not marked in the
+  /// file, unless the caller sets the metadata `bitlinear.i2_s_layout`.
   public init(
     _ name: String, _ tensor: CodedTensor, type: GGUFTensorType, i2sLayout: I2SLayout = .x86
   ) {

@@ -11,11 +11,12 @@ import BitFiles
 /// let weight = try file.codedTensor("blk.0.attn_q.weight")     // codes and scales as stored
 /// ```
 ///
-/// Opening reads the metadata and the list of tensors and checks them against ``GGUFLimits``; the
-/// data is read when it is used. Tensors follow one another as ggml demands. A type that is not
-/// known is listed all the same.
+/// Opening reads the metadata and the list of tensors and checks them against limits that no real
+/// file reaches; the data is read when it is used. Tensors follow one another as ggml demands. A
+/// type that is not known is listed all the same.
 ///
-/// The file must not be rewritten in place while it is open; see `MappedFile`.
+/// The file must not be rewritten or truncated in place while it is open: the system stops a
+/// process that reads mapped bytes which are gone.
 public struct GGUFFile: Sendable {
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String

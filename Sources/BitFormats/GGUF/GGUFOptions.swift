@@ -19,8 +19,8 @@ public enum I2SLayout: String, Sendable, CaseIterable {
 
 /// What a GGUF file does not tell by itself.
 public struct GGUFOptions: Sendable, Hashable {
-  /// The layout of I2_S tensors; nil to go by ``I2SLayout/metadataKey``, then by the data (see
-  /// ``I2SLayout``), and to take x86 where neither says otherwise.
+  /// The layout of I2_S tensors; nil to go by the metadata `bitlinear.i2_s_layout`, then by the
+  /// data (see ``I2SLayout``), and to take x86 where neither says otherwise.
   public var i2sLayout: I2SLayout?
   /// The elements in a block of type 42 (Q2_0), 64 or 128; nil to go by the offsets, which is an
   /// error where both fit.

@@ -3,7 +3,7 @@ import BitFiles
 
 /// Writes GGUF files, version 3.
 public enum GGUFWriter {
-  /// Writes a file, whole or not at all; see `AtomicFile`.
+  /// Writes a file, whole or not at all: under another name first, and renamed when it is complete.
   ///
   /// Metadata and tensors are in the file in the order in which they are given. The data of the
   /// entries is asked for one after the other.
@@ -14,10 +14,10 @@ public enum GGUFWriter {
   ///     is 32 otherwise.
   ///   - path: the file, which is replaced if it exists.
   /// - Throws: `InputError` that names the file and the key or the tensor: `.malformed` if
-  ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit, a
-  ///   limit of ``GGUFLimits``) or a name has more than 63 bytes, `.mismatch` if an entry has
-  ///   another number of bytes than its shape says, `.inputOutput` for trouble with the file; and
-  ///   what an entry's stream throws.
+  ///   ``GGUFFile`` would not read the file (a name that occurs twice, a shape that does not fit,
+  ///   more tensors or metadata than are read) or a name has more than 63 bytes, `.mismatch` if an
+  ///   entry has another number of bytes than its shape says, `.inputOutput` for trouble with the
+  ///   file; and what an entry's stream throws.
   public static func write(
     _ entries: [GGUFEntry], metadata: GGUFMetadata, to path: String
   ) throws(InputError) {

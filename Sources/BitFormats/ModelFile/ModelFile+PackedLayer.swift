@@ -15,7 +15,7 @@ extension ModelFile {
   ///   - recipe: how the layer quantizes its input, for GGUF files that do not tell; the kind of its
   ///     codes is that of the file.
   ///   - format: how to hold the codes of other programs' files in memory; nil for the default.
-  /// - Throws: ``InputError`` that names the file and the tensor: `.missing` if there is no such
+  /// - Throws: `InputError` that names the file and the tensor: `.missing` if there is no such
   ///   layer, `.mismatch` if its weight holds no codes or its parts do not fit one another,
   ///   `.malformed` for codes or scales that are not sound, `.unsupported` if neither the file nor
   ///   `recipe` tells how its input is quantized.

@@ -41,10 +41,10 @@ public struct ModelFile: Sendable {
 
   /// Opens a model: GGUF if the file's name ends so or its content begins so, otherwise safetensors.
   ///
-  /// - Throws: `InputError` that names the file and the tensor: what ``ShardedGGUF``,
-  ///   ``ShardedSafetensors``, ``HuggingFaceQuantization`` and ``HuggingFaceScale`` throw; of kind
-  ///   `.missing` for packed layers without a word on what their scales mean; `.mismatch` for a layer
-  ///   whose shape contradicts the model's configuration.
+  /// - Throws: `InputError` that names the file and the tensor: `.missing` or `.inputOutput` for a
+  ///   file or a part of the model that cannot be read, `.malformed` for one that is damaged,
+  ///   `.unsupported` for layers that are not read, `.missing` for packed layers without a word on
+  ///   what their scales mean, `.mismatch` for a layer whose shape contradicts the configuration.
   public init(path: String, options: GGUFOptions = GGUFOptions()) throws(InputError) {
     try self.init(listing: path, options: options)
     if let problem = problems.first { throw problem }

@@ -13,7 +13,8 @@ import BitFiles
 /// let weight = try file.tensor("0.weight")
 /// ```
 ///
-/// The file must not be rewritten in place while it is open; see `MappedFile`.
+/// The file must not be rewritten or truncated in place while it is open: the system stops a
+/// process that reads mapped bytes which are gone.
 public struct SafetensorsFile: Sendable {
   /// The path, or the name given for bytes in memory; errors name it.
   public let source: String

@@ -8,7 +8,7 @@ import BitFiles
 /// the reference writes in no particular order, is sorted by key, so that the same content always
 /// gives the same file.
 public enum SafetensorsWriter {
-  /// Writes a file, whole or not at all; see `AtomicFile`.
+  /// Writes a file, whole or not at all: under another name first, and renamed when it is complete.
   ///
   /// The data of the entries is asked for one after the other, in the order of the file.
   ///
