@@ -46,7 +46,7 @@ struct QuantizeResults {
 
   var summary: String {
     "\(input): \(NumberText.grouped(source.byteCount)) bytes of tensors; \(output): "
-      + "\(NumberText.grouped(written.byteCount)), \(layers.count) layers as \(type.rawValue)."
+      + "\(NumberText.grouped(written.byteCount)), \(layers.count) layer\(layers.count == 1 ? "" : "s") as \(type.rawValue)."
   }
 
   /// The matrices that were left as they are, and why.
