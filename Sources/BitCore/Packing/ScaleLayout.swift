@@ -1,15 +1,3 @@
-/// Which weights of a matrix share a scale.
-public enum ScaleKind: Sendable, Hashable {
-  /// All weights of the matrix.
-  case tensor
-  /// The weights of each of so many equal groups of rows; the number divides the rows.
-  case groups(Int)
-  /// The weights of each row.
-  case row
-  /// Each run of `columns` weights along a row; the last run of a row may be shorter.
-  case block(columns: Int)
-}
-
 /// Where the scale of each weight is in the list of a matrix's scales.
 ///
 /// Scales are listed by rows, and within a row by columns: one for the tensor, one per group of

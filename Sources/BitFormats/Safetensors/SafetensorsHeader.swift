@@ -1,21 +1,6 @@
 import BitCore
 import BitFiles
 
-/// One tensor of a safetensors file, without its data.
-public struct SafetensorsTensorInfo: Sendable, Equatable {
-  /// The name, such as "model.layers.0.self_attn.q_proj.weight".
-  public let name: String
-  /// The element type.
-  public let dtype: DType
-  /// The extents, outermost first; none for a scalar.
-  public let shape: [Int]
-  /// Where the data is, in bytes from the start of the file.
-  public let byteRange: Range<Int>
-
-  /// The number of elements.
-  public var count: Int { shape.reduce(1, *) }
-}
-
 /// The head of a safetensors file: the length of the JSON text in 8 bytes, then the text.
 struct SafetensorsHeader {
   /// The greatest length of the JSON text in bytes, as in the reference.
