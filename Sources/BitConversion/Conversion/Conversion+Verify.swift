@@ -64,7 +64,12 @@ extension Conversion {
       try RowPieces.forEach(
         codes.rows, by: codes.pieceRows,
         make: { (range) throws(InputError) in
-          try compare(codes, other, rows: range, difference)
+          // Few rows per comparison: memory that is small is used again, not mapped anew.
+          let step = max(1, (1 << 16) / max(1, codes.columns))
+          for first in stride(from: range.lowerBound, to: range.upperBound, by: step) {
+            let rows = first..<min(range.upperBound, first + step)
+            try compare(codes, other, rows: rows, difference)
+          }
         },
         use: { (range, _) throws(InputError) in
           try progress(Double(range.upperBound) / Double(codes.rows))

@@ -87,7 +87,8 @@ extension ConversionPlan {
       // The same bytes hold the same codes and scales.
       guard let codes = tensor.codes, !type.copies(tensor) else { continue }
       if let obstacle = type.obstacle(tensor, codes) { return obstacle }
-      if options.isLossy { continue }
+      // What was asked for is checked while it is written, unless a scale must be found first.
+      if options.isLossy || (options.type != nil && !type.hasOneScale(codes)) { continue }
       if case .huggingFace = tensor.packing, type == .hf { continue }
       if summaries[index] == nil {
         summaries[index] = try ScaleSummary(codes)

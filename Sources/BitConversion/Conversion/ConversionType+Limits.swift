@@ -13,6 +13,15 @@ extension ConversionType {
     }
   }
 
+  /// Whether the type may have one scale where the codes have several.
+  func hasOneScale(_ codes: CodedTensor) -> Bool {
+    switch self {
+    case .hf, .i2_s: true
+    case .bitlinear: if case .block = codes.scaleKind { true } else { false }
+    case .tq1_0, .tq2_0, .q1_0, .q2_0: false
+    }
+  }
+
   /// What keeps the type from holding codes of this shape and alphabet, whatever their scales are;
   /// nil if nothing does.
   func obstacle(_ tensor: ModelTensor, _ codes: CodedTensor) -> InputError? {

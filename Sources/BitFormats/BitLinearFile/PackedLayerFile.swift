@@ -98,8 +98,10 @@ public enum PackedLayerFile {
         // Whole groups of rows at a time, so that no scale is written twice.
         let step =
           tensor.layout.rowsPerScale * max(1, tensor.pieceRows / tensor.layout.rowsPerScale)
-        for first in stride(from: 0, to: max(1, tensor.rows), by: step) {
-          let scales = try tensor.scales(first..<min(tensor.rows, first + step))
+        let isOne = tensor.scaleKind == .tensor
+        for first in stride(from: 0, to: max(1, isOne ? 1 : tensor.rows), by: step) {
+          let end = min(tensor.rows, first + (isOne ? 1 : step))
+          let scales = try tensor.scales(first..<end)
           try writer.write(Tensor(scales), as: .f32)
         }
       })

@@ -63,17 +63,21 @@ package struct StoredPackedLayer: Sendable {
     }
     (self.weight, self.scales) = (.safetensors(file, weight), .safetensors(file, scales))
     let (weightExtent, scaleExtent) = (self.weight, self.scales)
-    codes = CodedTensor(source: weightExtent.source, alphabet: recipe.weights, layout: layout) {
+    let readScales: @Sendable (Range<Int>) throws(InputError) -> [Float] = {
       (rows) throws(InputError) in
+      let indices = layout.indices(rows: rows)
+      return try scaleExtent.withBytes(4 * indices.lowerBound..<4 * indices.upperBound) { bytes in
+        (0..<indices.count).map { PlainNumbers.float(bytes, at: 4 * $0) }
+      }
+    }
+    codes = CodedTensor(
+      source: weightExtent.source, alphabet: recipe.weights, layout: layout, readScales: readScales
+    ) { (rows) throws(InputError) in
       let bytes = rows.lowerBound * packing.bytes..<rows.upperBound * packing.bytes
       let codes = try weightExtent.withBytes(bytes) { (bytes) throws(InputError) in
         try packing.decode(bytes, rows: rows, source: weightExtent.source)
       }
-      let indices = layout.indices(rows: rows)
-      let scales = try scaleExtent.withBytes(4 * indices.lowerBound..<4 * indices.upperBound) {
-        bytes in (0..<indices.count).map { PlainNumbers.float(bytes, at: 4 * $0) }
-      }
-      return (codes, scales)
+      return (codes, try readScales(rows))
     }
   }
 

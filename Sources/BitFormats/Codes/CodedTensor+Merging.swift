@@ -19,7 +19,9 @@ extension CodedTensor {
 
   /// The tensor with one scale, whatever its own are.
   package func withScale(_ scale: Float) -> CodedTensor {
-    withScales(ScaleLayout(.tensor, rows: rows, columns: columns)) { _ in [scale] }
+    withScales(
+      ScaleLayout(.tensor, rows: rows, columns: columns), alone: { _ in [scale] },
+      { _ in [scale] })
   }
 
   /// The one scale that is nearest to all by least squares: their mean by codes that are not 0.

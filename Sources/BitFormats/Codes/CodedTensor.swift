@@ -87,11 +87,14 @@ public struct CodedTensor: Sendable {
 
   /// This tensor with the same codes and other scales.
   ///
-  /// - Parameter scales: gives the scales of `layout` for some rows.
+  /// - Parameters:
+  ///   - alone: gives the scales of `layout` for some rows if no codes are needed for them.
+  ///   - scales: gives the scales of `layout` for some rows.
   func withScales(
-    _ layout: ScaleLayout, _ scales: @escaping @Sendable (CodedRows) -> [Float]
+    _ layout: ScaleLayout, alone: (@Sendable (Range<Int>) -> [Float])? = nil,
+    _ scales: @escaping @Sendable (CodedRows) -> [Float]
   ) -> CodedTensor {
-    CodedTensor(source: source, alphabet: alphabet, layout: layout) {
+    CodedTensor(source: source, alphabet: alphabet, layout: layout, readScales: alone) {
       [self] (range) throws(InputError) in
       let rows = try rows(range)
       return (rows.codes, scales(rows))

@@ -73,8 +73,9 @@ package struct HuggingFaceLayer: Sendable {
       let rows = outFeatures ?? checkpoint["\(name).bias"]?.shape.reduce(1, *)
       let packing = try HuggingFacePacking(of: weightName, in: file, rows: rows)
       let layout = ScaleLayout(.tensor, rows: packing.rows, columns: packing.columns)
-      codes = CodedTensor(source: source, alphabet: .ternary, layout: layout) {
-        (rows) throws(InputError) in
+      codes = CodedTensor(
+        source: source, alphabet: .ternary, layout: layout, readScales: { _ in [multiplier] }
+      ) { (rows) throws(InputError) in
         let codes = try file.withUnsafeBytes(of: weightName) { (bytes) throws(InputError) in
           try packing.unpack(rows: rows, from: bytes, source: source)
         }
@@ -83,8 +84,9 @@ package struct HuggingFaceLayer: Sendable {
     } else {
       storage = .floats(weight.dtype)
       let layout = ScaleLayout(.tensor, rows: weight.shape[0], columns: weight.shape[1])
-      codes = CodedTensor(source: source, alphabet: .ternary, layout: layout) {
-        (rows) throws(InputError) in
+      codes = CodedTensor(
+        source: source, alphabet: .ternary, layout: layout, readScales: { _ in [multiplier] }
+      ) { (rows) throws(InputError) in
         (try Self.codes(ofFloats: weight, in: file, rows: rows), [multiplier])
       }
     }
