@@ -10,7 +10,7 @@ extension Module {
   ///
   /// - Parameters:
   ///   - recipe: how the new layers quantize.
-  ///   - groups: blocks of output rows with a scale each; must divide each layer's output features.
+  ///   - groups: the number of equal groups of output rows with a scale each; must divide each layer's output features.
   ///   - learnsNorm: whether the recipe's normalization has learned parameters.
   ///   - filter: says, by name, which layers to replace; all of them by default.
   public func quantized(
@@ -29,7 +29,7 @@ extension Module {
   /// ```
   ///
   /// - Parameters:
-  ///   - groups: blocks of output rows with a scale each; must divide each layer's output features.
+  ///   - groups: the number of equal groups of output rows with a scale each; must divide each layer's output features.
   ///   - learnsNorm: whether the normalization, in recipes that have one, has learned parameters.
   ///   - recipe: gives the recipe of a layer, or nil to leave it as it is. Layers that are BitLinear
   ///     layers already are left, too.

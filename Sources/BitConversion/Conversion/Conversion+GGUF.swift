@@ -19,6 +19,7 @@ extension Conversion {
       }
       if case .copied = item.storage, let type = tensor.ggufType {
         return GGUFEntry(item.name, type: type, shape: shape) { (writer) throws(InputError) in
+          try item.checkCodes()
           try ConversionItem.copy(tensor.extent, to: &writer)
         }
       }

@@ -62,7 +62,7 @@ extension Conversion {
     let scaleName = "\(item.layerName).weight_scale"
     guard case .huggingFace(let codes, let scale) = item.storage else {
       guard case .huggingFace(let layer) = item.tensor.packing else { return [] }
-      return [copy(layer.weight, as: item.name), layer.scale.entry(scaleName)]
+      return [copy(layer.weight, of: item), layer.scale.entry(scaleName)]
     }
     var entries = [
       try HuggingFaceLayer.weightEntry(item.layerName, codes).finally(item.tensor.releasePages),
@@ -79,12 +79,21 @@ extension Conversion {
     guard case .codes(let codes) = item.storage else {
       guard case .bitlinear(let layer) = item.tensor.packing else { return [] }
       return [
-        copy(layer.weight, as: item.name),
-        copy(layer.scales, as: "\(item.layerName).weight_scale"),
+        copy(layer.weight, of: item), copy(layer.scales, as: "\(item.layerName).weight_scale"),
       ]
     }
     return PackedLayerFile.entries(item.layerName, codes).map {
       $0.finally(item.tensor.releasePages)
+    }
+  }
+
+  /// The weight of a layer, whose codes are checked.
+  private func copy(_ extent: ByteExtent, of item: ConversionItem) -> SafetensorsEntry {
+    let entry = copy(extent, as: item.name)
+    return SafetensorsEntry(entry.name, dtype: entry.dtype, shape: entry.shape) {
+      (writer) throws(InputError) in
+      try item.checkCodes()
+      try entry.stream(&writer)
     }
   }
 

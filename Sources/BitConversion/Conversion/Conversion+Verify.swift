@@ -59,7 +59,7 @@ extension Conversion {
     guard written.shape == shape else {
       throw difference(ErrorText.list(written.shape), ErrorText.list(shape))
     }
-    if let codes = tensor.codes {
+    if let codes = item.codes {
       guard let other = written.codes else { throw difference("no codes", "codes") }
       try RowPieces.forEach(
         codes.rows, by: codes.pieceRows,
@@ -132,7 +132,7 @@ extension Conversion {
         "the code \(b.codes[bad]) in row \(range.lowerBound + bad / codes.columns), "
           + "column \(bad % codes.columns)", "\(a.codes[bad])")
     }
-    guard !options.isLossy, let bad = a.firstDifference(from: b) else { return }
+    guard let bad = a.firstDifference(from: b) else { return }
     throw difference(
       "the scale \(bad.other) in row \(bad.row), column \(bad.column)", "\(bad.scale)")
   }

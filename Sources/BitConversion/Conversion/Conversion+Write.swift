@@ -15,12 +15,12 @@ extension Conversion {
     package let byteCounts: [String: Int]
   }
 
-  /// Writes the result, whole or not at all. Of a folder, the file of the tensors gets its name last.
+  /// Writes the result, whole or not at all. In a folder, the file of the tensors is renamed last.
   ///
   /// - Parameters:
   ///   - verifying: whether the result is read back before it gets its name, and every weight
-  ///     compared, in its codes and values, and every other tensor. Where scales may be rounded, only
-  ///     the codes of weights are compared.
+  ///     compared, in its codes and values, and every other tensor. Scales that were
+  ///     merged or rounded are compared with what they were to become.
   ///   - progress: is told how far writing is.
   /// - Throws: `InputError` that names the tensor that cannot be read or that differs, and
   ///   `.inputOutput` for trouble with the files; and what `progress` throws.
@@ -29,8 +29,14 @@ extension Conversion {
     verifying: Bool = false, progress: ConversionProgress.Handler? = nil
   ) throws -> Result {
     try ConversionMonitor.run(progress) { (monitor) throws(InputError) in
-      if case .folder(let folder) = target { try ConversionFolder.make(folder) }
       let config = try folderConfig()
+      var newFolder: String?
+      if case .folder(let folder) = target {
+        if try ConversionFolder.make(folder) { newFolder = folder }
+        if config == nil { try ConversionFolder.checkHasNoConfiguration(folder) }
+      }
+      // Of a conversion that fails, nothing stays.
+      defer { if let newFolder { ConversionFolder.removeIfEmpty(newFolder) } }
       var file = try PendingFile(target.file)
       let report: FileWriter.Progress = { (done, total) throws(InputError) in
         try monitor.report(.writing, done, of: total)

@@ -11,18 +11,33 @@ import BitFiles
 
 /// The folder that a checkpoint is written to.
 enum ConversionFolder {
-  /// The greatest file that is copied.
+  /// The maximum size of a file that is copied.
   private static let maximumLength = 64 << 20
 
   /// Makes a folder in an existing one, unless it is there.
-  static func make(_ path: String) throws(InputError) {
+  ///
+  /// - Returns: whether the folder is new.
+  static func make(_ path: String) throws(InputError) -> Bool {
     let code = FileSystem.errorCode { mkdir(path, 0o777) }
     if let code, code != EEXIST {
-      throw FileSystem.failure(code, source: path, expected: "a folder that can be made")
+      throw FileSystem.failure(code, source: path, expected: "to create the folder")
     }
     guard try FileSystem.FileKind(path: path) == .folder else {
       throw InputError(.inputOutput, source: path, found: "a file", expected: "a folder")
     }
+    return code == nil
+  }
+
+  /// Removes a folder unless something is in it.
+  static func removeIfEmpty(_ path: String) { rmdir(path) }
+
+  /// Refuses a folder with a `config.json` that would describe the new tensors and is not theirs.
+  static func checkHasNoConfiguration(_ path: String) throws(InputError) {
+    let config = "\(path)/config.json"
+    guard try FileSystem.FileKind(path: config) != nil else { return }
+    throw InputError(
+      .mismatch, source: config, found: "a configuration, of which the new model has none",
+      expected: "a folder without one")
   }
 
   /// Copies the small files that belong to a model, such as its tokenizer: neither hidden ones nor

@@ -27,15 +27,26 @@ struct ConversionItem: Sendable {
   var layerName: String { String(name.dropLast(7)) }
 
   /// Where the scales of the codes are in the target.
-  var layout: ScaleLayout? {
+  var layout: ScaleLayout? { codes?.layout }
+
+  /// The codes with the scales that the target has, merged and rounded where that was allowed.
+  var codes: CodedTensor? {
     switch storage {
-    case .codes(let codes), .huggingFace(let codes, _): codes.layout
-    case .copied, .rescaled, .widened: tensor.codes?.layout
+    case .codes(let codes), .huggingFace(let codes, _): codes
+    case .copied, .rescaled, .widened: tensor.codes
     }
   }
 
   /// What the numbers in the target are multiplied with.
   var factor: Float { if case .rescaled(let factor) = storage { factor } else { tensor.factor } }
+
+  /// Reads all codes and scales: bytes that are only copied must be sound, too.
+  func checkCodes() throws(InputError) {
+    guard let codes = tensor.codes else { return }
+    try RowPieces.forEach(
+      codes.rows, by: codes.pieceRows,
+      make: { (rows) throws(InputError) in _ = try codes.rows(rows) }, use: { (_, _) in })
+  }
 
   /// Writes the bytes that the tensor has.
   static func copy(_ extent: ByteExtent, to writer: inout FileWriter) throws(InputError) {
@@ -66,15 +77,12 @@ struct ConversionItem: Sendable {
       let stored = values[index]
       let wanted = stored * tensor.factor
       values[index] = wanted / factor
-      let isExact =
-        Double(stored) * Double(tensor.factor) == Double(wanted)
-        && values[index] * factor == wanted
-      guard isExact || isLossy else {
+      guard values[index] * factor == wanted || isLossy else {
         throw InputError(
           .unsupported, source: tensor.source,
           found: "\(wanted) as element \(range.lowerBound * tensor.columns + index), a bias that "
             + "cannot be scaled exactly",
-          expected: "one that can, or a conversion that may round")
+          expected: "one that can, or --lossy to round it")
       }
     }
     return values

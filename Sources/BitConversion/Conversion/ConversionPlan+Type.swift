@@ -72,7 +72,10 @@ extension ConversionPlan {
     switch type {
     case .hf: return "every layer has ternary codes and one scale"
     case .bitlinear where isPacked(source): return "the layers are packed so already"
-    default: return "it holds every code and scale exactly"
+    default:
+      return options.isLossy
+        ? "it holds every code; scales are merged and rounded where it must"
+        : "it holds every code and scale exactly"
     }
   }
 

@@ -7,7 +7,7 @@ struct ConversionPlan: Sendable {
   /// Why the type was chosen, in words for the user.
   let reason: String
   /// What a Hugging Face file says about its layers.
-  let quantization: HuggingFaceQuantization
+  private(set) var quantization: HuggingFaceQuantization
   let items: [ConversionItem]
 
   private let source: ModelFile
@@ -53,6 +53,10 @@ struct ConversionPlan: Sendable {
       }
     }
     self.items = items
+    // The list names layers as the target does.
+    quantization.modulesToNotConvert = quantization.modulesToNotConvert.map { layers in
+      layers.map { String(names.name(of: "\($0).weight").dropLast(7)) }
+    }
     try checkSeparateScales()
   }
 
@@ -70,7 +74,7 @@ struct ConversionPlan: Sendable {
       let scale = try HuggingFaceScale(
         multiplier: factor, convention: quantization.scaleConvention, rounding: isLossy,
         source: codes.source)
-      return .huggingFace(codes.withScale(factor), scale)
+      return .huggingFace(codes.withScale(scale.multiplier), scale)
     case .bitlinear:
       // One scale is as ternary models have it, and faster than blocks.
       guard case .block = codes.scaleKind, let common = scales?.common else { return .codes(codes) }

@@ -77,15 +77,23 @@ public struct QuantizedModel: Sendable {
       quantization.usesRMSNorm = true
       quantization.rmsNormEpsilon = Double(norm.epsilon)
     }
-    let others = kept.map { String($0.name.dropLast(7)) }.filter { !$0.contains("embed") }
-    // Without a list, readers leave the head alone and nothing else.
-    if others.contains(where: { $0 != "lm_head" }) { quantization.modulesToNotConvert = others }
+    quantization.modulesToNotConvert = Self.modulesToNotConvert(kept, layers)
     model.quantization = quantization
     (self.model, self.layers, self.kept) = (model, layers, kept)
     normalization = recipe.normalization.map { norm in
       norm == .rms(epsilon: norm.epsilon)
         ? "RMSNorm" : norm.groups == 1 ? "LayerNorm" : "GroupNorm"
     }
+  }
+
+  /// The linear layers that stay floats; nil for what readers assume without a list, the head alone.
+  private static func modulesToNotConvert(
+    _ kept: [KeptWeight], _ layers: [QuantizedLayer]
+  ) -> [String]? {
+    let heads: Set = ["lm_head.weight", "output.weight"]
+    let names = kept.map(\.name).filter { WeightChoice.byName($0) != .keep("an embedding") }
+    let isDefault = names.allSatisfy(heads.contains) && !layers.contains { heads.contains($0.name) }
+    return isDefault ? nil : names.map { String($0.dropLast(7)) }
   }
 }
 

@@ -54,7 +54,7 @@ extension CodedTensor {
         let index = layout.index(row: run.row, column: run.columns.lowerBound) - first
         let used = Double(rows.nonzeroCount(run.codes))
         sums[index] += [Double(run.scale) * used, used]
-        // Of a block of zeros, any.
+        // Any scale will do for a block of zeros.
         scales[index] = run.scale
       }
       for index in scales.indices {

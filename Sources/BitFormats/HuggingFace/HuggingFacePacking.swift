@@ -76,7 +76,7 @@ package struct HuggingFacePacking: Sendable, Hashable {
   ///     bytes that are needed are read.
   ///   - source: the name of the tensor for errors.
   /// - Throws: `InputError`: `.malformed` for the value 3, naming row and column; `.mismatch`
-  ///   for another number of bytes or rows that there are not.
+  ///   for another number of bytes, or rows out of range.
   package func unpack(
     rows range: Range<Int>, from bytes: UnsafeRawBufferPointer, source: String
   ) throws(InputError) -> [Int8] {
@@ -125,7 +125,7 @@ package struct HuggingFacePacking: Sendable, Hashable {
   ///   - source: the name of the tensor for errors.
   ///   - codes: gives the codes of rows, row-major; it is called for the four bands.
   /// - Throws: `InputError`: `.malformed` for a code other than -1, 0 and +1, naming row and
-  ///   column; `.mismatch` for packed rows that there are not or another number of codes; and
+  ///   column; `.mismatch` for packed rows out of range or another number of codes; and
   ///   what `codes` throws.
   package func pack(
     packedRows range: Range<Int>, source: String,

@@ -67,7 +67,7 @@ package struct HuggingFaceQuantization: Sendable, Equatable {
   ///   - config: the object that the file holds.
   ///   - source: the name for errors.
   /// - Throws: ``InputError``: `.malformed` for a value of a wrong kind, or a `linear_class` or
-  ///   `quantization_mode` that there is not; `.unsupported` for another `quant_method`.
+  ///   unknown `quantization_mode`; `.unsupported` for another `quant_method`.
   package init?(config: JSONObject, source: String) throws(InputError) {
     guard let value = config[Self.key], value != .null else { return nil }
     let place = "\(source), \(Self.key)"

@@ -38,23 +38,29 @@ extension ModelFile {
         .mismatch, source: tensor.source, found: "\(tensor.type) weights",
         expected: "ternary or sign codes")
     }
+    if let scale = self.tensor("\(name).scale") {
+      throw InputError(
+        .unsupported, source: scale.source, found: "a scale in a tensor of its own",
+        expected: "scales beside the codes")
+    }
     var own = recipe ?? quantization?.recipe
     if let members = members(of: tensor) {
       own = try QuantizationRecipe(json: .object(members), source: tensor.source)
     }
     guard var own else {
       throw InputError(
-        .unsupported, source: tensor.source, found: "no word on how its input is quantized",
-        expected: "a recipe")
+        .unsupported, source: tensor.source, found: "no recipe for its activations",
+        expected: "one in the file or given by the caller")
     }
     own.weights = codes.alphabet
     func values(_ part: String) throws(InputError) -> Tensor? {
       guard let tensor = self.tensor("\(name).\(part)") else { return nil }
       return Tensor(try tensor.values(0..<tensor.rows))
     }
-    let (bias, normWeight, normBias) = (
-      try values("bias"), try values("norm.weight"), try values("norm.bias")
-    )
+    let (bias, normBias) = (try values("bias"), try values("norm.bias"))
+    // The second is the name that Hugging Face's layers have.
+    let normWeight =
+      if let own = try values("norm.weight") { own } else { try values("rms_norm.weight") }
     do {
       return try PackedBitLinear(
         matrix: codes.packedMatrix(format: format), bias: bias, recipe: own,

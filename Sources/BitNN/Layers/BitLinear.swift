@@ -43,7 +43,7 @@ public struct BitLinear: Layer, Sendable {
 
   /// How weights and activations are quantized.
   @noDerivative public let recipe: QuantizationRecipe
-  /// Equal blocks of output rows with a scale each.
+  /// Equal groups of output rows with a scale each.
   @noDerivative public let groups: Int
   /// The layer's input features.
   @noDerivative public let inFeatures: Int
@@ -58,7 +58,7 @@ public struct BitLinear: Layer, Sendable {
   /// - Parameters:
   ///   - inFeatures: the last extent of inputs.
   ///   - outFeatures: the last extent of outputs.
-  ///   - groups: blocks of output rows with a scale each; must divide `outFeatures`.
+  ///   - groups: the number of equal groups of output rows with a scale each; must divide `outFeatures`.
   ///   - bias: whether the layer adds a bias.
   ///   - recipe: `.bitnet`, `.b158`, or one of your own.
   ///   - learnsNorm: whether the recipe's normalization has a learned factor (and, if it

@@ -99,11 +99,13 @@ struct ConvertCommand: ParsableCommand {
           ],
           [
             output, "\(written.tensorCount)",
-            "\(layers.count) as \(conversion.type.rawValue)",
+            layers.isEmpty ? "0" : "\(layers.count) as \(conversion.type.rawValue)",
             NumberText.grouped(written.byteCount),
           ],
         ]
-      ).description + "Weights as \(conversion.type.rawValue): \(conversion.reason).\n"
+      ).description
+        + (layers.isEmpty
+          ? "" : "Weights as \(conversion.type.rawValue): \(conversion.reason).\n")
         + (written.verifiedElements.map {
           "Verified: \(NumberText.grouped($0)) elements are the same.\n"
         } ?? ""))

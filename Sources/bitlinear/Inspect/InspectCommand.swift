@@ -32,6 +32,7 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let model = try InspectedModel(path: path, i2sLayout: i2sLayout?.layout)
+    model.warnings.forEach(Output.warn)
     if let tensor {
       let report = try TensorReport(tensor, of: model)
       let terminal = Terminal.standardOutput

@@ -74,7 +74,10 @@ struct InspectedModel {
   }
 
   /// What is wrong with the model without keeping it from being listed.
-  var problems: [String] { model.problems.map(\.description) + model.warnings }
+  var problems: [String] { model.problems.map(\.description) }
+
+  /// What is unusual about the files.
+  var warnings: [String] { model.warnings }
 
   /// One of the tensors, and what it holds.
   ///

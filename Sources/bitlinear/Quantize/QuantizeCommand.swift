@@ -72,6 +72,8 @@ struct QuantizeCommand: ParsableCommand {
   func run() throws {
     try CPU.checkEnvironment()
     let type = type
+    // Before the work, so that no result is lost for a page that cannot be written.
+    if let report { _ = try PendingFile(report) }
     let run = ConversionRun()
     let results = try run { progress in
       let source = try ModelFile(path: input)
@@ -113,7 +115,7 @@ struct QuantizeCommand: ParsableCommand {
     } else if let trained = try Network.recipe(in: source.strings, source: input) {
       guard trained == .float || trained.quantization == recipe else {
         throw InputError(
-          .mismatch, source: "--recipe", found: "another recipe",
+          .mismatch, source: "--recipe", found: recipe.weights == .sign ? "bitnet" : "b158",
           expected: "\(trained.rawValue), with which \(input) was trained")
       }
       if trained == .float { layerRecipe.normalization = nil }

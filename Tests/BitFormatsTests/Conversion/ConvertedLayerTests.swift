@@ -75,7 +75,7 @@ import Testing
   ) throws {
     var path = path
     for (index, type) in types.enumerated() {
-      let out = "\(folder)/\(index)" + (type.suffix == "gguf" ? ".gguf" : "/")
+      let out = "\(folder)/\(index)-\(UUID().uuidString)" + (type.suffix == "gguf" ? ".gguf" : "/")
       try convert(path, out, ConversionOptions(type: type))
       path = out
     }

@@ -186,4 +186,143 @@ import Testing
       #expect(file.metadata["bitnet.rope.freq_base"]?.doubleValue == 10000)
     }
   }
+
+  // MARK: - What must not slip through
+
+  /// A Hugging Face model of one layer of 4 x 64 codes, in a folder.
+  private func writeLayer(
+    _ folder: String, byte: UInt8 = 0b01_01_01_01, hasNorm: Bool = false
+  ) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    var entries = [
+      SafetensorsEntry(
+        "l.weight", dtype: .u8, shape: [1, 64], bytes: [byte] + [UInt8](repeating: 0, count: 63)),
+      SafetensorsEntry("l.weight_scale", Tensor([0.5])),
+      SafetensorsEntry("l.bias", Tensor([1, 2, 3, 1.1])),
+    ]
+    if hasNorm {
+      entries.append(
+        SafetensorsEntry("l.rms_norm.weight", Tensor((0..<64).map { 1 + Float($0) / 64 })))
+    }
+    try writeCheckpoint(
+      entries, HuggingFaceQuantization(linearClass: .autobitlinear, usesRMSNorm: hasNorm),
+      to: folder)
+  }
+
+  @Test func codesThatAreOnlyCopiedAreChecked() throws {
+    try withTemporaryFolder { folder in
+      let out = "\(folder)/out"
+      try writeLayer("\(folder)/in", byte: 0b11)
+      let source = try ModelFile(path: "\(folder)/in")
+      let error = try refused(out) { try Conversion(source, to: $0).write() }
+      #expect(error.found == "code 3 in row 0, column 0")
+      // Nothing is left, not even the folder.
+      #expect(!FileManager.default.fileExists(atPath: out))
+    }
+  }
+
+  @Test func aBiasComesBackFromWhatItWasScaledFor() throws {
+    try withTemporaryFolder { folder in
+      try writeLayer("\(folder)/in")
+      let (own, back) = ("\(folder)/own.safetensors", "\(folder)/back")
+      try Conversion(ModelFile(path: "\(folder)/in"), to: own, options: .init(type: .bitlinear))
+        .write(verifying: true)
+      try Conversion(ModelFile(path: own), to: back, options: .init(type: .hf))
+        .write(verifying: true)
+      let stored = try ShardedSafetensors(path: back).tensor("l.bias").scalars
+      #expect(stored == [1, 2, 3, 1.1])
+    }
+  }
+
+  @Test func aConfigurationOfAnotherModelIsNotLeftInPlace() throws {
+    try withTemporaryFolder { folder in
+      let plain = "\(folder)/plain.safetensors"
+      try SafetensorsWriter.write([SafetensorsEntry("x", Tensor([1]))], to: plain)
+      try writeLayer("\(folder)/old")
+      let before = try bytes(ofFile: "\(folder)/old/model.safetensors")
+      let source = try ModelFile(path: plain)
+      let error = try refused("\(folder)/old/") { try Conversion(source, to: $0).write() }
+      #expect(error.source == "\(folder)/old/config.json" && error.kind == .mismatch)
+      #expect(try bytes(ofFile: "\(folder)/old/model.safetensors") == before)
+    }
+  }
+
+  @Test func layersOfGGUFKeepTheirNorm() throws {
+    try withTemporaryFolder { folder in
+      try writeLayer("\(folder)/in", hasNorm: true)
+      let model = try ModelFile(path: "\(folder)/in")
+      let gguf = "\(folder)/out.gguf"
+      // 64 columns fit the blocks of Q2_0 alone.
+      try Conversion(model, to: gguf, options: .init(type: .q2_0)).write(verifying: true)
+      let (first, second) = (
+        try model.packedLayer("l"), try ModelFile(path: gguf).packedLayer("l")
+      )
+      #expect(second.normWeight == first.normWeight && first.normWeight != nil)
+      #expect(second.recipe == first.recipe)
+    }
+  }
+
+  @Test func aScaleInATensorOfItsOwnIsNotIgnored() throws {
+    try withTemporaryFolder { folder in
+      let coded = try CodedTensor(
+        codes: randomCodes(256, seed: 2), rows: 1, columns: 256, scaleKind: .tensor, scales: [1],
+        source: "test")
+      let path = "\(folder)/x.gguf"
+      try GGUFWriter.write(
+        [GGUFEntry("l.weight", coded, type: .tq2_0), GGUFEntry("l.scale", Tensor([2]))],
+        metadata: [:], to: path)
+      let model = try ModelFile(path: path)
+      let error = try refused(path) { _ in _ = try model.packedLayer("l", recipe: .b158) }
+      #expect(error.kind == .unsupported && error.source.contains("l.scale"))
+    }
+  }
+
+  /// Scales that were rounded are compared with what they were to become, and the words say so.
+  @Test func roundedScalesAreVerifiedToo() throws {
+    try withTemporaryFolder { folder in
+      let (a, b) = ("\(folder)/a.safetensors", "\(folder)/b.gguf")
+      try ConversionSample(scales: [0.1]).writePacked(a)
+      let conversion = try Conversion(
+        ModelFile(path: a), to: b, options: .init(type: nil, isLossy: true))
+      #expect(!conversion.reason.contains("exactly"))
+      try conversion.write(verifying: true)
+      var content = try bytes(ofFile: b)
+      // The half 0x2e66 of the first block becomes another one.
+      let index = try #require(
+        content.indices.dropLast().first {
+          content[$0] == 0x66 && content[$0 + 1] == 0x2e
+        })
+      content[index] = 0x67
+      try Data(content).write(to: URL(fileURLWithPath: b))
+      let error = try refused(b) { _ in try conversion.verify() }
+      #expect(error.found.hasPrefix("the scale "))
+    }
+  }
+
+  @Test func theListOfLayersThatStayFloatsIsOfTheTarget() throws {
+    try withTemporaryFolder { folder in
+      let gguf = "\(folder)/m.gguf"
+      let weight = Tensor((0..<64).map { Float($0) - 31 }).reshaped([4, 16])
+      try GGUFWriter.write(
+        ["token_embd.weight", "output.weight", "blk.0.ffn_up.weight", "blk.0.ffn_gate.weight"].map {
+          GGUFEntry($0, weight)
+        }, metadata: ["general.architecture": .string("bitnet-b1.58")], to: gguf)
+      func list(_ choice: (String) -> WeightChoice) throws -> [String]? {
+        let quantized = try QuantizedModel(
+          ModelFile(path: gguf),
+          QuantizationRecipe(
+            weights: .ternary, activations: ActivationQuantizer(), normalization: nil),
+          choice: choice)
+        let out = "\(folder)/out"
+        try Conversion(quantized.model, to: out, options: .init(type: .hf, isLossy: true)).write()
+        return try ShardedSafetensors(path: out).quantization()?.modulesToNotConvert
+      }
+      #expect(try list(WeightChoice.byName) == nil)
+      #expect(
+        try list { $0.contains("gate") ? .keep("asked") : WeightChoice.byName($0) }
+          == ["lm_head", "model.layers.0.mlp.gate_proj"])
+      // A head that is packed must not be taken for the usual float one.
+      #expect(try list { _ in .quantize } == [])
+    }
+  }
 }

@@ -95,6 +95,6 @@ struct GGUFCursor {
     return text
   }
 
-  /// The error for a truth value that is none.
+  /// The error for an invalid boolean.
   func truthError(_ byte: UInt8) -> InputError { error("the truth value \(byte)", "0 or 1") }
 }
