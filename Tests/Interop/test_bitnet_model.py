@@ -14,7 +14,8 @@ class BitNetModelTests(GGUFTest):
     def test_bitnet_model(self):
         """A checkpoint of a BitNet model has the names and keys of llama.cpp, and comes back."""
         layer = "model.layers.0"
-        shapes = {f"{layer}.self_attn.{x}_proj": (256, 256) for x in "qkvo"} | {
+        shapes = {
+            f"{layer}.self_attn.{x}_proj": (128 if x in "kv" else 256, 256) for x in "qkvo"} | {
             f"{layer}.mlp.gate_proj": (512, 256), f"{layer}.mlp.up_proj": (512, 256),
             f"{layer}.mlp.down_proj": (256, 512)}
         tensors = {}
