@@ -8,6 +8,11 @@ package enum ErrorText {
     return JSONValue.string(String(shown) + rest).encoded
   }
 
+  /// Two hexadecimal digits per byte.
+  package static func hex(_ bytes: some Sequence<UInt8>, separator: String = "") -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: separator)
+  }
+
   /// A list of integers, such as a shape.
   package static func list(_ integers: [Int]) -> String {
     let most = 8

@@ -43,20 +43,16 @@ extension ConversionPlan {
     var summaries = [ScaleSummary?](repeating: nil, count: source.tensors.count)
     var obstacles: [(type: ConversionType, error: InputError)] = []
     for type in candidates {
-      do {
-        let quantization = try quantization(source, type)
-        let obstacle = try obstacle(
-          source, type, quantization, options, &summaries, monitor)
-        if let obstacle {
-          obstacles.append((type, obstacle))
-          continue
-        }
+      var (quantization, obstacle) = try quantization(source, type)
+      if obstacle == nil {
+        obstacle = try self.obstacle(source, type, quantization, options, &summaries, monitor)
+      }
+      if let obstacle {
+        obstacles.append((type, obstacle))
+      } else {
         return Choice(
           type: type, reason: reason(type, source, options, obstacles.first),
           quantization: quantization, summaries: summaries)
-      } catch {
-        guard error.kind == .unsupported else { throw error }
-        obstacles.append((type, error))
       }
     }
     throw obstacles[0].error
@@ -107,14 +103,15 @@ extension ConversionPlan {
     return nil
   }
 
-  /// What a Hugging Face file says: the source's words, or else what its layers need.
+  /// What a Hugging Face file says: the source's words, or else what its layers need; and the layer
+  /// whose recipe it cannot say.
   private static func quantization(
     _ source: ModelFile, _ type: ConversionType
-  ) throws(InputError) -> HuggingFaceQuantization {
+  ) throws(InputError) -> (HuggingFaceQuantization, obstacle: InputError?) {
     var quantization =
       source.quantization ?? HuggingFaceQuantization(linearClass: .autobitlinear)
     quantization.mode = .offline
-    guard type == .hf, source.quantization == nil else { return quantization }
+    guard type == .hf, source.quantization == nil else { return (quantization, nil) }
     var first: QuantizationRecipe?
     for tensor in source.tensors {
       guard let members = source.members(of: tensor) else { continue }
@@ -124,12 +121,13 @@ extension ConversionPlan {
         quantization.rmsNormEpsilon = Double(norm.epsilon)
       }
       guard recipe == quantization.recipe, first == nil || first == recipe else {
-        throw InputError(
+        let obstacle = InputError(
           .unsupported, source: tensor.source, found: recipe.description(groups: 1),
           expected: "\(quantization.recipe.description(groups: 1)), as Hugging Face's layers are")
+        return (quantization, obstacle)
       }
       first = recipe
     }
-    return quantization
+    return (quantization, nil)
   }
 }

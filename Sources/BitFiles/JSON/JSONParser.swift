@@ -234,7 +234,7 @@ extension JSONParser {
     case nil: found = "the end of the text"
     case .some(let byte) where byte >= 0x20 && byte < 0x7f:
       found = "'\(Character(Unicode.Scalar(byte)))'"
-    case .some(let byte): found = "the byte 0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    case .some(let byte): found = "the byte 0x" + ErrorText.hex([byte])
     }
     return malformed("\(found) at byte \(place)", expected)
   }

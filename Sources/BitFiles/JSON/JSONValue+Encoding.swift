@@ -73,8 +73,7 @@ extension JSONValue {
       case 0x0a: text += #"\n"#.utf8
       case 0x0c: text += #"\f"#.utf8
       case 0x0d: text += #"\r"#.utf8
-      case 0..<0x10: text += "\\u000\(String(byte, radix: 16))".utf8
-      case 0x10..<0x20: text += "\\u00\(String(byte, radix: 16))".utf8
+      case 0..<0x20: text += "\\u00\(ErrorText.hex([byte]))".utf8
       default: text.append(byte)
       }
     }

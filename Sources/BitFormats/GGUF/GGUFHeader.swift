@@ -60,8 +60,8 @@ struct GGUFHeader {
   private static func version(_ cursor: inout GGUFCursor) throws(InputError) -> UInt32 {
     let magic = try cursor.bytes(4, "magic number")
     guard magic.elementsEqual(Self.magic) else {
-      let hex = magic.map { String(UInt16($0) + 256, radix: 16).suffix(2) }
-      throw cursor.error("the bytes \(hex.joined(separator: " "))", "GGUF (47 47 55 46)")
+      let hex = ErrorText.hex(magic, separator: " ")
+      throw cursor.error("the bytes \(hex)", "GGUF (47 47 55 46)")
     }
     let version = try cursor.integer("version", UInt32.self)
     if (2...3).contains(version) { return version }

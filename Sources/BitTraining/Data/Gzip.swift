@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 internal import CZlib
 
 /// Inflates gzip files (RFC 1952) that are wholly in memory.
@@ -45,7 +46,7 @@ enum Gzip {
     guard isGzip(bytes) else {
       let found =
         bytes.count < 2
-        ? "\(bytes.count) bytes" : "magic number 0x\(hexadecimal(bytes.prefix(2)))"
+        ? "\(bytes.count) bytes" : "magic number 0x\(ErrorText.hex(bytes.prefix(2)))"
       throw InputError(
         .malformed, source: source, found: found, expected: "the gzip magic number 0x1f8b")
     }
@@ -149,9 +150,4 @@ private final class Inflater {
       .malformed, source: source, found: "damaged gzip data (\(reason))",
       expected: "an undamaged file")
   }
-}
-
-/// Two digits a byte, without a prefix.
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-  bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

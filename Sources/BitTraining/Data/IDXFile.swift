@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 
 /// An array of unsigned bytes in the IDX format, in which MNIST and similar data sets are published.
 ///
@@ -86,7 +87,7 @@ private struct Header {
         .malformed, source: source, found: "\(start.count) bytes",
         expected: "at least the 4 of a magic number")
     }
-    let magic = "magic number 0x\(hexadecimal(start[..<4]))"
+    let magic = "magic number 0x\(ErrorText.hex(start[..<4]))"
     let dimensions = Int(start[3])
     if start[0] == 0, start[1] == 0, let type = Self.otherTypes[start[2]] {
       throw InputError(
@@ -96,7 +97,7 @@ private struct Header {
     guard start[0] == 0, start[1] == 0, start[2] == 0x08, dimensions > 0,
       rank == nil || rank == dimensions
     else {
-      let expected = rank.map { "0x000008" + hexadecimal([UInt8(truncatingIfNeeded: $0)]) }
+      let expected = rank.map { "0x000008" + ErrorText.hex([UInt8(truncatingIfNeeded: $0)]) }
       throw InputError(
         .malformed, source: source, found: magic,
         expected: expected ?? "0x000008 and a number of dimensions")

@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 internal import CZlib
 
 /// A CRC-32 over pieces of data, to notice damage, not malice.
@@ -28,10 +29,7 @@ struct Checksum {
   }
 
   /// The checksum as eight hexadecimal digits.
-  var text: String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-  }
+  var text: String { withUnsafeBytes(of: value.bigEndian) { ErrorText.hex($0) } }
 }
 
 extension LabeledDataset {

@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 import BitFormats
 @testable import BitTraining
 import Foundation
@@ -121,7 +122,7 @@ import BitNN
     let bytes = idx([1], [1, 2, 3, 4], type: type)
     #expect(
       message { _ = try IDXFile(bytes: bytes, source: "a", rank: 1) }
-        == "a: found magic number 0x0000\(hexadecimal([type]))01 (\(name)), "
+        == "a: found magic number 0x0000\(ErrorText.hex([type]))01 (\(name)), "
         + "expected type 0x08 (unsigned bytes)")
     #expect(kind { _ = try IDXFile(bytes: bytes, source: "a") } == .unsupported)
   }
