@@ -88,7 +88,7 @@ struct QuantizeResults {
 
   /// The page of `--report`.
   var report: String {
-    var content = ReportContent(title: "Quantized checkpoint", summary: summary)
+    var content = ReportContent(title: "Quantized model", summary: summary)
     content.facts = [
       Fact(name: "input", value: input, isCode: true),
       Fact(name: "output", value: output, isCode: true),

@@ -105,7 +105,7 @@ struct HTMLReport: Sendable {
   private var layers: String? {
     guard !content.layers.isEmpty else { return nil }
     let table = TextTable(
-      header: ["Layer", "−1", "0", "+1", "Bits per weight"],
+      header: ["Layer", "−1", "0", "+1", "Bits"],
       rows: content.layers.map { layer in
         [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
           + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
