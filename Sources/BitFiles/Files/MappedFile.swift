@@ -87,6 +87,19 @@ package final class MappedFile: @unchecked Sendable {
     _ = madvise(UnsafeMutableRawPointer(mutating: start + first), end - first, MADV_DONTNEED)
   }
 
-  /// The bytes without a closure, for a caller that keeps the file alive meanwhile.
-  package var unsafeBytes: UnsafeRawBufferPointer { bytes }
+  /// The bytes of a whole file, in memory.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - limit: the most bytes that it may have.
+  /// - Throws: ``InputError`` as ``init(path:)`` does; `.unsupported` for a larger file.
+  package static func contents(of path: String, limit: Int) throws(InputError) -> [UInt8] {
+    let file = try MappedFile(path: path)
+    guard file.count <= limit else {
+      throw InputError(
+        .unsupported, source: path, found: "\(file.count) bytes", expected: "at most \(limit) bytes"
+      )
+    }
+    return file.withUnsafeBytes { Array($0) }
+  }
 }

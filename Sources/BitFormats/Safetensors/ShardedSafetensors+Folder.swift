@@ -17,7 +17,7 @@ extension ShardedSafetensors {
   /// - Throws: ``InputError``: `.missing` or `.inputOutput` if it is not there or cannot be read,
   ///   `.malformed` for a name with a path, `.unsupported` for more than 256 MiB.
   package func contents(of name: String) throws(InputError) -> [UInt8] {
-    try SiblingFile.bytes(path: path(of: name), limit: Self.maximumFileLength)
+    try MappedFile.contents(of: path(of: name), limit: Self.maximumFileLength)
   }
 
   /// The value of a JSON file of the folder; throws as ``contents(of:)`` does, and `.malformed` if

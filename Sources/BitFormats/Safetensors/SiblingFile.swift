@@ -16,18 +16,8 @@ enum SiblingFile {
     }
   }
 
-  /// The bytes of a file of at most `limit` bytes.
-  static func bytes(path: String, limit: Int) throws(InputError) -> [UInt8] {
-    let file = try MappedFile(path: path)
-    guard file.count <= limit else {
-      throw InputError(
-        .unsupported, source: path, found: "\(file.count) bytes", expected: "at most \(limit)")
-    }
-    return file.withUnsafeBytes { Array($0) }
-  }
-
   /// The value of a JSON file of at most `limit` bytes.
   static func json(path: String, limit: Int) throws(InputError) -> JSONValue {
-    try JSONValue(parsing: bytes(path: path, limit: limit), source: path)
+    try JSONValue(parsing: MappedFile.contents(of: path, limit: limit), source: path)
   }
 }

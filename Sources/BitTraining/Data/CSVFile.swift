@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 
 /// Labeled samples in comma-separated values.
 ///
@@ -30,7 +31,7 @@ enum CSVFile {
     path: String, labelColumn: String? = nil, classCount: Int? = nil,
     maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> LabeledDataset {
-    var bytes = try WholeFile.read(path, maximumBytes: maximumBytes)
+    var bytes = try MappedFile.contents(of: path, limit: maximumBytes)
     if Gzip.isGzip(bytes) {
       bytes = try Gzip.inflate(bytes, maximumBytes: maximumBytes, source: path)
     }

@@ -23,7 +23,7 @@ struct IDXFile: Sendable {
   static func read(
     path: String, rank: Int? = nil, maximumBytes: Int = DatasetLimits.maximumBytes
   ) throws(InputError) -> IDXFile {
-    let bytes = try WholeFile.read(path, maximumBytes: maximumBytes)
+    let bytes = try MappedFile.contents(of: path, limit: maximumBytes)
     return try IDXFile(bytes: bytes, source: path, rank: rank, maximumBytes: maximumBytes)
   }
 
