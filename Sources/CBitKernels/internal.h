@@ -12,6 +12,9 @@
 // Inlined code takes the vector extensions of the function that calls it.
 #define BK_INLINE static inline __attribute__((always_inline))
 
+// Bytes of a step of packed codes: a cache line.
+enum { BK_STEP_BYTES = 64 };
+
 // -1, 0 or +1; 0 for NaN. Half to even at |v| = 0.5 gives 0, and beyond 1 it is clamped, so two
 // comparisons equal clamp(round(v), -1, 1).
 BK_INLINE int bk_ternary_code(float weight, float inverse_scale) {
@@ -41,21 +44,21 @@ BK_INLINE size_t bk_strip_byte(size_t row) {
   return row / 32 * 32 + row / 4 % 2 * 16 + row / 8 % 4 * 4 + row % 4;
 }
 
-// The blocks of a row as steps of a strip: `blocks` of them, all of `steps` steps except the last,
-// which has `last_steps`.
+// The blocks of a row as steps: `blocks` of them, all of `steps` steps except the last, which has
+// `last_steps`.
 typedef struct {
   size_t blocks, steps, last_steps;
 } bk_block_steps;
 
-BK_INLINE bk_block_steps bk_steps(size_t columns, bk_format format, size_t block_columns) {
-  size_t unit = bk_format_columns(format);
+BK_INLINE bk_block_steps bk_steps(size_t columns, size_t step_columns, size_t block_columns) {
   if (block_columns == 0 || columns == 0) {
-    size_t steps = bk_divide_up(columns, unit);
+    size_t steps = bk_divide_up(columns, step_columns);
     return (bk_block_steps){1, steps, steps};
   }
   size_t blocks = bk_divide_up(columns, block_columns);
   size_t last = columns - (blocks - 1) * block_columns;
-  return (bk_block_steps){blocks, bk_divide_up(block_columns, unit), bk_divide_up(last, unit)};
+  return (bk_block_steps){blocks, bk_divide_up(block_columns, step_columns),
+                          bk_divide_up(last, step_columns)};
 }
 
 BK_INLINE size_t bk_step_count(bk_block_steps steps) {
@@ -90,12 +93,29 @@ BK_INLINE void bk_finish_rows(const int32_t *sums, size_t rows, int32_t offset,
     for (size_t r = 0; r < rows; r++) out[r] = (float)(sums[r] - offset) * scales[r] * inverse;
 }
 
-BK_INLINE void bk_finish_totals(const float *totals, size_t rows, float inverse,
-                                const float *bias, float *out) {
+BK_INLINE void bk_finish_wide_rows(const int32_t *high, const int32_t *low, size_t rows,
+                                   const float *scales, float inverse, const float *bias,
+                                   float *out) {
+  for (size_t r = 0; r < rows; r++)
+    out[r] = (float)(256 * (int64_t)high[r] + low[r]) * scales[r] * inverse;
   if (bias)
-    for (size_t r = 0; r < rows; r++) out[r] = totals[r] * inverse + bias[r];
+    for (size_t r = 0; r < rows; r++) out[r] = out[r] + bias[r];
+}
+
+BK_INLINE void bk_finish_totals(const float *totals, size_t rows, const float *scales,
+                                float inverse, const float *bias, float *out) {
+  if (scales)
+    for (size_t r = 0; r < rows; r++) out[r] = totals[r] * scales[r] * inverse;
   else
     for (size_t r = 0; r < rows; r++) out[r] = totals[r] * inverse;
+  if (bias)
+    for (size_t r = 0; r < rows; r++) out[r] = out[r] + bias[r];
+}
+
+BK_INLINE void bk_add_row_totals(const int32_t *sums, int32_t offset, const float *scales,
+                                 float factor, float *totals) {
+  for (size_t r = 0; r < BK_STRIP_ROWS; r++)
+    totals[r] = __builtin_fmaf((float)(sums[r] - offset), scales[r] * factor, totals[r]);
 }
 
 BK_INLINE void bk_sum_blocks(const int8_t *q, size_t block, size_t blocks, int32_t *sums) {

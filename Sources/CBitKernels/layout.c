@@ -5,73 +5,146 @@ size_t bk_padded_columns(size_t columns) {
   return bk_divide_up(columns + BK_ZERO_COLUMNS, 32) * 32;
 }
 
-size_t bk_format_columns(bk_format format) {
-  switch (format) {
-    case BK_TERNARY2: return 4;
-    case BK_TERNARY1_6: return 5;
-    case BK_SIGN1: return 8;
-    case BK_PANELS: return 1;
-  }
-  return 1;
+size_t bk_step_columns(bk_layout layout, bk_format format) {
+  static const uint8_t columns[2][BK_PACKED_FORMATS] = {{4, 5, 8}, {16, 20, 32}};
+  return format == BK_PANELS ? 1 : columns[layout][format];
 }
 
 size_t bk_strip_count(size_t rows) { return bk_divide_up(rows, BK_STRIP_ROWS); }
 
 size_t bk_block_count(size_t columns, size_t block_columns) {
-  return bk_steps(columns, BK_PANELS, block_columns).blocks;
+  return bk_steps(columns, 1, block_columns).blocks;
 }
 
 size_t bk_panel_bytes(size_t columns) { return BK_PANEL_ROWS * 4 * bk_divide_up(columns, 4); }
 
-size_t bk_strip_bytes(size_t columns, bk_format format, size_t block_columns) {
+// Bytes between the steps of two panels of a strip.
+static size_t step_stride(bk_layout layout, bk_block_steps steps) {
+  return layout == BK_DOT ? BK_STEP_BYTES * bk_step_count(steps) : 0;
+}
+
+size_t bk_strip_bytes(bk_layout layout, size_t columns, bk_format format, size_t block_columns) {
   if (format == BK_PANELS) return BK_STRIP_PANELS * bk_panel_bytes(columns);
-  return BK_STRIP_ROWS * bk_step_count(bk_steps(columns, format, block_columns));
+  bk_block_steps steps = bk_steps(columns, bk_step_columns(layout, format), block_columns);
+  return (layout == BK_DOT ? BK_STRIP_PANELS : 1) * BK_STEP_BYTES * bk_step_count(steps);
 }
 
 void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t columns,
                    bk_format format, size_t block_columns, uint8_t *strip) {
-  bk_block_steps steps = bk_steps(columns, format, block_columns);
+  bk_layout layout = kernels->layout[format];
+  bk_block_steps steps = bk_steps(columns, bk_step_columns(layout, format), block_columns);
   size_t panel_bytes = bk_panel_bytes(columns);
   for (size_t b = 0; b < steps.blocks; b++) {
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
     kernels->pack[format](panels + BK_PANEL_ROWS * first, panel_bytes, count,
-                          strip + BK_STRIP_ROWS * steps.steps * b);
+                          strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps));
   }
 }
 
 void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t columns,
                      bk_format format, size_t block_columns, uint8_t *panels) {
-  bk_block_steps steps = bk_steps(columns, format, block_columns);
+  bk_layout layout = kernels->layout[format];
+  bk_block_steps steps = bk_steps(columns, bk_step_columns(layout, format), block_columns);
   size_t panel_bytes = bk_panel_bytes(columns);
   for (size_t b = 0; b < steps.blocks; b++) {
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
-    kernels->unpack[format](strip + BK_STRIP_ROWS * steps.steps * b, count,
-                            panels + BK_PANEL_ROWS * first, panel_bytes);
+    kernels->unpack[format](strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps),
+                            count, panels + BK_PANEL_ROWS * first, panel_bytes);
   }
 }
 
 // Bytes of a row per pass: those of 64 rows fit the first cache.
 enum { ROW_PIECE = 128 };
 
-void bk_strip_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, uint8_t *strip) {
-  if (rows < BK_STRIP_ROWS) memset(strip, 0, BK_STRIP_ROWS * row_bytes);
-  for (size_t first = 0; first < row_bytes; first += ROW_PIECE) {
-    size_t end = row_bytes - first < ROW_PIECE ? row_bytes : first + ROW_PIECE;
-    for (size_t r = 0; r < rows; r++) {
-      uint8_t *to = strip + bk_strip_byte(r);
-      for (size_t s = first; s < end; s++) to[BK_STRIP_ROWS * s] = row_codes[r * row_bytes + s];
+// Exchanges the bits of `word` that `mask` selects with those `shift` places above.
+BK_INLINE uint32_t swap_bits(uint32_t word, uint32_t mask, int shift) {
+  uint32_t differ = (word ^ word >> shift) & mask;
+  return word ^ differ ^ differ << shift;
+}
+
+// Four bytes of a row, whose places are in the order of columns 4f + j, to the four bytes j of a
+// step with places f, and back. Each exchange of bits exchanges two bits of the number of a place.
+BK_INLINE uint32_t step_from_row(uint32_t word, bk_format format) {
+  if (format == BK_TERNARY2)
+    return swap_bits(swap_bits(word, 0x00cc00cc, 6), 0x0000f0f0, 12);
+  word = swap_bits(swap_bits(word, 0x0a0a0a0a, 3), 0x00cc00cc, 6);
+  return swap_bits(swap_bits(word, 0x0000f0f0, 12), 0x0000ff00, 8);
+}
+
+BK_INLINE uint32_t row_from_step(uint32_t word, bk_format format) {
+  if (format == BK_TERNARY2)
+    return swap_bits(swap_bits(word, 0x0000f0f0, 12), 0x00cc00cc, 6);
+  word = swap_bits(swap_bits(word, 0x0000ff00, 8), 0x0000f0f0, 12);
+  return swap_bits(swap_bits(word, 0x00cc00cc, 6), 0x0a0a0a0a, 3);
+}
+
+// Bytes first...end - 1 of each row to a strip and back.
+static void lookup_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, size_t first,
+                             size_t end, uint8_t *strip) {
+  for (size_t r = 0; r < rows; r++) {
+    uint8_t *to = strip + bk_strip_byte(r);
+    for (size_t s = first; s < end; s++) to[BK_STEP_BYTES * s] = row_codes[r * row_bytes + s];
+  }
+}
+
+static void rows_from_lookup(const uint8_t *strip, size_t rows, size_t row_bytes, size_t first,
+                             size_t end, uint8_t *row_codes) {
+  for (size_t r = 0; r < rows; r++) {
+    const uint8_t *from = strip + bk_strip_byte(r);
+    for (size_t s = first; s < end; s++) row_codes[r * row_bytes + s] = from[BK_STEP_BYTES * s];
+  }
+}
+
+static void dot_from_rows(bk_format format, const uint8_t *row_codes, size_t rows,
+                          size_t row_bytes, size_t first, size_t end, uint8_t *strip) {
+  size_t panel_bytes = BK_STEP_BYTES * bk_divide_up(row_bytes, 4);
+  for (size_t r = 0; r < rows; r++) {
+    uint8_t *to = strip + r / BK_PANEL_ROWS * panel_bytes + 4 * (r % BK_PANEL_ROWS);
+    for (size_t s = first; s < end; s += 4) {
+      uint32_t word = 0;
+      memcpy(&word, row_codes + r * row_bytes + s, end - s < 4 ? end - s : 4);
+      word = step_from_row(word, format);
+      memcpy(to + BK_STEP_BYTES * (s / 4), &word, 4);
     }
   }
 }
 
-void bk_rows_from_strip(const uint8_t *strip, size_t rows, size_t row_bytes, uint8_t *row_codes) {
+static void rows_from_dot(bk_format format, const uint8_t *strip, size_t rows, size_t row_bytes,
+                          size_t first, size_t end, uint8_t *row_codes) {
+  size_t panel_bytes = BK_STEP_BYTES * bk_divide_up(row_bytes, 4);
+  for (size_t r = 0; r < rows; r++) {
+    const uint8_t *from = strip + r / BK_PANEL_ROWS * panel_bytes + 4 * (r % BK_PANEL_ROWS);
+    for (size_t s = first; s < end; s += 4) {
+      uint32_t word;
+      memcpy(&word, from + BK_STEP_BYTES * (s / 4), 4);
+      word = row_from_step(word, format);
+      memcpy(row_codes + r * row_bytes + s, &word, end - s < 4 ? end - s : 4);
+    }
+  }
+}
+
+void bk_strip_from_rows(bk_layout layout, bk_format format, const uint8_t *row_codes, size_t rows,
+                        size_t row_bytes, uint8_t *strip) {
+  size_t columns = row_bytes * (format == BK_TERNARY2 ? 4 : 8);
+  if (rows < BK_STRIP_ROWS) memset(strip, 0, bk_strip_bytes(layout, columns, format, 0));
   for (size_t first = 0; first < row_bytes; first += ROW_PIECE) {
     size_t end = row_bytes - first < ROW_PIECE ? row_bytes : first + ROW_PIECE;
-    for (size_t r = 0; r < rows; r++) {
-      const uint8_t *from = strip + bk_strip_byte(r);
-      for (size_t s = first; s < end; s++) row_codes[r * row_bytes + s] = from[BK_STRIP_ROWS * s];
-    }
+    if (layout == BK_DOT)
+      dot_from_rows(format, row_codes, rows, row_bytes, first, end, strip);
+    else
+      lookup_from_rows(row_codes, rows, row_bytes, first, end, strip);
+  }
+}
+
+void bk_rows_from_strip(bk_layout layout, bk_format format, const uint8_t *strip, size_t rows,
+                        size_t row_bytes, uint8_t *row_codes) {
+  for (size_t first = 0; first < row_bytes; first += ROW_PIECE) {
+    size_t end = row_bytes - first < ROW_PIECE ? row_bytes : first + ROW_PIECE;
+    if (layout == BK_DOT)
+      rows_from_dot(format, strip, rows, row_bytes, first, end, row_codes);
+    else
+      rows_from_lookup(strip, rows, row_bytes, first, end, row_codes);
   }
 }

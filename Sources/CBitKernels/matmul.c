@@ -1,224 +1,404 @@
 // The product of a matrix with quantized activations. Few tokens go straight through the packed
-// codes, one after the other; for many, chunks of columns are unpacked into a buffer that stays in
-// the first cache and multiplied with all of them.
+// codes; for many, chunks of columns are unpacked into a buffer that stays in the first cache and
+// multiplied with all of them.
 #include "internal.h"
 
 enum {
-  // Tokens that are multiplied with a chunk of columns in one pass.
-  TOKENS_PER_PASS = 128,
-  // Strips that are multiplied with a token in one call.
-  STRIPS_PER_CALL = 2,
-  // Chunks of a matrix without blocks: quads and whole steps of every format.
+  // Rows of activation bytes that are multiplied with a chunk of columns in one pass.
+  ROWS_PER_PASS = 128,
+  // Chunks of a matrix without segments: quads and whole steps of every format and layout.
   TERNARY1_6_CHUNK = 240,
-  CHUNK_PANEL_BYTES = BK_PANEL_ROWS * BK_CHUNK_COLUMNS,
+  // An unpacked chunk may begin with up to a step of columns that are not wanted.
+  CHUNK_PANEL_BYTES = BK_PANEL_ROWS * (BK_CHUNK_COLUMNS + 32),
 };
 
-// The scratch memory begins with the tables of each token, then come the integers of each token
-// and block: what prepare_token returned (few tokens) or the sums of codes (many, with blocks).
+// ---- What is where in the scratch memory --------------------------------------------------------
+
+// The columns of a segment, the shorter of the blocks of weights and activations; 0 without blocks.
+static size_t segment_columns(const bk_matrix *m, const bk_activations *x) {
+  if (m->block_columns == 0 || x->block_columns == 0) return m->block_columns + x->block_columns;
+  return m->block_columns < x->block_columns ? m->block_columns : x->block_columns;
+}
+
+// Whether multiply_few can do it, and fast.
+static int is_few(const bk_kernels *kernels, const bk_matrix *m, const bk_activations *x,
+                  size_t tokens) {
+  if (m->format == BK_PANELS) return 0;
+  int is_wide = x->wide != NULL;
+  if (kernels->layout[m->format] == BK_LOOKUP) {
+    if (is_wide || x->block_columns) return 0;
+  } else {
+    // Segments must not begin inside a step.
+    size_t segment = segment_columns(m, x);
+    if (segment != m->block_columns && segment % bk_step_columns(BK_DOT, m->format)) return 0;
+  }
+  return tokens << is_wide <= kernels->few_tokens[m->format];
+}
+
+// The scratch memory begins with the tables of each token; then come the high and the low bytes of
+// wide activations, two rows for each token; then integers for each token and segment: what
+// prepare_token returned or the sums of bytes, followed by those of the low bytes.
 typedef struct {
-  size_t table_bytes, integers;
+  size_t table_bytes, segments;
+  uint8_t *tables;
+  int8_t *high, *low;
+  int32_t *sums, *low_sums, *end;
 } scratch_layout;
 
-static int is_few(const bk_kernels *kernels, const bk_matrix *m, size_t tokens) {
-  return m->format != BK_PANELS && tokens <= kernels->few_tokens[m->format];
+static scratch_layout layout_of(const bk_kernels *kernels, const bk_matrix *m,
+                                const bk_activations *x, size_t tokens, uint8_t *scratch) {
+  scratch_layout s = {.tables = scratch};
+  s.segments = bk_block_count(m->columns, segment_columns(m, x));
+  if (is_few(kernels, m, x, tokens)) {
+    size_t columns = bk_step_columns(kernels->layout[m->format], m->format);
+    s.table_bytes = bk_step_count(bk_steps(m->columns, columns, m->block_columns)) *
+                    kernels->table_bytes[m->format];
+  }
+  size_t rows = x->wide ? tokens : 0;
+  s.high = (int8_t *)(s.tables + tokens * s.table_bytes);
+  s.low = s.high + rows * x->stride;
+  s.sums = (int32_t *)(s.low + rows * x->stride);
+  s.low_sums = s.sums + tokens * s.segments;
+  s.end = s.low_sums + rows * s.segments;
+  return s;
 }
 
-size_t bk_tokens_per_job(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens) {
-  return is_few(kernels, matrix, tokens) && tokens > BK_PACKED_TOKENS ? BK_PACKED_TOKENS : tokens;
+static scratch_layout layout_of_job(const bk_matmul_job *job) {
+  return layout_of(job->kernels, &job->matrix, &job->x, job->tokens, job->scratch);
 }
 
-static scratch_layout layout_of(const bk_kernels *kernels, const bk_matrix *m, size_t tokens) {
-  bk_block_steps steps = bk_steps(m->columns, m->format, m->block_columns);
-  if (is_few(kernels, m, tokens))
-    return (scratch_layout){bk_step_count(steps) * kernels->table_bytes[m->format], steps.blocks};
-  return (scratch_layout){0, m->block_columns ? steps.blocks : 0};
+size_t bk_tokens_per_job(const bk_kernels *kernels, const bk_matrix *matrix,
+                         const bk_activations *x, size_t tokens) {
+  int is_limited = is_few(kernels, matrix, x, tokens) && tokens > BK_PACKED_TOKENS;
+  return is_limited ? BK_PACKED_TOKENS : tokens;
 }
 
-size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix, size_t tokens) {
-  scratch_layout layout = layout_of(kernels, matrix, tokens);
-  return tokens * (layout.table_bytes + layout.integers * sizeof(int32_t));
+size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix,
+                        const bk_activations *x, size_t tokens) {
+  // Only distances matter; they are the same from any address.
+  _Alignas(64) uint8_t origin[64];
+  return (size_t)((uint8_t *)layout_of(kernels, matrix, x, tokens, origin).end - origin);
 }
 
-static void sum_blocks(const bk_kernels *kernels, const bk_matrix *m, const int8_t *q,
-                       int32_t *sums) {
-  size_t whole = m->columns / m->block_columns, rest = m->columns % m->block_columns;
-  kernels->block_sums(q, m->block_columns, whole, sums);
-  // Zeros follow the last column.
-  if (rest)
-    kernels->block_sums(q + whole * m->block_columns, bk_divide_up(rest, 32) * 32, 1,
-                        sums + whole);
+// ---- Preparing tokens ---------------------------------------------------------------------------
+
+// Sums of the bytes of each segment of a row; zeros follow the last column.
+static void sum_segments(const bk_kernels *kernels, const int8_t *row, size_t columns,
+                         size_t segment, size_t stride, int32_t *sums) {
+  if (segment == 0 || columns == 0) {
+    kernels->block_sums(row, stride, 1, sums);
+    return;
+  }
+  size_t whole = columns / segment, rest = columns % segment;
+  kernels->block_sums(row, segment, whole, sums);
+  if (rest) kernels->block_sums(row + whole * segment, bk_divide_up(rest, 32) * 32, 1, sums + whole);
+}
+
+// 16-bit codes to high bytes and low bytes, and the sums of both for each segment.
+static void split_wide(const bk_kernels *kernels, const bk_matmul_job *job, size_t token,
+                       const scratch_layout *s) {
+  const bk_activations *x = &job->x;
+  size_t columns = job->matrix.columns, segment = segment_columns(&job->matrix, x);
+  const int16_t *q = x->wide + token * x->stride;
+  int8_t *high = s->high + token * x->stride;
+  uint8_t *low = (uint8_t *)s->low + token * x->stride;
+  for (size_t c = 0; c < x->stride; c++) high[c] = (int8_t)(q[c] >> 8);
+  for (size_t c = 0; c < x->stride; c++) low[c] = (uint8_t)(q[c] & 255);
+  sum_segments(kernels, high, columns, segment, x->stride, s->sums + token * s->segments);
+  size_t length = segment ? segment : columns;
+  for (size_t g = 0; g < s->segments; g++) {
+    size_t first = g * length, end = columns - first < length ? columns : first + length;
+    int32_t sum = 0;
+    for (size_t c = first; c < end; c++) sum += low[c];
+    s->low_sums[token * s->segments + g] = sum;
+  }
+}
+
+static void prepare_tables(const bk_matmul_job *job, size_t token, const scratch_layout *s) {
+  const bk_kernels *kernels = job->kernels;
+  const bk_matrix *m = &job->matrix;
+  const int8_t *q = job->x.narrow + token * job->x.stride;
+  bk_block_steps steps =
+      bk_steps(m->columns, bk_step_columns(BK_LOOKUP, m->format), m->block_columns);
+  size_t step_bytes = kernels->table_bytes[m->format];
+  for (size_t b = 0; b < steps.blocks; b++)
+    s->sums[token * s->segments + b] = kernels->prepare_token[m->format](
+        q + b * m->block_columns, b + 1 < steps.blocks ? steps.steps : steps.last_steps,
+        s->tables + token * s->table_bytes + b * steps.steps * step_bytes);
 }
 
 void bk_prepare(const bk_matmul_job *job, bk_range tokens) {
   const bk_kernels *kernels = job->kernels;
-  const bk_matrix *m = &job->matrix;
-  if (job->x.wide) return;
-  scratch_layout layout = layout_of(kernels, m, job->tokens);
-  int32_t *integers = (int32_t *)(job->scratch + job->tokens * layout.table_bytes);
-  bk_block_steps steps = bk_steps(m->columns, m->format, m->block_columns);
+  const bk_activations *x = &job->x;
+  scratch_layout s = layout_of_job(job);
+  int has_tables = is_few(kernels, &job->matrix, x, job->tokens) &&
+                   kernels->layout[job->matrix.format] == BK_LOOKUP;
+  size_t segment = segment_columns(&job->matrix, x);
   for (size_t t = tokens.first; t < tokens.end; t++) {
-    const int8_t *q = job->x.narrow + t * job->x.stride;
-    if (!is_few(kernels, m, job->tokens)) {
-      if (m->block_columns) sum_blocks(kernels, m, q, integers + t * layout.integers);
-      continue;
-    }
-    size_t step_bytes = kernels->table_bytes[m->format];
-    for (size_t b = 0; b < steps.blocks; b++)
-      integers[t * layout.integers + b] = kernels->prepare_token[m->format](
-          q + b * m->block_columns, b + 1 < steps.blocks ? steps.steps : steps.last_steps,
-          job->scratch + t * layout.table_bytes + b * steps.steps * step_bytes);
+    if (x->wide)
+      split_wide(kernels, job, t, &s);
+    else if (has_tables)
+      prepare_tables(job, t, &s);
+    else if (segment)
+      sum_segments(kernels, x->narrow + t * x->stride, job->matrix.columns, segment, x->stride,
+                   s.sums + t * s.segments);
+    else
+      s.sums[t] = x->sums[t];
   }
 }
 
-static size_t rows_of_strips(const bk_matrix *m, size_t strip, size_t strips) {
+// ---- Outputs ------------------------------------------------------------------------------------
+
+static size_t rows_of_strip(const bk_matrix *m, size_t strip) {
   size_t left = m->rows - strip * BK_STRIP_ROWS;
-  return left < strips * BK_STRIP_ROWS ? left : strips * BK_STRIP_ROWS;
+  return left < BK_STRIP_ROWS ? left : BK_STRIP_ROWS;
 }
+
+// The outputs of a strip and a token from exact sums, whose low bytes' part is NULL for narrow
+// activations and needs no offset then.
+static void finish(const bk_matmul_job *job, size_t strip, size_t token, const int32_t *sums,
+                   int32_t offset, const int32_t *low) {
+  size_t row = strip * BK_STRIP_ROWS, rows = rows_of_strip(&job->matrix, strip);
+  const float *bias = job->bias ? job->bias + row : NULL, *scales = job->matrix.scales + row;
+  float inverse = job->x.inverse_scales[token];
+  float *out = job->y + token * job->y_stride + row;
+  if (low)
+    job->kernels->finish_wide(sums, low, rows, scales, inverse, bias, out);
+  else
+    job->kernels->finish(sums, rows, offset, scales, inverse, bias, out);
+}
+
+// The same from the totals of segments.
+static void finish_totals(const bk_matmul_job *job, size_t strip, size_t token,
+                          const float *totals) {
+  const bk_matrix *m = &job->matrix;
+  size_t row = strip * BK_STRIP_ROWS;
+  job->kernels->finish_scaled(totals, rows_of_strip(m, strip),
+                              m->block_columns ? NULL : m->scales + row,
+                              job->x.block_columns ? 1 : job->x.inverse_scales[token],
+                              job->bias ? job->bias + row : NULL,
+                              job->y + token * job->y_stride + row);
+}
+
+// ---- Few tokens ---------------------------------------------------------------------------------
 
 static void matmul_few(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
-  _Alignas(64) int32_t sums[STRIPS_PER_CALL * BK_STRIP_ROWS];
-  _Alignas(64) float totals[STRIPS_PER_CALL * BK_STRIP_ROWS];
-  const bk_kernels *kernels = job->kernels;
+  _Alignas(64) union {
+    int32_t sums[BK_FEW_TOKENS * BK_STRIP_ROWS];
+    float totals[BK_FEW_TOKENS * BK_STRIP_ROWS];
+  } words;
   const bk_matrix *m = &job->matrix;
   const bk_activations *x = &job->x;
-  scratch_layout layout = layout_of(kernels, m, job->tokens);
-  const int32_t *constants = (const int32_t *)(job->scratch + job->tokens * layout.table_bytes);
-  for (size_t strip = strips.first; strip < strips.end; strip += STRIPS_PER_CALL) {
-    size_t count = strips.end - strip < STRIPS_PER_CALL ? strips.end - strip : STRIPS_PER_CALL;
-    size_t row = strip * BK_STRIP_ROWS, rows = rows_of_strips(m, strip, count);
-    const float *bias = job->bias ? job->bias + row : NULL;
-    for (size_t t = tokens.first; t < tokens.end; t++) {
-      bk_token token = {x->narrow + t * x->stride, job->scratch + t * layout.table_bytes,
-                        constants + t * layout.integers};
-      kernels->multiply_token[m->format](m, &token, strip, count, sums, totals);
-      float *out = job->y + t * job->y_stride + row;
-      if (m->block_columns)
-        kernels->finish_scaled(totals, rows, x->inverse_scales[t], bias, out);
-      else
-        kernels->finish(sums, rows, 0, m->scales + row, x->inverse_scales[t], bias, out);
+  scratch_layout s = layout_of_job(job);
+  size_t most = x->wide ? BK_FEW_TOKENS / 2 : BK_FEW_TOKENS;
+  size_t factors = x->block_columns ? bk_block_count(m->columns, x->block_columns) : 0;
+  for (size_t strip = strips.first; strip < strips.end; strip++)
+    for (size_t first = tokens.first, count; first < tokens.end; first += count) {
+      count = tokens.end - first < most ? tokens.end - first : most;
+      const int8_t *rows = x->wide ? s.high : x->narrow;
+      bk_tokens few = {{rows + first * x->stride, x->stride, count},
+                       {s.low + first * x->stride, x->stride, x->wide ? count : 0},
+                       s.tables + first * s.table_bytes, s.table_bytes,
+                       s.sums + first * s.segments, s.low_sums + first * s.segments, s.segments,
+                       factors ? x->inverse_scales + first * factors : NULL, factors,
+                       x->block_columns};
+      job->kernels->multiply_few[m->format](m, strip, &few, words.sums, words.totals);
+      for (size_t t = 0; t < count; t++) {
+        const int32_t *sums = words.sums + t * BK_STRIP_ROWS;
+        if (segment_columns(m, x))
+          finish_totals(job, strip, first + t, words.totals + t * BK_STRIP_ROWS);
+        else
+          finish(job, strip, first + t, sums, 0, x->wide ? sums + count * BK_STRIP_ROWS : NULL);
+      }
     }
-  }
 }
 
-// How a matrix is cut into chunks of columns, which are multiplied one after the other.
+// ---- Many tokens --------------------------------------------------------------------------------
+
+// How a matrix is cut into chunks of columns, which are multiplied one after the other: a segment,
+// or else as many columns as multiply takes.
 typedef struct {
-  size_t count, columns, steps, strip_bytes;
+  size_t count, columns;
+  // Unpacking begins at a whole step and a whole quad.
+  size_t step_columns, unit;
+  size_t strip_bytes, step_stride;
 } chunk_layout;
 
-static chunk_layout chunks_of(const bk_matrix *m) {
-  size_t columns = m->block_columns               ? m->block_columns
-                   : m->format == BK_TERNARY1_6 ? TERNARY1_6_CHUNK
-                                                : BK_CHUNK_COLUMNS;
-  return (chunk_layout){bk_divide_up(m->columns, columns), columns,
-                        bk_divide_up(columns, bk_format_columns(m->format)),
-                        bk_strip_bytes(m->columns, m->format, m->block_columns)};
+static chunk_layout chunks_of(const bk_matmul_job *job) {
+  const bk_matrix *m = &job->matrix;
+  bk_layout layout = m->format == BK_PANELS ? BK_LOOKUP : job->kernels->layout[m->format];
+  size_t columns = segment_columns(m, &job->x), step = bk_step_columns(layout, m->format);
+  int has_fives = m->format == BK_TERNARY1_6;
+  if (columns == 0) columns = has_fives ? TERNARY1_6_CHUNK : BK_CHUNK_COLUMNS;
+  chunk_layout chunks = {bk_divide_up(m->columns, columns), columns, step, has_fives ? 20 : 32,
+                         bk_strip_bytes(layout, m->columns, m->format, m->block_columns),
+                         0};
+  if (layout == BK_DOT) chunks.step_stride = chunks.strip_bytes / BK_STRIP_PANELS;
+  return chunks;
 }
 
-// One chunk of a strip as four panels: those of the matrix itself, or unpacked ones.
-typedef struct {
-  size_t first_column, columns;
-  const uint8_t *panels;
-  size_t panel_bytes;
-} chunk;
+// The packed codes from a column on, which begins a step of its block.
+static const uint8_t *steps_at(const bk_matrix *m, const chunk_layout *chunks, size_t strip,
+                               size_t column) {
+  size_t steps = column / chunks->step_columns;
+  if (m->block_columns)
+    steps = column / m->block_columns * bk_divide_up(m->block_columns, chunks->step_columns) +
+            column % m->block_columns / chunks->step_columns;
+  return m->codes + strip * chunks->strip_bytes + BK_STEP_BYTES * steps;
+}
 
-static chunk load_chunk(const bk_kernels *kernels, const bk_matrix *m, const chunk_layout *chunks,
-                        size_t strip, size_t index, uint8_t *buffer) {
+// Chunk `index` of a strip as panels: those of the matrix itself, or unpacked into the buffer.
+static bk_panels load_chunk(const bk_matmul_job *job, const chunk_layout *chunks, size_t strip,
+                            size_t index, uint8_t *buffer) {
+  const bk_matrix *m = &job->matrix;
   size_t first = index * chunks->columns, left = m->columns - first;
   size_t columns = left < chunks->columns ? left : chunks->columns;
-  const uint8_t *codes = m->codes + strip * chunks->strip_bytes;
-  if (m->format == BK_PANELS)
-    return (chunk){first, columns, codes + BK_PANEL_ROWS * first, bk_panel_bytes(m->columns)};
-  kernels->unpack[m->format](codes + BK_STRIP_ROWS * chunks->steps * index, columns, buffer,
-                             CHUNK_PANEL_BYTES);
-  return (chunk){first, columns, buffer, CHUNK_PANEL_BYTES};
+  bk_panels panels = {.count = bk_divide_up(rows_of_strip(m, strip), BK_PANEL_ROWS),
+                      .quads = bk_divide_up(columns, 4)};
+  if (m->format == BK_PANELS) {
+    panels.codes = m->codes + strip * chunks->strip_bytes + BK_PANEL_ROWS * first;
+    panels.stride = bk_panel_bytes(m->columns);
+    panels.ahead = panels.codes;
+    return panels;
+  }
+  // Blocks begin with a step of their own.
+  size_t skipped = (m->block_columns ? first % m->block_columns : first) % chunks->unit;
+  const uint8_t *steps = steps_at(m, chunks, strip, first - skipped);
+  job->kernels->unpack[m->format](steps, chunks->step_stride, skipped + columns, buffer,
+                                  CHUNK_PANEL_BYTES);
+  panels.codes = buffer + BK_PANEL_ROWS * skipped;
+  panels.stride = CHUNK_PANEL_BYTES;
+  panels.ahead = steps + BK_STEP_BYTES * bk_divide_up(skipped + columns, chunks->step_columns);
+  return panels;
 }
 
-static void matmul_many(const bk_matmul_job *job, bk_range strips, bk_range all_tokens) {
-  _Alignas(64) uint8_t buffer[BK_STRIP_PANELS * CHUNK_PANEL_BYTES];
-  // A word for each output: an integer sum or, with blocks, a float total. Zero is zero in both.
-  _Alignas(64) union {
-    int32_t sums[TOKENS_PER_PASS * BK_STRIP_ROWS];
-    float totals[TOKENS_PER_PASS * BK_STRIP_ROWS];
-  } words;
-  const bk_kernels *kernels = job->kernels;
-  const bk_matrix *m = &job->matrix;
-  const bk_activations *x = &job->x;
-  chunk_layout chunks = chunks_of(m);
-  const int32_t *offsets = (const int32_t *)job->scratch;
-  for (size_t token = all_tokens.first; token < all_tokens.end; token += TOKENS_PER_PASS) {
-    size_t left = all_tokens.end - token, tokens = left < TOKENS_PER_PASS ? left : TOKENS_PER_PASS;
-    for (size_t strip = strips.first; strip < strips.end; strip++) {
-      size_t row = strip * BK_STRIP_ROWS, rows = rows_of_strips(m, strip, 1);
-      size_t panels = bk_divide_up(rows, BK_PANEL_ROWS);
-      memset(&words, 0, tokens * BK_STRIP_ROWS * sizeof(int32_t));
-      for (size_t c = 0; c < chunks.count; c++) {
-        chunk k = load_chunk(kernels, m, &chunks, strip, c, buffer);
-        const int8_t *q = x->narrow + token * x->stride + k.first_column;
-        size_t quads = bk_divide_up(k.columns, 4);
-        if (m->block_columns) {
-          float scales[BK_STRIP_ROWS];
-          for (size_t r = 0; r < BK_STRIP_ROWS; r++)
-            scales[r] = bk_block_scale(m, (strip * chunks.count + c) * BK_STRIP_ROWS + r);
-          kernels->multiply_scaled(k.panels, k.panel_bytes, panels, quads, q, x->stride, tokens,
-                                   offsets + token * chunks.count + c, chunks.count, scales,
-                                   words.totals);
-        } else {
-          kernels->multiply(k.panels, k.panel_bytes, panels, quads, q, x->stride, tokens,
-                            words.sums);
-        }
-      }
-      const float *bias = job->bias ? job->bias + row : NULL;
-      for (size_t t = 0; t < tokens; t++) {
-        float inverse = x->inverse_scales[token + t];
-        float *out = job->y + (token + t) * job->y_stride + row;
-        if (m->block_columns)
-          kernels->finish_scaled(words.totals + t * BK_STRIP_ROWS, rows, inverse, bias, out);
-        else
-          kernels->finish(words.sums + t * BK_STRIP_ROWS, rows, x->sums[token + t],
-                          m->scales + row, inverse, bias, out);
-      }
+// One pass: some tokens, one strip, all columns.
+typedef struct {
+  const bk_matmul_job *job;
+  const scratch_layout *scratch;
+  size_t first, tokens;
+  // A word for each output, an integer sum or a float total (zero is zero in both); low sums.
+  union pass_words {
+    int32_t sums[ROWS_PER_PASS * BK_STRIP_ROWS];
+    float totals[ROWS_PER_PASS * BK_STRIP_ROWS];
+  } *words;
+  // The sums of one segment, for wide activations.
+  int32_t *segment_sums;
+} pass;
+
+static bk_rows rows_at(const pass *p, const int8_t *rows, size_t column) {
+  size_t stride = p->job->x.stride;
+  return (bk_rows){rows + p->first * stride + column, stride, p->tokens};
+}
+
+static void add_chunk(const pass *p, const bk_panels *panels, size_t column) {
+  const bk_kernels *kernels = p->job->kernels;
+  int is_wide = p->job->x.wide != NULL;
+  bk_rows rows = rows_at(p, is_wide ? p->scratch->high : p->job->x.narrow, column);
+  kernels->multiply(panels, &rows, p->words->sums);
+  if (!is_wide) return;
+  rows = rows_at(p, p->scratch->low, column);
+  kernels->multiply_low(panels, &rows, p->words->sums + p->tokens * BK_STRIP_ROWS);
+}
+
+// totals = fma(float(256 * high + low), scale * factor, totals), with the offsets of both sums.
+static void add_wide_segment(const pass *p, const bk_panels *panels, size_t column,
+                             const bk_scaling *scaling, const int32_t *low_offsets) {
+  const bk_kernels *kernels = p->job->kernels;
+  int32_t *high = p->segment_sums, *low = high + p->tokens * BK_STRIP_ROWS;
+  memset(high, 0, 2 * p->tokens * BK_STRIP_ROWS * sizeof *high);
+  bk_rows rows = rows_at(p, p->scratch->high, column);
+  kernels->multiply(panels, &rows, high);
+  rows = rows_at(p, p->scratch->low, column);
+  kernels->multiply_low(panels, &rows, low);
+  for (size_t t = 0; t < p->tokens; t++) {
+    size_t offset = t * scaling->offset_stride, row = t * BK_STRIP_ROWS;
+    int32_t offsets = 256 * scaling->offsets[offset] + low_offsets[offset];
+    for (size_t r = row; r < row + BK_STRIP_ROWS; r++) high[r] = 256 * high[r] + low[r];
+    kernels->add_totals(high + row, offsets, scaling->scales,
+                        scaling->factors ? scaling->factors[t * scaling->factor_stride] : 1,
+                        p->words->totals + row);
+  }
+}
+
+static void add_segment(const pass *p, const bk_panels *panels, size_t strip, size_t index,
+                        size_t column) {
+  const bk_matrix *m = &p->job->matrix;
+  const bk_activations *x = &p->job->x;
+  size_t segments = p->scratch->segments, offset = p->first * segments + index;
+  float scales[BK_STRIP_ROWS];
+  if (m->block_columns) {
+    size_t blocks = bk_block_count(m->columns, m->block_columns);
+    size_t scale = (strip * blocks + column / m->block_columns) * BK_STRIP_ROWS;
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) scales[r] = bk_block_scale(m, scale + r);
+  } else {
+    for (size_t r = 0; r < BK_STRIP_ROWS; r++) scales[r] = 1;
+  }
+  bk_scaling scaling = {p->scratch->sums + offset, segments, scales, NULL, 0};
+  if (x->block_columns) {
+    scaling.factor_stride = bk_block_count(m->columns, x->block_columns);
+    scaling.factors =
+        x->inverse_scales + p->first * scaling.factor_stride + column / x->block_columns;
+  }
+  if (x->wide) {
+    add_wide_segment(p, panels, column, &scaling, p->scratch->low_sums + offset);
+  } else {
+    bk_rows rows = rows_at(p, x->narrow, column);
+    p->job->kernels->multiply_scaled(panels, &rows, &scaling, p->words->totals);
+  }
+}
+
+// Sums of stored codes may have wrapped around, where those of codes cannot.
+static void subtract(int32_t *sums, int32_t offset) {
+  for (size_t r = 0; r < BK_STRIP_ROWS; r++)
+    sums[r] = (int32_t)((uint32_t)sums[r] - (uint32_t)offset);
+}
+
+static void finish_pass(const pass *p, size_t strip, int has_segments) {
+  for (size_t t = 0; t < p->tokens; t++) {
+    size_t token = p->first + t;
+    int32_t *sums = p->words->sums + t * BK_STRIP_ROWS;
+    if (has_segments) {
+      finish_totals(p->job, strip, token, p->words->totals + t * BK_STRIP_ROWS);
+    } else if (p->job->x.wide) {
+      int32_t *low = sums + p->tokens * BK_STRIP_ROWS;
+      subtract(sums, p->scratch->sums[token]);
+      subtract(low, p->scratch->low_sums[token]);
+      finish(p->job, strip, token, sums, 0, low);
+    } else {
+      finish(p->job, strip, token, sums, p->scratch->sums[token], NULL);
     }
   }
 }
 
-// 9 to 16 bits: rare, so one plain path for all CPUs, exact in 64 bits.
-static void matmul_wide(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
-  uint8_t buffer[BK_STRIP_PANELS * CHUNK_PANEL_BYTES];
-  const bk_matrix *m = &job->matrix;
-  const bk_activations *x = &job->x;
-  chunk_layout chunks = chunks_of(m);
-  for (size_t strip = strips.first; strip < strips.end; strip++)
-    for (size_t t = tokens.first; t < tokens.end; t++) {
-      size_t row = strip * BK_STRIP_ROWS, rows = rows_of_strips(m, strip, 1);
-      int64_t sums[BK_STRIP_ROWS] = {0};
-      float totals[BK_STRIP_ROWS] = {0};
+static void matmul_many(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
+  _Alignas(64) uint8_t buffer[BK_STRIP_PANELS * CHUNK_PANEL_BYTES];
+  _Alignas(64) union pass_words words;
+  _Alignas(64) int32_t segment_sums[ROWS_PER_PASS * BK_STRIP_ROWS];
+  scratch_layout s = layout_of_job(job);
+  chunk_layout chunks = chunks_of(job);
+  int has_segments = segment_columns(&job->matrix, &job->x) != 0;
+  size_t most = job->x.wide ? ROWS_PER_PASS / 2 : ROWS_PER_PASS;
+  pass p = {job, &s, 0, 0, &words, segment_sums};
+  for (p.first = tokens.first; p.first < tokens.end; p.first += p.tokens) {
+    p.tokens = tokens.end - p.first < most ? tokens.end - p.first : most;
+    size_t word_rows = p.tokens << (job->x.wide && !has_segments);
+    for (size_t strip = strips.first; strip < strips.end; strip++) {
+      memset(&words, 0, word_rows * BK_STRIP_ROWS * sizeof(int32_t));
       for (size_t c = 0; c < chunks.count; c++) {
-        chunk k = load_chunk(job->kernels, m, &chunks, strip, c, buffer);
-        const int16_t *q = x->wide + t * x->stride + k.first_column;
-        for (size_t r = 0; r < rows; r++) {
-          const uint8_t *codes =
-              k.panels + r / BK_PANEL_ROWS * k.panel_bytes + 4 * (r % BK_PANEL_ROWS);
-          for (size_t i = 0; i < k.columns; i++)
-            sums[r] += (codes[4 * BK_PANEL_ROWS * (i / 4) + i % 4] - 1) * q[i];
-          if (m->block_columns) {
-            float scale = bk_block_scale(m, (strip * chunks.count + c) * BK_STRIP_ROWS + r);
-            totals[r] = __builtin_fmaf((float)sums[r], scale, totals[r]);
-            sums[r] = 0;
-          }
-        }
+        bk_panels panels = load_chunk(job, &chunks, strip, c, buffer);
+        if (has_segments)
+          add_segment(&p, &panels, strip, c, c * chunks.columns);
+        else
+          add_chunk(&p, &panels, c * chunks.columns);
       }
-      for (size_t r = 0; r < rows; r++) {
-        float v = m->block_columns ? totals[r] : (float)sums[r] * m->scales[row + r];
-        v = v * x->inverse_scales[t];
-        job->y[t * job->y_stride + row + r] = job->bias ? v + job->bias[row + r] : v;
-      }
+      finish_pass(&p, strip, has_segments);
     }
+  }
 }
 
 void bk_matmul(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
-  if (job->x.wide)
-    matmul_wide(job, strips, tokens);
-  else if (is_few(job->kernels, &job->matrix, job->tokens))
+  if (is_few(job->kernels, &job->matrix, &job->x, job->tokens))
     matmul_few(job, strips, tokens);
   else
     matmul_many(job, strips, tokens);

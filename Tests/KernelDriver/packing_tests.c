@@ -1,55 +1,85 @@
 // Packed codes against the layouts that bitkernels.h describes.
+#include "../../Sources/CBitKernels/x86/trits.h"
 #include "checks.h"
 #include <stdio.h>
 
-enum { MOST_COLUMNS = 90, MOST_STEPS = 23, PANEL_BYTES = BK_PANEL_ROWS * 92 };
+enum { MOST_COLUMNS = 90, CODE_COLUMNS = 96, MOST_STEPS = 24, PANEL_BYTES = BK_PANEL_ROWS * 92 };
 
 static size_t panel_byte(size_t row, size_t column) {
   return row / BK_PANEL_ROWS * PANEL_BYTES + 64 * (column / 4) + 4 * (row % BK_PANEL_ROWS) +
          column % 4;
 }
 
-// The byte of a step that holds the columns from `first` on of a row.
-static uint8_t packed_byte(const int8_t *codes, size_t first, size_t columns, bk_format format) {
+// The byte of stored codes, one for each field of a byte, in the given layout.
+static uint8_t packed_byte(const uint8_t *stored, bk_format format, bk_layout layout) {
   static const int powers[] = {81, 27, 9, 3, 1};
-  int byte = 0;
-  for (size_t j = 0; j < bk_format_columns(format); j++) {
-    int code = first + j < columns ? codes[first + j] : 0;
-    byte += format == BK_TERNARY2     ? (code + 1) << (2 * j)
-            : format == BK_TERNARY1_6 ? (code + 1) * powers[j]
-                                      : (code == 1) << j;
-  }
-  return (uint8_t)byte;
+  int byte = 0, fields = format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
+  for (int f = 0; f < fields; f++)
+    byte += format == BK_TERNARY2     ? stored[f] << (2 * f)
+            : format == BK_TERNARY1_6 ? stored[f] * powers[f]
+                                      : (stored[f] == 2) << f;
+  return format == BK_TERNARY1_6 && layout == BK_DOT ? bk_trit_bytes[byte] : (uint8_t)byte;
+}
+
+// The place in a strip, whose panels' steps lie `stride` bytes apart, of a row's byte `j` of a step,
+// and the column of the byte's field f.
+typedef struct {
+  size_t byte, column;
+} place;
+
+static place place_of(size_t row, size_t step, size_t j, size_t f, bk_format format,
+                      bk_layout layout, size_t stride) {
+  size_t columns = bk_step_columns(layout, format);
+  if (layout == BK_DOT)
+    return (place){row / 16 * stride + 64 * step + 4 * (row % 16) + j, step * columns + 4 * f + j};
+  // Row 32k + 8v + 4h + i has byte 32k + 16h + 4v + i.
+  size_t k = row / 32, v = row / 8 % 4, h = row / 4 % 2, i = row % 4;
+  return (place){64 * step + 32 * k + 16 * h + 4 * v + i, step * columns + f};
+}
+
+// The packed form of codes[row][column], as bitkernels.h describes it.
+static void expected_steps(int8_t codes[BK_STRIP_ROWS][CODE_COLUMNS], size_t columns,
+                           bk_format format, bk_layout layout, size_t stride, uint8_t *strip) {
+  size_t steps = bk_divide_up(columns, bk_step_columns(layout, format));
+  for (size_t row = 0; row < BK_STRIP_ROWS; row++)
+    for (size_t step = 0; step < steps; step++)
+      for (size_t j = 0; j < (layout == BK_DOT ? 4 : 1); j++) {
+        uint8_t stored[8];
+        for (size_t f = 0; f < 8; f++) {
+          size_t column = place_of(row, step, j, f, format, layout, stride).column;
+          stored[f] = column < columns  ? (uint8_t)(codes[row][column] + 1)
+                      : layout == BK_DOT ? 0
+                                         : 1;
+        }
+        strip[place_of(row, step, j, 0, format, layout, stride).byte] =
+            packed_byte(stored, format, layout);
+      }
 }
 
 static void test_columns(const bk_kernels *kernels, size_t columns, bk_format format) {
   char what[100];
   snprintf(what, sizeof what, "%s: packing %zu columns, format %d", kernels->name, columns,
            (int)format);
-  size_t steps = bk_divide_up(columns, bk_format_columns(format)), quads = bk_divide_up(columns, 4);
+  bk_layout layout = kernels->layout[format];
+  size_t quads = bk_divide_up(columns, 4);
   size_t panel_bytes = (BK_STRIP_PANELS - 1) * PANEL_BYTES + 64 * quads;
+  size_t strip_bytes = bk_strip_bytes(layout, columns, format, 0);
+  size_t stride = layout == BK_DOT ? strip_bytes / BK_STRIP_PANELS : 0;
   guard_side side = columns % 2 ? GUARD_ABOVE : GUARD_BELOW;
   guarded panels = guarded_new(panel_bytes, side, random_below(32));
-  guarded strip = guarded_new(BK_STRIP_ROWS * steps, side, random_below(32));
+  guarded strip = guarded_new(strip_bytes, side, random_below(32));
   guarded back = guarded_new(panel_bytes, side, random_below(32));
   uint8_t expected[BK_STRIP_ROWS * MOST_STEPS], *bytes = panels.bytes, *unpacked = back.bytes;
-  for (size_t k = 0; k < 2; k++)
-    for (size_t v = 0; v < 4; v++)
-      for (size_t h = 0; h < 2; h++)
-        for (size_t i = 0; i < 4; i++) {
-          int8_t codes[MOST_COLUMNS];
-          size_t row = 32 * k + 8 * v + 4 * h + i;
-          for (size_t c = 0; c < columns; c++) {
-            codes[c] = (int8_t)(format == BK_SIGN1 ? 2 * random_below(2) : random_below(3)) - 1;
-            bytes[panel_byte(row, c)] = (uint8_t)(codes[c] + 1);
-          }
-          for (size_t s = 0; s < steps; s++)
-            expected[BK_STRIP_ROWS * s + 32 * k + 16 * h + 4 * v + i] =
-                packed_byte(codes, s * bk_format_columns(format), columns, format);
-        }
-  kernels->pack[format](bytes, PANEL_BYTES, columns, strip.bytes);
-  record(memcmp(strip.bytes, expected, BK_STRIP_ROWS * steps) == 0, what);
-  kernels->unpack[format](expected, columns, unpacked, PANEL_BYTES);
+  int8_t codes[BK_STRIP_ROWS][CODE_COLUMNS];
+  for (size_t row = 0; row < BK_STRIP_ROWS; row++)
+    for (size_t c = 0; c < columns; c++) {
+      codes[row][c] = (int8_t)(format == BK_SIGN1 ? 2 * random_below(2) : random_below(3)) - 1;
+      bytes[panel_byte(row, c)] = (uint8_t)(codes[row][c] + 1);
+    }
+  expected_steps(codes, columns, format, layout, stride, expected);
+  kernels->pack[format](bytes, PANEL_BYTES, columns, strip.bytes, stride);
+  record(memcmp(strip.bytes, expected, strip_bytes) == 0, what);
+  kernels->unpack[format](expected, stride, columns, unpacked, PANEL_BYTES);
   int equal = 1;
   for (size_t row = 0; row < BK_STRIP_ROWS; row++)
     for (size_t c = 0; c < columns; c++)
@@ -64,19 +94,63 @@ static void test_columns(const bk_kernels *kernels, size_t columns, bk_format fo
   guarded_free(panels);
 }
 
+// Rows of bytes to a strip and back, against packing the same codes.
+static void test_rows(const bk_kernels *kernels, size_t columns, bk_format format) {
+  char what[100];
+  snprintf(what, sizeof what, "%s: rows of %zu columns, format %d", kernels->name, columns,
+           (int)format);
+  bk_layout layout = kernels->layout[format];
+  size_t per_byte = format == BK_TERNARY2 ? 4 : 8, row_bytes = bk_divide_up(columns, per_byte);
+  size_t strip_bytes = bk_strip_bytes(layout, row_bytes * per_byte, format, 0);
+  size_t stride = layout == BK_DOT ? strip_bytes / BK_STRIP_PANELS : 0;
+  size_t rows = 1 + random_below(BK_STRIP_ROWS);
+  int8_t codes[BK_STRIP_ROWS][CODE_COLUMNS];
+  memset(codes, -1, sizeof codes);
+  guarded source = guarded_new(rows * row_bytes, GUARD_BELOW, random_below(4));
+  guarded back = guarded_new(rows * row_bytes, GUARD_ABOVE, random_below(4));
+  memset(source.bytes, 0, rows * row_bytes);
+  for (size_t row = 0; row < rows; row++)
+    for (size_t c = 0; c < columns; c++) {
+      unsigned stored = format == BK_SIGN1 ? random_below(2) : (unsigned)random_below(3);
+      codes[row][c] = (int8_t)(format == BK_SIGN1 ? 2 * stored : stored) - 1;
+      ((uint8_t *)source.bytes)[row * row_bytes + c / per_byte] |=
+          (uint8_t)(stored << (8 / per_byte * (c % per_byte)));
+    }
+  uint8_t expected[BK_STRIP_ROWS * MOST_STEPS];
+  guarded strip = guarded_new(strip_bytes, GUARD_ABOVE, random_below(32));
+  // Codes -1 are zero bits, as are those that pad the last step.
+  expected_steps(codes, row_bytes * per_byte, format, layout, stride, expected);
+  bk_strip_from_rows(layout, format, source.bytes, rows, row_bytes, strip.bytes);
+  record(memcmp(strip.bytes, expected, strip_bytes) == 0, what);
+  bk_rows_from_strip(layout, format, strip.bytes, rows, row_bytes, back.bytes);
+  record(memcmp(back.bytes, source.bytes, rows * row_bytes) == 0, what);
+  guarded_free(strip);
+  guarded_free(back);
+  guarded_free(source);
+}
+
 // Every byte that ternary codes at 1.6 bits have, in every row.
 static void test_trits(const bk_kernels *kernels) {
   static const unsigned powers[] = {81, 27, 9, 3, 1};
+  bk_layout layout = kernels->layout[BK_TERNARY1_6];
+  size_t columns = bk_step_columns(layout, BK_TERNARY1_6), bytes = layout == BK_DOT ? 4 : 1;
   for (unsigned first = 0; first < 243; first++) {
-    uint8_t strip[BK_STRIP_ROWS], panels[BK_STRIP_PANELS][128];
-    for (size_t i = 0; i < BK_STRIP_ROWS; i++) strip[i] = (uint8_t)((first + i) % 243);
-    kernels->unpack[BK_TERNARY1_6](strip, 5, panels[0], sizeof panels[0]);
+    uint8_t strip[BK_STRIP_PANELS * 64], panels[BK_STRIP_PANELS][320];
+    for (size_t i = 0; i < sizeof strip; i++) {
+      unsigned number = (first + (unsigned)i) % 243;
+      strip[i] = layout == BK_DOT ? bk_trit_bytes[number] : (uint8_t)number;
+    }
+    kernels->unpack[BK_TERNARY1_6](strip, 64, columns, panels[0], sizeof panels[0]);
     int equal = 1;
     for (size_t row = 0; row < BK_STRIP_ROWS; row++)
-      for (size_t c = 0; c < 5; c++)
-        if (panels[row / 16][64 * (c / 4) + 4 * (row % 16) + c % 4] !=
-            strip[row / 32 * 32 + row / 4 % 2 * 16 + row / 8 % 4 * 4 + row % 4] / powers[c] % 3)
-          equal = 0;
+      for (size_t j = 0; j < bytes; j++)
+        for (size_t f = 0; f < 5; f++) {
+          place at = place_of(row, 0, j, f, BK_TERNARY1_6, layout, 64);
+          unsigned number = (first + (unsigned)at.byte) % 243;
+          if (panels[row / 16][64 * (at.column / 4) + 4 * (row % 16) + at.column % 4] !=
+              number / powers[f] % 3)
+            equal = 0;
+        }
     record(equal, "ternary1.6: every byte");
   }
 }
@@ -85,5 +159,9 @@ void test_packing(const bk_kernels *kernels) {
   for (int format = 0; format < BK_PACKED_FORMATS; format++)
     for (size_t columns = 1; columns <= MOST_COLUMNS; columns++)
       test_columns(kernels, columns, (bk_format)format);
+  for (size_t columns = 1; columns <= MOST_COLUMNS; columns++) {
+    test_rows(kernels, columns, BK_TERNARY2);
+    test_rows(kernels, columns, BK_SIGN1);
+  }
   test_trits(kernels);
 }

@@ -14,6 +14,7 @@ typedef enum { OWN_PATH, MANY_PATH, FEW_PATH } product_path;
 
 typedef struct {
   size_t rows, columns, block, tokens;
+  size_t x_block;  // columns of activations that share a scale; 0 for all
   bk_format format;
   bk_alphabet alphabet;  // differs from the format's own for BK_PANELS only
   code_pattern codes;
@@ -72,7 +73,7 @@ static tokens new_tokens(const test_case *c) {
   tokens t = {.values = calloc(count, sizeof(int16_t)), .sums = calloc(c->tokens, sizeof(int32_t))};
   t.memory = wide ? guarded_new(2 * count, c->side, 2 * c->gap)
                   : guarded_new(count, c->side, c->gap);
-  t.inverse = random_floats(c, c->tokens);
+  t.inverse = random_floats(c, c->tokens * bk_block_count(c->columns, c->x_block));
   for (size_t i = 0; i < count; i++) {
     if (i % stride < c->columns) t.values[i] = (int16_t)activation_of(c);
     t.sums[i / stride] += t.values[i];
@@ -82,7 +83,7 @@ static tokens new_tokens(const test_case *c) {
       ((int8_t *)t.memory.bytes)[i] = (int8_t)t.values[i];
   }
   t.x = (bk_activations){stride, wide ? NULL : t.memory.bytes, wide ? t.memory.bytes : NULL,
-                         wide ? NULL : t.sums, t.inverse.bytes};
+                         wide ? NULL : t.sums, t.inverse.bytes, c->x_block};
   return t;
 }
 
@@ -97,20 +98,26 @@ static void free_tokens(tokens t) {
 static void expected_outputs(const test_case *c, const int8_t *codes, const tokens *x,
                              const float *scales, const float *bias, float *y) {
   size_t blocks = bk_block_count(c->columns, c->block);
+  size_t x_blocks = bk_block_count(c->columns, c->x_block);
+  size_t segment = c->block == 0 || (c->x_block > 0 && c->x_block < c->block) ? c->x_block
+                                                                              : c->block;
   for (size_t t = 0; t < c->tokens; t++)
     for (size_t r = 0; r < c->rows; r++) {
       float total = 0;
-      int32_t sum = 0;
-      for (size_t b = 0; b < blocks; b++) {
-        size_t end = c->block && b + 1 < blocks ? (b + 1) * c->block : c->columns;
-        if (c->block) sum = 0;
-        for (size_t k = b * c->block; k < end; k++)
-          sum += codes[r * c->columns + k] * x->values[t * x->x.stride + k];
+      int64_t sum = 0;
+      for (size_t k = 0; k < c->columns; k++) {
+        sum += codes[r * c->columns + k] * x->values[t * x->x.stride + k];
+        if (segment == 0 || ((k + 1) % segment && k + 1 < c->columns)) continue;
+        size_t b = c->block ? k / c->block : 0;
         size_t scale = (r / BK_STRIP_ROWS * blocks + b) * BK_STRIP_ROWS + r % BK_STRIP_ROWS;
-        if (c->block) total = fmaf((float)sum, scales[scale], total);
+        float factor = c->x_block ? x->x.inverse_scales[t * x_blocks + k / c->x_block] : 1;
+        volatile float product = (c->block ? scales[scale] : 1) * factor;
+        total = fmaf((float)sum, product, total);
+        sum = 0;
       }
-      float v = c->block ? total : (float)sum * scales[r];
-      v = v * x->x.inverse_scales[t];
+      volatile float v = segment ? total : (float)sum;
+      if (!c->block) v = v * scales[r];
+      if (!c->x_block) v = v * x->x.inverse_scales[t];
       y[t * c->rows + r] = bias ? v + bias[r] : v;
     }
 }
@@ -119,7 +126,8 @@ static void expected_outputs(const test_case *c, const int8_t *codes, const toke
 static guarded layout_codes(const test_case *c, const bk_kernels *kernels, const int8_t *codes,
                             const char *what) {
   size_t strips = bk_strip_count(c->rows), panel_bytes = bk_panel_bytes(c->columns);
-  size_t strip_bytes = bk_strip_bytes(c->columns, c->format, c->block);
+  bk_layout layout = c->format == BK_PANELS ? BK_LOOKUP : kernels->layout[c->format];
+  size_t strip_bytes = bk_strip_bytes(layout, c->columns, c->format, c->block);
   guarded result = guarded_new(strips * strip_bytes, c->side, c->gap);
   for (size_t s = 0; s < strips; s++) {
     guarded panels = guarded_new(BK_STRIP_PANELS * panel_bytes, c->side, c->gap);
@@ -151,9 +159,10 @@ static guarded layout_codes(const test_case *c, const bk_kernels *kernels, const
 static void run(const test_case *c, const bk_kernels *set) {
   char what[200];
   snprintf(what, sizeof what,
-           "%s %s block %zu, %zu x %zu, %zu tokens of %d bits, codes %d, activations %d, path %d",
-           set->name, format_names[c->format], c->block, c->rows, c->columns, c->tokens, c->bits,
-           (int)c->codes, c->activation, (int)c->path);
+           "%s %s blocks %zu and %zu, %zu x %zu, %zu tokens of %d bits, codes %d, activations %d, "
+           "path %d",
+           set->name, format_names[c->format], c->block, c->x_block, c->rows, c->columns, c->tokens,
+           c->bits, (int)c->codes, c->activation, (int)c->path);
   bk_kernels kernels = *set;
   for (int format = 0; format < BK_PACKED_FORMATS && c->path != OWN_PATH; format++)
     kernels.few_tokens[format] = c->path == FEW_PATH ? SIZE_MAX : 0;
@@ -175,7 +184,7 @@ static void run(const test_case *c, const bk_kernels *set) {
   bk_matrix matrix = {c->rows, c->columns, c->format, code_memory.bytes,
                       c->has_half_scales ? NULL : scales.bytes,
                       c->has_half_scales ? halves.bytes : NULL, c->block};
-  guarded scratch = guarded_new(bk_scratch_bytes(&kernels, &matrix, c->tokens), c->side,
+  guarded scratch = guarded_new(bk_scratch_bytes(&kernels, &matrix, &x.x, c->tokens), c->side,
                                 c->gap / 2 * 4);
   guarded y = random_floats(c, outputs);
   // In parts, as two threads would.
@@ -212,6 +221,7 @@ static void run_formats(const bk_kernels *kernels, test_case c) {
         c.block = blocks[b];
         c.has_bias = random_below(2);
         c.has_half_scales = c.block && random_below(2);
+        c.x_block = random_below(2) ? 0 : (size_t)32 << random_below(4);
         c.side = random_below(2) ? GUARD_ABOVE : GUARD_BELOW;
         c.gap = random_below(2) ? random_below(32) : 0;
         run(&c, kernels);
@@ -273,16 +283,24 @@ static void test_extremes(const bk_kernels *kernels, amount amount) {
 // Activations of 9 to 16 bits, and narrow ones of fewer than 8.
 static void test_bits(const bk_kernels *kernels, amount amount) {
   for (int bits = 2; bits <= 16; bits++)
-    for (size_t i = 0; i < (amount == FULL ? 6 : 1); i++)
+    for (size_t i = 0; i < (amount == FULL ? 9 : 3); i++)
       run_formats(kernels, (test_case){.rows = 1 + random_below(70),
-                                       .columns = 1 + random_below(300),
-                                       .tokens = 1 + random_below(3), .bits = bits,
+                                       .columns = 1 + random_below(bits > 8 ? 600 : 300),
+                                       .tokens = 1 + random_below(i % 3 == 2 ? 70 : 8),
+                                       .bits = bits, .path = random_path(),
                                        .activation = i == 1   ? (1 << (bits - 1)) - 1
                                                      : i == 2 ? -(1 << (bits - 1))
                                                               : 0});
   if (amount == FULL)
     run_formats(kernels, (test_case){.rows = 5, .columns = 6912, .tokens = 1, .bits = 16,
                                      .codes = ALL_PLUS, .activation = -32768});
+  // More than 32 bits hold, in the sums of weighted codes and in those of 16-bit activations.
+  run_formats(kernels, (test_case){.rows = 1, .columns = 530000, .tokens = 1, .codes = ALL_PLUS,
+                                   .activation = -128, .path = FEW_PATH});
+  run_formats(kernels, (test_case){.rows = 1, .columns = 70000, .tokens = 1, .bits = 16,
+                                   .codes = ALL_PLUS, .activation = 32767, .path = FEW_PATH});
+  run_formats(kernels, (test_case){.rows = 1, .columns = 70000, .tokens = 2, .bits = 16,
+                                   .codes = ALL_PLUS, .activation = -32768, .path = MANY_PATH});
 }
 
 void test_products(const bk_kernels *kernels, amount amount) {

@@ -78,8 +78,9 @@ static void test_finishing(const bk_kernels *kernels) {
       }
       bk_scalar.finish(sums.bytes, n, offset, scales.bytes, inverse, bias_bytes, expected[0]);
       kernels->finish(sums.bytes, n, offset, scales.bytes, inverse, bias_bytes, got[0].bytes);
-      bk_scalar.finish_scaled(totals.bytes, n, inverse, bias_bytes, expected[1]);
-      kernels->finish_scaled(totals.bytes, n, inverse, bias_bytes, got[1].bytes);
+      const float *own = random_below(2) ? scales.bytes : NULL;
+      bk_scalar.finish_scaled(totals.bytes, n, own, inverse, bias_bytes, expected[1]);
+      kernels->finish_scaled(totals.bytes, n, own, inverse, bias_bytes, got[1].bytes);
       for (int i = 0; i < 2; i++) {
         record(equal_floats(got[i].bytes, expected[i], n), "the float part of a product");
         guarded_free(got[i]);

@@ -70,7 +70,7 @@ static void encode_sign(const float *weights, size_t stride, size_t rows, size_t
 // The codes in a byte of a step: what pack wrote, one per column of the format.
 BK_INLINE void decode(uint8_t byte, bk_format format, uint8_t codes[8]) {
   static const uint8_t powers[5] = {81, 27, 9, 3, 1};
-  size_t columns = bk_format_columns(format);
+  size_t columns = bk_step_columns(BK_LOOKUP, format);
   for (size_t j = 0; j < columns; j++)
     codes[j] = format == BK_TERNARY2     ? byte >> (2 * j) & 3
                : format == BK_TERNARY1_6 ? byte / powers[j] % 3
@@ -81,7 +81,7 @@ BK_INLINE void decode(uint8_t byte, bk_format format, uint8_t codes[8]) {
 // which has no 0.
 BK_INLINE uint8_t encode(const uint8_t *codes, bk_format format) {
   unsigned byte = 0;
-  size_t columns = bk_format_columns(format);
+  size_t columns = bk_step_columns(BK_LOOKUP, format);
   for (size_t j = 0; j < columns; j++)
     byte = format == BK_TERNARY2     ? byte | (unsigned)codes[j] << (2 * j)
            : format == BK_TERNARY1_6 ? 3 * byte + codes[j]
@@ -96,7 +96,7 @@ BK_INLINE size_t panel_offset(size_t row, size_t column, size_t panel_bytes) {
 
 BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                     bk_format format) {
-  size_t unit = bk_format_columns(format);
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
   for (size_t s = 0; s * unit < columns; s++)
     for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
       uint8_t codes[8];
@@ -108,7 +108,7 @@ BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, u
 
 BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, size_t panel_bytes,
                       bk_format format) {
-  size_t unit = bk_format_columns(format);
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
   for (size_t s = 0; s * unit < columns; s++)
     for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
       uint8_t codes[8];
@@ -121,34 +121,47 @@ BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, siz
     for (size_t r = 0; r < BK_STRIP_ROWS; r++) panels[panel_offset(r, c, panel_bytes)] = 0;
 }
 
-static int32_t panel_sum(const uint8_t *panel, size_t row, size_t quads, const int8_t *q) {
-  int32_t sum = 0;
-  for (size_t c = 0; c < 4 * quads; c++)
-    sum += panel[4 * BK_PANEL_ROWS * (c / 4) + 4 * row + c % 4] * q[c];
+// Sums may wrap around until the sum of the activations is subtracted, hence unsigned.
+BK_INLINE uint32_t panel_sum(const bk_panels *panels, size_t panel, size_t row, const int8_t *q,
+                             int is_low) {
+  const uint8_t *codes = panels->codes + panel * panels->stride + 4 * row;
+  uint32_t sum = 0;
+  for (size_t c = 0; c < 4 * panels->quads; c++)
+    sum += codes[4 * BK_PANEL_ROWS * (c / 4) + c % 4] * (uint32_t)(is_low ? (uint8_t)q[c] : q[c]);
   return sum;
 }
 
-static void multiply(const uint8_t *panels, size_t panel_bytes, size_t panel_count, size_t quads,
-                     const int8_t *q, size_t stride, size_t tokens, int32_t *sums) {
-  for (size_t t = 0; t < tokens; t++)
-    for (size_t p = 0; p < panel_count; p++)
-      for (size_t r = 0; r < BK_PANEL_ROWS; r++)
-        sums[BK_STRIP_ROWS * t + BK_PANEL_ROWS * p + r] +=
-            panel_sum(panels + p * panel_bytes, r, quads, q + t * stride);
+BK_INLINE void add_sums(const bk_panels *panels, const bk_rows *rows, int32_t *sums, int is_low) {
+  for (size_t t = 0; t < rows->count; t++)
+    for (size_t p = 0; p < panels->count; p++)
+      for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
+        int32_t *sum = sums + BK_STRIP_ROWS * t + BK_PANEL_ROWS * p + r;
+        *sum = (int32_t)((uint32_t)*sum +
+                         panel_sum(panels, p, r, rows->bytes + t * rows->stride, is_low));
+      }
 }
 
-static void multiply_scaled(const uint8_t *panels, size_t panel_bytes, size_t panel_count,
-                            size_t quads, const int8_t *q, size_t stride, size_t tokens,
-                            const int32_t *offsets, size_t offset_stride, const float *scales,
-                            float *totals) {
-  for (size_t t = 0; t < tokens; t++)
-    for (size_t p = 0; p < panel_count; p++)
-      for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
-        size_t row = BK_PANEL_ROWS * p + r;
-        float *total = totals + BK_STRIP_ROWS * t + row;
-        int32_t sum = panel_sum(panels + p * panel_bytes, r, quads, q + t * stride);
-        *total = fmaf((float)(sum - offsets[t * offset_stride]), scales[row], *total);
-      }
+static void multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  add_sums(panels, rows, sums, 0);
+}
+
+static void multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  add_sums(panels, rows, sums, 1);
+}
+
+static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,
+                            const bk_scaling *scaling, float *totals) {
+  for (size_t t = 0; t < rows->count; t++) {
+    int32_t sums[BK_STRIP_ROWS] = {0};
+    bk_rows row = {rows->bytes + t * rows->stride, rows->stride, 1};
+    add_sums(panels, &row, sums, 0);
+    float factor = scaling->factors ? scaling->factors[t * scaling->factor_stride] : 1;
+    for (size_t r = 0; r < BK_PANEL_ROWS * panels->count; r++) {
+      float *total = totals + BK_STRIP_ROWS * t + r;
+      float value = (float)(sums[r] - scaling->offsets[t * scaling->offset_stride]);
+      *total = fmaf(value, scaling->scales[r] * factor, *total);
+    }
+  }
 }
 
 static int32_t prepare_nothing(const int8_t *q, size_t steps, uint8_t *tables) {
@@ -156,48 +169,57 @@ static int32_t prepare_nothing(const int8_t *q, size_t steps, uint8_t *tables) {
   return 0;
 }
 
-BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
-                              size_t strips, int32_t *sums, float *totals, bk_format format) {
-  bk_block_steps steps = bk_steps(m->columns, format, m->block_columns);
-  size_t unit = bk_format_columns(format), strip_bytes = BK_STRIP_ROWS * bk_step_count(steps);
-  for (size_t s = 0; s < strips; s++)
-    for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
-      const uint8_t *byte = m->codes + (first_strip + s) * strip_bytes + bk_strip_byte(r);
-      float total = 0;
-      for (size_t b = 0; b < steps.blocks; b++) {
-        const int8_t *q = token->codes + b * m->block_columns;
-        int32_t sum = 0;
-        size_t count = b + 1 < steps.blocks ? steps.steps : steps.last_steps;
-        for (size_t k = 0; k < count; k++, byte += BK_STRIP_ROWS) {
-          uint8_t codes[8];
-          decode(*byte, format, codes);
-          for (size_t j = 0; j < unit; j++) sum += (codes[j] - 1) * q[k * unit + j];
-        }
-        if (m->block_columns) {
-          size_t scale = ((first_strip + s) * steps.blocks + b) * BK_STRIP_ROWS + r;
-          total = fmaf((float)sum, bk_block_scale(m, scale), total);
-        } else {
-          sums[BK_STRIP_ROWS * s + r] = sum;
-        }
+// One token: sums + 64 t for t = 0 without blocks, or totals.
+BK_INLINE void multiply_token(const bk_matrix *m, size_t strip, const int8_t *codes, int32_t *sums,
+                              float *totals, bk_format format) {
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
+  bk_block_steps steps = bk_steps(m->columns, unit, m->block_columns);
+  for (size_t r = 0; r < BK_STRIP_ROWS; r++) {
+    const uint8_t *byte =
+        m->codes + strip * BK_STEP_BYTES * bk_step_count(steps) + bk_strip_byte(r);
+    float total = 0;
+    for (size_t b = 0; b < steps.blocks; b++) {
+      const int8_t *q = codes + b * m->block_columns;
+      int32_t sum = 0;
+      size_t count = b + 1 < steps.blocks ? steps.steps : steps.last_steps;
+      for (size_t k = 0; k < count; k++, byte += BK_STEP_BYTES) {
+        uint8_t decoded[8];
+        decode(*byte, format, decoded);
+        for (size_t j = 0; j < unit; j++) sum += (decoded[j] - 1) * q[k * unit + j];
       }
-      if (m->block_columns) totals[BK_STRIP_ROWS * s + r] = total;
+      if (m->block_columns) {
+        size_t scale = (strip * steps.blocks + b) * BK_STRIP_ROWS + r;
+        total = fmaf((float)sum, bk_block_scale(m, scale), total);
+      } else {
+        sums[r] = sum;
+      }
     }
+    if (m->block_columns) totals[r] = total;
+  }
+}
+
+BK_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
+                            int32_t *sums, float *totals, bk_format format) {
+  for (size_t t = 0; t < tokens->rows.count; t++)
+    multiply_token(m, strip, tokens->rows.bytes + t * tokens->rows.stride,
+                   sums + t * BK_STRIP_ROWS, totals + t * BK_STRIP_ROWS, format);
 }
 
 // One function of each kind per format.
 #define FORMAT_FUNCTIONS(NAME, FORMAT)                                                           \
   static void pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,             \
-                          uint8_t *steps) {                                                      \
+                          uint8_t *steps, size_t step_stride) {                                  \
+    (void)step_stride;                                                                           \
     pack(panels, panel_bytes, columns, steps, FORMAT);                                           \
   }                                                                                              \
-  static void unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,               \
-                            size_t panel_bytes) {                                                \
+  static void unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,            \
+                            uint8_t *panels, size_t panel_bytes) {                               \
+    (void)step_stride;                                                                           \
     unpack(steps, columns, panels, panel_bytes, FORMAT);                                         \
   }                                                                                              \
-  static void multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                   \
-                                    size_t first_strip, size_t strips, int32_t *sums,            \
-                                    float *totals) {                                             \
-    multiply_token(m, token, first_strip, strips, sums, totals, FORMAT);                         \
+  static void multiply_few_##NAME(const bk_matrix *m, size_t strip, const bk_tokens *tokens,     \
+                                  int32_t *sums, float *totals) {                                \
+    multiply_few(m, strip, tokens, sums, totals, FORMAT);                                        \
   }
 
 FORMAT_FUNCTIONS(ternary2, BK_TERNARY2)
@@ -213,9 +235,20 @@ static void finish(const int32_t *sums, size_t rows, int32_t offset, const float
   bk_finish_rows(sums, rows, offset, scales, inverse, bias, out);
 }
 
-static void finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
-                          float *out) {
-  bk_finish_totals(totals, rows, inverse, bias, out);
+static void finish_wide(const int32_t *high, const int32_t *low, size_t rows, const float *scales,
+                        float inverse, const float *bias, float *out) {
+  bk_finish_wide_rows(high, low, rows, scales, inverse, bias, out);
+}
+
+static void finish_scaled(const float *totals, size_t rows, const float *scales, float inverse,
+                          const float *bias, float *out) {
+  bk_finish_totals(totals, rows, scales, inverse, bias, out);
+}
+
+static void add_totals(const int32_t *sums, int32_t offset, const float *scales, float factor,
+                       float *totals) {
+  for (size_t r = 0; r < BK_STRIP_ROWS; r++)
+    totals[r] = fmaf((float)(sums[r] - offset), scales[r] * factor, totals[r]);
 }
 
 static uint64_t read_all(const uint8_t *memory, size_t bytes) {
@@ -262,13 +295,17 @@ const bk_kernels bk_scalar = {
     .encode_panel = {encode_ternary, encode_sign},
     .pack = {pack_ternary2, pack_ternary1_6, pack_sign1},
     .unpack = {unpack_ternary2, unpack_ternary1_6, unpack_sign1},
+    .layout = {BK_LOOKUP, BK_LOOKUP, BK_LOOKUP},
     .multiply = multiply,
+    .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
+    .add_totals = add_totals,
     .prepare_token = {prepare_nothing, prepare_nothing, prepare_nothing},
-    .multiply_token = {multiply_token_ternary2, multiply_token_ternary1_6, multiply_token_sign1},
+    .multiply_few = {multiply_few_ternary2, multiply_few_ternary1_6, multiply_few_sign1},
     .few_tokens = {1, 1, 1},
     .block_sums = block_sums,
     .finish = finish,
+    .finish_wide = finish_wide,
     .finish_scaled = finish_scaled,
     .training = &training,
     .peak = &peak,

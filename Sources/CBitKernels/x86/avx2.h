@@ -19,10 +19,12 @@ AVX2_INLINE __m256i broadcast_quad(const int8_t *q) {
   return _mm256_set1_epi32(four);
 }
 
-// p = fma(float(sum - offset), scales, p)
-AVX2_INLINE void add_scaled(float *p, __m256i sum, int32_t offset, const float *scales) {
+// p = fma(float(sum - offset), scales * factor, p)
+AVX2_INLINE void add_scaled_lanes(float *p, __m256i sum, int32_t offset, const float *scales,
+                                  float factor) {
   __m256 value = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_set1_epi32(offset)));
-  _mm256_storeu_ps(p, _mm256_fmadd_ps(value, _mm256_loadu_ps(scales), _mm256_loadu_ps(p)));
+  __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_set1_ps(factor));
+  _mm256_storeu_ps(p, _mm256_fmadd_ps(value, scale, _mm256_loadu_ps(p)));
 }
 
 // The same 16 bytes in both halves.
@@ -70,20 +72,23 @@ void bk_avx2_encode_sign(const float *weights, size_t stride, size_t rows, size_
 void bk_avx2_block_sums(const int8_t *q, size_t block, size_t blocks, int32_t *sums);
 void bk_avx2_finish(const int32_t *sums, size_t rows, int32_t offset, const float *scales,
                     float inverse, const float *bias, float *out);
-void bk_avx2_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
-                           float *out);
+void bk_avx2_finish_wide(const int32_t *high, const int32_t *low, size_t rows, const float *scales,
+                         float inverse, const float *bias, float *out);
+void bk_avx2_finish_scaled(const float *totals, size_t rows, const float *scales, float inverse,
+                           const float *bias, float *out);
+void bk_avx2_add_totals(const int32_t *sums, int32_t offset, const float *scales, float factor,
+                        float *totals);
 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes);
 extern const bk_training_kernels bk_avx2_training;
 
 #define AVX2_FORMAT(NAME)                                                                        \
   void bk_avx2_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
-                           uint8_t *steps);                                                      \
-  void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,              \
-                             size_t panel_bytes);                                                \
+                           uint8_t *steps, size_t step_stride);                                  \
+  void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,           \
+                             uint8_t *panels, size_t panel_bytes);                               \
   int32_t bk_avx2_prepare_##NAME(const int8_t *q, size_t steps, uint8_t *tables);                \
-  void bk_avx2_multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                  \
-                                     size_t first_strip, size_t strips, int32_t *sums,           \
-                                     float *totals);
+  void bk_avx2_multiply_few_##NAME(const bk_matrix *m, size_t strip, const bk_tokens *tokens,    \
+                                   int32_t *sums, float *totals);
 
 AVX2_FORMAT(ternary2)
 AVX2_FORMAT(ternary1_6)
@@ -91,16 +96,13 @@ AVX2_FORMAT(sign1)
 
 enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 
-// The members of the table of kernels that sets beyond AVX2 share with it.
+// The members of the table of kernels that sets beyond AVX2 share with it: those that do not depend
+// on the layout.
 #define AVX2_MEMBERS                                                                             \
   .absmax = bk_avx2_absmax, .quantize8 = bk_avx2_quantize8, .sums = bk_avx2_sums,                \
   .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign},                                 \
-  .pack = {bk_avx2_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avx2_pack_sign1},                  \
-  .unpack = {bk_avx2_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avx2_unpack_sign1},          \
-  .table_bytes = {NIBBLE_TABLE_BYTES, TRIT_TABLE_BYTES, NIBBLE_TABLE_BYTES},                     \
-  .prepare_token = {bk_avx2_prepare_ternary2, bk_avx2_prepare_ternary1_6,                        \
-                    bk_avx2_prepare_sign1},                                                      \
   .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \
-  .finish_scaled = bk_avx2_finish_scaled, .training = &bk_avx2_training
+  .finish_wide = bk_avx2_finish_wide, .finish_scaled = bk_avx2_finish_scaled,                    \
+  .add_totals = bk_avx2_add_totals, .training = &bk_avx2_training
 
 #endif

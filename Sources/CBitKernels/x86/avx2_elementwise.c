@@ -91,9 +91,19 @@ AVX2 void bk_avx2_finish(const int32_t *sums, size_t rows, int32_t offset, const
   bk_finish_rows(sums, rows, offset, scales, inverse, bias, out);
 }
 
-AVX2 void bk_avx2_finish_scaled(const float *totals, size_t rows, float inverse,
-                                const float *bias, float *out) {
-  bk_finish_totals(totals, rows, inverse, bias, out);
+AVX2 void bk_avx2_finish_wide(const int32_t *high, const int32_t *low, size_t rows,
+                              const float *scales, float inverse, const float *bias, float *out) {
+  bk_finish_wide_rows(high, low, rows, scales, inverse, bias, out);
+}
+
+AVX2 void bk_avx2_finish_scaled(const float *totals, size_t rows, const float *scales,
+                                float inverse, const float *bias, float *out) {
+  bk_finish_totals(totals, rows, scales, inverse, bias, out);
+}
+
+AVX2 void bk_avx2_add_totals(const int32_t *sums, int32_t offset, const float *scales,
+                             float factor, float *totals) {
+  bk_add_row_totals(sums, offset, scales, factor, totals);
 }
 
 AVX2 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,

@@ -6,15 +6,17 @@
 #define TARGET AVX2
 #define VECTOR __m256i
 #define PANEL_VECTORS 2
-#define TILE_PANELS 1
-#define TILE_TOKENS 6
-#define TILE_REST 2
+#define TILE_SUMS 12
+#define TILE_ROWS 6
 
 AVX2_INLINE VECTOR zero_vector(void) { return _mm256_setzero_si256(); }
 AVX2_INLINE VECTOR load_vector(const uint8_t *p) { return load(p); }
 AVX2_INLINE VECTOR broadcast(const int8_t *q) { return broadcast_quad(q); }
 AVX2_INLINE VECTOR dot(VECTOR sum, VECTOR codes, VECTOR x) {
   return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, x));
+}
+AVX2_INLINE VECTOR dot_low(VECTOR sum, VECTOR codes, VECTOR x) {
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(x, codes));
 }
 
 // Pairs of 16-bit sums to 32 bits.
@@ -24,11 +26,17 @@ AVX2_INLINE VECTOR widened(VECTOR sum) {
 AVX2_INLINE void add_sums(int32_t *p, VECTOR sum) {
   store(p, _mm256_add_epi32(load(p), widened(sum)));
 }
-AVX2_INLINE void add_totals(float *p, VECTOR sum, int32_t offset, const float *scales) {
-  add_scaled(p, widened(sum), offset, scales);
+// Sums of unsigned bytes have no sign, and need all 16 bits.
+AVX2_INLINE void add_low_sums(int32_t *p, VECTOR sum) {
+  VECTOR even = _mm256_and_si256(sum, _mm256_set1_epi32(0xffff));
+  store(p, _mm256_add_epi32(load(p), _mm256_add_epi32(even, _mm256_srli_epi32(sum, 16))));
+}
+AVX2_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float *scales,
+                            float factor) {
+  add_scaled_lanes(p, widened(sum), offset, scales, factor);
 }
 
-#include "gemm_tile.h"
+#include "dot_tile.h"
 
 AVX2 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes) {
   __m256i x[8];
@@ -68,10 +76,17 @@ static const bk_peak_kernels peak = {bk_avx2_read_all, dot_product};
 const bk_kernels bk_avx2 = {
     AVX2_MEMBERS,
     .name = "avx2",
+    .layout = {BK_LOOKUP, BK_LOOKUP, BK_LOOKUP},
+    .pack = {bk_avx2_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avx2_pack_sign1},
+    .unpack = {bk_avx2_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avx2_unpack_sign1},
     .multiply = multiply,
+    .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
-    .multiply_token = {bk_avx2_multiply_token_ternary2, bk_avx2_multiply_token_ternary1_6,
-                       bk_avx2_multiply_token_sign1},
+    .table_bytes = {NIBBLE_TABLE_BYTES, TRIT_TABLE_BYTES, NIBBLE_TABLE_BYTES},
+    .prepare_token = {bk_avx2_prepare_ternary2, bk_avx2_prepare_ternary1_6,
+                      bk_avx2_prepare_sign1},
+    .multiply_few = {bk_avx2_multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6,
+                     bk_avx2_multiply_few_sign1},
     // Looking up the sums of four sign codes beats byte products for any number of tokens.
     .few_tokens = {5, 4, BK_ANY_TOKENS},
     .peak = &peak,

@@ -100,21 +100,13 @@ AVX2_INLINE void add_trits(const uint8_t *step, const uint8_t *tables, byte_sums
   }
 }
 
-AVX2 void bk_avx2_multiply_token_ternary2(const bk_matrix *m, const bk_token *token,
-                                          size_t first_strip, size_t strips, int32_t *sums,
-                                          float *totals) {
-  multiply_token(m, token, first_strip, strips, sums, totals, BK_TERNARY2, add_nibbles);
-}
+#define FEW_TOKENS(NAME, FORMAT, ADD)                                                            \
+  AVX2 void bk_avx2_multiply_few_##NAME(const bk_matrix *m, size_t strip,                        \
+                                        const bk_tokens *tokens, int32_t *sums, float *totals) { \
+    multiply_few(m, strip, tokens, sums, totals, FORMAT, ADD);                                   \
+  }
 
-AVX2 void bk_avx2_multiply_token_sign1(const bk_matrix *m, const bk_token *token,
-                                       size_t first_strip, size_t strips, int32_t *sums,
-                                       float *totals) {
-  multiply_token(m, token, first_strip, strips, sums, totals, BK_SIGN1, add_nibbles);
-}
-
-AVX2 void bk_avx2_multiply_token_ternary1_6(const bk_matrix *m, const bk_token *token,
-                                            size_t first_strip, size_t strips, int32_t *sums,
-                                            float *totals) {
-  multiply_token(m, token, first_strip, strips, sums, totals, BK_TERNARY1_6, add_trits);
-}
+FEW_TOKENS(ternary2, BK_TERNARY2, add_nibbles)
+FEW_TOKENS(ternary1_6, BK_TERNARY1_6, add_trits)
+FEW_TOKENS(sign1, BK_SIGN1, add_nibbles)
 #endif

@@ -83,42 +83,47 @@ AVX2_INLINE __m256 load_scales(const bk_matrix *m, size_t first) {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(m->half_scales + first)));
 }
 
-AVX2_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
-                                size_t strips, int32_t *sums, float *totals, bk_format format,
-                                add_step *add) {
-  bk_block_steps layout = bk_steps(m->columns, format, m->block_columns);
+AVX2_INLINE void multiply_token(const bk_matrix *m, size_t strip, const uint8_t *tables,
+                                const int32_t *constants, int32_t *sums, float *totals,
+                                bk_format format, add_step *add) {
+  bk_block_steps layout =
+      bk_steps(m->columns, bk_step_columns(BK_LOOKUP, format), m->block_columns);
   size_t table_bytes = format == BK_TERNARY1_6 ? TRIT_TABLE_BYTES : NIBBLE_TABLE_BYTES;
   int factor = format == BK_SIGN1 ? 2 : 1;
-  const uint8_t *codes = m->codes + first_strip * BK_STRIP_ROWS * bk_step_count(layout);
-  size_t scale = first_strip * BK_STRIP_ROWS * layout.blocks;
-  for (size_t strip = 0; strip < strips; strip++) {
-    const uint8_t *tables = token->tables;
-    float *strip_totals = totals + BK_STRIP_ROWS * strip;
-    if (m->block_columns) memset(strip_totals, 0, BK_STRIP_ROWS * sizeof(float));
-    for (size_t b = 0; b < layout.blocks; b++) {
-      __m256i sum[8];
-      for (int v = 0; v < 8; v++) sum[v] = _mm256_set1_epi32(token->constants[b]);
-      size_t steps = b + 1 < layout.blocks ? layout.steps : layout.last_steps;
-      while (steps > 0) {
-        size_t count = steps < WORD_STEPS ? steps : WORD_STEPS;
-        add_steps(codes, count, tables, table_bytes, add, factor, sum);
-        codes += BK_STRIP_ROWS * count;
-        tables += table_bytes * count;
-        steps -= count;
+  const uint8_t *codes = m->codes + strip * BK_STEP_BYTES * bk_step_count(layout);
+  size_t scale = strip * BK_STRIP_ROWS * layout.blocks;
+  if (m->block_columns) memset(totals, 0, BK_STRIP_ROWS * sizeof(float));
+  for (size_t b = 0; b < layout.blocks; b++) {
+    __m256i sum[8];
+    for (int v = 0; v < 8; v++) sum[v] = _mm256_set1_epi32(constants[b]);
+    size_t steps = b + 1 < layout.blocks ? layout.steps : layout.last_steps;
+    while (steps > 0) {
+      size_t count = steps < WORD_STEPS ? steps : WORD_STEPS;
+      add_steps(codes, count, tables, table_bytes, add, factor, sum);
+      codes += BK_STEP_BYTES * count;
+      tables += table_bytes * count;
+      steps -= count;
+    }
+    if (m->block_columns) {
+      for (int v = 0; v < 8; v++) {
+        float *out = totals + 8 * v;
+        _mm256_storeu_ps(out, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[v]),
+                                              load_scales(m, scale + 8 * (size_t)v),
+                                              _mm256_loadu_ps(out)));
       }
-      if (m->block_columns) {
-        for (int v = 0; v < 8; v++) {
-          float *out = strip_totals + 8 * v;
-          _mm256_storeu_ps(out, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[v]),
-                                                load_scales(m, scale + 8 * (size_t)v),
-                                                _mm256_loadu_ps(out)));
-        }
-        scale += BK_STRIP_ROWS;
-      } else {
-        for (int v = 0; v < 8; v++) store(sums + BK_STRIP_ROWS * strip + 8 * v, sum[v]);
-      }
+      scale += BK_STRIP_ROWS;
+    } else {
+      for (int v = 0; v < 8; v++) store(sums + 8 * v, sum[v]);
     }
   }
+}
+
+AVX2_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
+                              int32_t *sums, float *totals, bk_format format, add_step *add) {
+  for (size_t t = 0; t < tokens->rows.count; t++)
+    multiply_token(m, strip, tokens->tables + t * tokens->table_stride,
+                   tokens->offsets + t * tokens->offset_stride, sums + t * BK_STRIP_ROWS,
+                   totals + t * BK_STRIP_ROWS, format, add);
 }
 
 #endif

@@ -110,7 +110,7 @@ AVX2_INLINE __m256i triple(__m256i v) { return _mm256_add_epi8(_mm256_add_epi8(v
 // Half of a step's columns to its bytes.
 AVX2_INLINE __m256i join(const uint8_t *columns, bk_format format) {
   __m256i v[8];
-  for (size_t j = 0; j < bk_format_columns(format); j++) v[j] = load(columns + BK_STRIP_ROWS * j);
+  for (size_t j = 0; j < bk_step_columns(BK_LOOKUP, format); j++) v[j] = load(columns + BK_STRIP_ROWS * j);
   // Codes are small, so a shift of 16-bit words moves no bit into a neighbouring byte.
   if (format == BK_TERNARY2)
     return _mm256_or_si256(
@@ -165,7 +165,7 @@ enum { BUFFER_COLUMNS = 40 };
 AVX2_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                       bk_format format) {
   _Alignas(32) uint8_t buffer[BK_STRIP_ROWS * BUFFER_COLUMNS];
-  size_t unit = bk_format_columns(format);
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
   for (size_t first = 0; first < columns; first += BUFFER_COLUMNS) {
     size_t count = columns - first < BUFFER_COLUMNS ? columns - first : BUFFER_COLUMNS;
     for (size_t c = 0; c < count; c += 4)
@@ -185,7 +185,7 @@ AVX2_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns,
 AVX2_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, size_t panel_bytes,
                         bk_format format) {
   _Alignas(32) uint8_t buffer[BK_STRIP_ROWS * BUFFER_COLUMNS];
-  size_t unit = bk_format_columns(format);
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
   for (size_t first = 0; first < columns; first += BUFFER_COLUMNS) {
     size_t count = columns - first < BUFFER_COLUMNS ? columns - first : BUFFER_COLUMNS;
     size_t step_count = bk_divide_up(count, unit);
@@ -201,11 +201,13 @@ AVX2_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, s
 
 #define FORMAT_FUNCTIONS(NAME, FORMAT)                                                           \
   AVX2 void bk_avx2_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,       \
-                                uint8_t *steps) {                                                \
+                                uint8_t *steps, size_t step_stride) {                            \
+    (void)step_stride;                                                                           \
     pack(panels, panel_bytes, columns, steps, FORMAT);                                           \
   }                                                                                              \
-  AVX2 void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,         \
-                                  size_t panel_bytes) {                                          \
+  AVX2 void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,      \
+                                  uint8_t *panels, size_t panel_bytes) {                         \
+    (void)step_stride;                                                                           \
     unpack(steps, columns, panels, panel_bytes, FORMAT);                                         \
   }
 

@@ -1,0 +1,72 @@
+// Vectors of 512 bits as dot_tile.h and dot_packed.h want them. TARGET and HAS_TRITS are defined by
+// the file that includes this.
+#include "avx2.h"
+
+#define VECTOR __m512i
+#define PANEL_VECTORS 1
+#define TILE_SUMS 24
+#define TILE_ROWS 12
+
+#define AVX512_INLINE static inline __attribute__((always_inline)) TARGET
+
+AVX512_INLINE VECTOR zero_vector(void) { return _mm512_setzero_si512(); }
+AVX512_INLINE VECTOR load_vector(const uint8_t *p) { return _mm512_loadu_si512(p); }
+AVX512_INLINE void store_vector(void *p, VECTOR v) { _mm512_storeu_si512(p, v); }
+AVX512_INLINE VECTOR all_integers(int32_t n) { return _mm512_set1_epi32(n); }
+AVX512_INLINE VECTOR broadcast(const int8_t *q) {
+  int32_t four;
+  memcpy(&four, q, 4);
+  return _mm512_set1_epi32(four);
+}
+AVX512_INLINE VECTOR dot(VECTOR sum, VECTOR codes, VECTOR x) {
+  return _mm512_dpbusd_epi32(sum, codes, x);
+}
+AVX512_INLINE VECTOR dot_low(VECTOR sum, VECTOR codes, VECTOR x) {
+  return _mm512_dpbusd_epi32(sum, x, codes);
+}
+
+AVX512_INLINE VECTOR and_bytes(VECTOR v, int mask) {
+  return _mm512_and_si512(v, _mm512_set1_epi8((char)mask));
+}
+AVX512_INLINE VECTOR or_bytes(VECTOR v, VECTOR w) { return _mm512_or_si512(v, w); }
+AVX512_INLINE VECTOR add_bytes(VECTOR v, VECTOR w) { return _mm512_add_epi8(v, w); }
+AVX512_INLINE VECTOR shift_right(VECTOR v, int n) { return _mm512_srli_epi16(v, (unsigned)n); }
+AVX512_INLINE VECTOR shift_left(VECTOR v, int n) { return _mm512_slli_epi16(v, (unsigned)n); }
+
+AVX512_INLINE VECTOR and_integers(VECTOR v, VECTOR w) { return _mm512_and_si512(v, w); }
+AVX512_INLINE VECTOR add_integers(VECTOR v, VECTOR w) { return _mm512_add_epi32(v, w); }
+AVX512_INLINE VECTOR subtract_integers(VECTOR v, VECTOR w) { return _mm512_sub_epi32(v, w); }
+AVX512_INLINE VECTOR shift_integers_right(VECTOR v, int n) {
+  return _mm512_srai_epi32(v, (unsigned)n);
+}
+AVX512_INLINE VECTOR shift_integers_left(VECTOR v, int n) {
+  return _mm512_slli_epi32(v, (unsigned)n);
+}
+
+AVX512_INLINE void add_sums(int32_t *p, VECTOR sum) {
+  _mm512_storeu_si512(p, _mm512_add_epi32(_mm512_loadu_si512(p), sum));
+}
+AVX512_INLINE void add_low_sums(int32_t *p, VECTOR sum) { add_sums(p, sum); }
+AVX512_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float *scales,
+                              float factor) {
+  __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_set1_epi32(offset)));
+  __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(scales), _mm512_set1_ps(factor));
+  _mm512_storeu_ps(p, _mm512_fmadd_ps(value, scale, _mm512_loadu_ps(p)));
+}
+
+#if HAS_TRITS
+AVX512_INLINE VECTOR permuted(VECTOR indices, VECTOR table) {
+  return _mm512_permutexvar_epi8(indices, table);
+}
+AVX512_INLINE VECTOR masked_exclusive_or(VECTOR v, VECTOR w, int mask) {
+  return _mm512_ternarylogic_epi32(v, w, _mm512_set1_epi8((char)mask), 0x28);
+}
+AVX512_INLINE VECTOR looked_up(VECTOR indices, const uint8_t table[256]) {
+  VECTOR low = _mm512_permutex2var_epi8(load_vector(table), indices, load_vector(table + 64));
+  VECTOR high =
+      _mm512_permutex2var_epi8(load_vector(table + 128), indices, load_vector(table + 192));
+  return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(indices), high);
+}
+#endif
+
+#include "dot_tile.h"

@@ -1,0 +1,154 @@
+// Many tokens: panels times rows of bytes, for any width of vectors and any kind of byte products.
+// Included once by a file that first defines:
+//   TARGET         the attribute of its functions;
+//   VECTOR         the type of a vector of integers;
+//   PANEL_VECTORS  vectors of a panel's quad;
+//   TILE_SUMS, TILE_ROWS  the most sums of a tile, which all stay in registers, and the most rows of
+//                  bytes, of one panel or more;
+//   zero_vector(), load_vector(p), broadcast(q),
+//   dot(sum, codes, x), dot_low(sum, codes, x)  add the products of a quad with signed or unsigned
+//                  bytes to sums of 32 bits, or of 16 bits that stay exact over a call's quads;
+//   add_sums(p, sum), add_low_sums(p, sum), add_scaled(p, sum, offset, scales, factor)  add the sums
+//                  to memory.
+#define TILE_INLINE static inline __attribute__((always_inline)) TARGET
+
+// Loops over the sums of a tile must be unrolled: sums that are indexed live in memory.
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL
+#endif
+
+// What becomes of the sums.
+typedef enum { ADD_SUMS, ADD_LOW_SUMS, ADD_SCALED } tile_kind;
+
+// A tile's place: its first panel and row of bytes, and where its results go.
+typedef struct {
+  const uint8_t *codes;
+  const int8_t *bytes;
+  int32_t *sums;
+  float *totals;
+  bk_scaling scaling;
+  // Prefetched, ahead_step bytes apart, one line for each quad.
+  const uint8_t *ahead;
+  size_t ahead_step;
+} tile_place;
+
+TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place at,
+                      const int panel_count, const int row_count, const tile_kind kind) {
+  const int vectors = panel_count * PANEL_VECTORS;
+  VECTOR sum[4 * PANEL_VECTORS][TILE_ROWS];
+  UNROLL for (int v = 0; v < vectors; v++)
+    UNROLL for (int t = 0; t < row_count; t++) sum[v][t] = zero_vector();
+  const uint8_t *codes = at.codes;
+  const int8_t *bytes = at.bytes;
+  size_t stride = rows->stride, panel_stride = panels->stride;
+  for (size_t k = 0; k < panels->quads; k++) {
+    VECTOR w[4 * PANEL_VECTORS];
+    __builtin_prefetch(at.ahead);
+    at.ahead += at.ahead_step;
+    UNROLL for (int v = 0; v < vectors; v++)
+      w[v] = load_vector(codes + (size_t)(v / PANEL_VECTORS) * panel_stride +
+                         64 / PANEL_VECTORS * (v % PANEL_VECTORS));
+    UNROLL for (int t = 0; t < row_count; t++) {
+      VECTOR x = broadcast(bytes + (size_t)t * stride);
+      UNROLL for (int v = 0; v < vectors; v++)
+        sum[v][t] = kind == ADD_LOW_SUMS ? dot_low(sum[v][t], w[v], x) : dot(sum[v][t], w[v], x);
+    }
+    codes += 64;
+    bytes += 4;
+  }
+  UNROLL for (int t = 0; t < row_count; t++)
+    UNROLL for (int v = 0; v < vectors; v++) {
+      int row = BK_PANEL_ROWS / PANEL_VECTORS * v, out = BK_STRIP_ROWS * t + row;
+      const bk_scaling *s = &at.scaling;
+      if (kind == ADD_SCALED)
+        add_scaled(at.totals + out, sum[v][t], s->offsets[(size_t)t * s->offset_stride],
+                   s->scales + row, s->factors ? s->factors[(size_t)t * s->factor_stride] : 1);
+      else if (kind == ADD_LOW_SUMS)
+        add_low_sums(at.sums + out, sum[v][t]);
+      else
+        add_sums(at.sums + out, sum[v][t]);
+    }
+}
+
+// The place of a tile that begins with a later panel and row of bytes.
+TILE_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, tile_place at,
+                                size_t panel, size_t row, const tile_kind kind) {
+  at.codes += panel * panels->stride;
+  at.bytes += row * rows->stride;
+  size_t out = BK_STRIP_ROWS * row + BK_PANEL_ROWS * panel;
+  if (kind == ADD_SCALED) {
+    at.totals += out;
+    at.scaling.offsets += row * at.scaling.offset_stride;
+    at.scaling.scales += BK_PANEL_ROWS * panel;
+    if (at.scaling.factors) at.scaling.factors += row * at.scaling.factor_stride;
+  } else {
+    at.sums += out;
+  }
+  // The first tile of all prefetches; the others touch a line that is there.
+  if (panel > 0 || row > 0) {
+    at.ahead = at.codes;
+    at.ahead_step = 0;
+  }
+  return at;
+}
+
+// Some rows of bytes and all panels, which stay in the first cache from one call to the next.
+TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_place at, size_t row,
+                           const int row_count, const tile_kind kind) {
+  const int fit = TILE_SUMS / (PANEL_VECTORS * row_count), most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
+  size_t p = 0;
+  for (; p + most <= panels->count; p += most)
+    tile(panels, rows, place_at(panels, rows, at, p, row, kind), most, row_count, kind);
+  if (most > 1)
+    for (; p < panels->count; p++)
+      tile(panels, rows, place_at(panels, rows, at, p, row, kind), 1, row_count, kind);
+}
+
+#define TILE_CASE(COUNT)                                                                         \
+  case COUNT:                                                                                    \
+    if (COUNT <= TILE_ROWS) tile_rows(panels, rows, at, row, COUNT, kind);                       \
+    break;
+
+// Tiles of nearly equal numbers of rows of bytes, all of them constants, so that no rest is slow.
+TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, tile_place at,
+                               const tile_kind kind) {
+  at.codes = panels->codes;
+  at.bytes = rows->bytes;
+  at.ahead = panels->ahead;
+  at.ahead_step = 64;
+  size_t tiles = bk_divide_up(rows->count, TILE_ROWS);
+  for (size_t i = 0; i < tiles; i++) {
+    size_t row = rows->count * i / tiles, end = rows->count * (i + 1) / tiles;
+    switch (end - row) {
+      TILE_CASE(1)
+      TILE_CASE(2)
+      TILE_CASE(3)
+      TILE_CASE(4)
+      TILE_CASE(5)
+      TILE_CASE(6)
+#if TILE_ROWS > 6
+      TILE_CASE(7)
+      TILE_CASE(8)
+      TILE_CASE(9)
+      TILE_CASE(10)
+      TILE_CASE(11)
+      TILE_CASE(12)
+#endif
+    }
+  }
+}
+
+TARGET static void multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  multiply_rows(panels, rows, (tile_place){.sums = sums}, ADD_SUMS);
+}
+
+TARGET static void multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  multiply_rows(panels, rows, (tile_place){.sums = sums}, ADD_LOW_SUMS);
+}
+
+TARGET static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,
+                                   const bk_scaling *scaling, float *totals) {
+  multiply_rows(panels, rows, (tile_place){.totals = totals, .scaling = *scaling}, ADD_SCALED);
+}
