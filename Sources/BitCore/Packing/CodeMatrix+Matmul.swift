@@ -30,11 +30,17 @@ extension CodeMatrix {
     precondition(
       bias == nil || bias?.shape == [rows],
       "a bias of shape \(bias?.shape ?? []) does not fit \(rows) output features")
+    // Only tests multiply with other kernels than those that packed the codes.
+    guard format == nil || kernels.layout(format) == layout else {
+      return adapted(to: kernels).matmul(
+        x, bias: bias, output: output, kernels: kernels, pool: pool)
+    }
     let tokens = x.shape.rows
-    var matrix = kernelMatrix
-    let jobTokens = max(1, bk_tokens_per_job(kernels.table, &matrix, tokens))
+    var (matrix, activations) = (kernelMatrix, x.kernelActivations(from: 0))
+    let jobTokens = max(1, bk_tokens_per_job(kernels.table, &matrix, &activations, tokens))
     let scratch = AlignedBuffer<UInt8>(
-      uninitialized: bk_scratch_bytes(kernels.table, &matrix, min(jobTokens, tokens)))
+      uninitialized: bk_scratch_bytes(
+        kernels.table, &matrix, &activations, min(jobTokens, tokens)))
     // The job points into all of these.
     defer { withExtendedLifetime((self, x, bias, scratch)) {} }
     return output.build(x.shape.replacingFeatures(rows)) { y in
@@ -83,7 +89,7 @@ extension QuantizedTensor {
       stride: stride, narrow: narrow.map { UnsafePointer($0.pointer) + token * stride },
       wide: wide.map { UnsafePointer($0.pointer) + token * stride },
       sums: UnsafePointer(sums.pointer) + token,
-      inverse_scales: UnsafePointer(inverseScales.pointer) + token)
+      inverse_scales: UnsafePointer(inverseScales.pointer) + token, block_columns: 0)
   }
 }
 

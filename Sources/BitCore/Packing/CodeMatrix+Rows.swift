@@ -11,16 +11,16 @@ extension CodeMatrix {
   /// or 1 bit per sign code (1 for +1), the first column in the lowest bits. Every row begins with a
   /// new byte; unused bits are zero.
   public var packedRows: [UInt8] {
-    // Strips of the default format hold these bytes in another order.
+    // Strips of the default format hold these codes in another order.
     guard format == alphabet.defaultFormat else {
       return packed(as: alphabet.defaultFormat).packedRows
     }
     let rowBytes = Self.rowBytes(columns: columns, alphabet: alphabet)
     var bytes = [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { bytes, count in
       if let bytes = bytes.baseAddress {
-        forEachStrip { row, count in
+        forEachStrip { row, count, strip in
           bk_rows_from_strip(
-            codeBuffer.pointer + row * rowBytes, count, rowBytes, bytes + row * rowBytes)
+            layout, format.kernelFormat, strip, count, rowBytes, bytes + row * rowBytes)
         }
       }
       count = rows * rowBytes
@@ -32,12 +32,15 @@ extension CodeMatrix {
     return bytes
   }
 
-  /// Calls `body` with the first row and the number of rows of every strip, in parallel.
-  private func forEachStrip(_ body: (_ row: Int, _ count: Int) -> Void) {
+  /// Calls `body` with the first row, the number of rows and the codes of every strip, in parallel.
+  private func forEachStrip(
+    _ body: (_ row: Int, _ count: Int, _ strip: UnsafeMutablePointer<UInt8>) -> Void
+  ) {
+    let stripBytes = stripBytes
     ThreadPool.shared.parallelFor(stripCount) { strips in
       for strip in strips {
         let row = strip * Int(BK_STRIP_ROWS)
-        body(row, min(Int(BK_STRIP_ROWS), rows - row))
+        body(row, min(Int(BK_STRIP_ROWS), rows - row), codeBuffer.pointer + strip * stripBytes)
       }
     }
     withExtendedLifetime(codeBuffer) {}
@@ -87,9 +90,9 @@ extension CodeMatrix {
     bytes.withUnsafeBufferPointer { bytes in
       nonisolated(unsafe) let bytes = bytes
       guard let bytes = bytes.baseAddress else { return }
-      matrix.forEachStrip { row, count in
+      matrix.forEachStrip { row, count, strip in
         bk_strip_from_rows(
-          bytes + row * rowBytes, count, rowBytes, matrix.codeBuffer.pointer + row * rowBytes)
+          matrix.layout, matrix.format.kernelFormat, bytes + row * rowBytes, count, rowBytes, strip)
       }
     }
     self = matrix.packed(as: checkedFormat)

@@ -21,6 +21,8 @@ public struct CodeMatrix: Sendable {
 
   let kernelScales: KernelScales
   let codeBuffer: AlignedBuffer<UInt8>
+  /// The kernels that packed the codes, in the layout that they read.
+  let kernels: KernelSet
 
   /// The maximum number of columns. With more, the 32-bit sums of products would not be exact.
   public static let maximumColumns = 1 << 23
@@ -28,7 +30,7 @@ public struct CodeMatrix: Sendable {
   /// A matrix whose codes the caller must write.
   init(
     rows: Int, columns: Int, alphabet: WeightAlphabet, format: PackedFormat?,
-    scales: WeightScales
+    scales: WeightScales, kernels: KernelSet = .active
   ) {
     precondition(
       columns <= Self.maximumColumns,
@@ -38,10 +40,12 @@ public struct CodeMatrix: Sendable {
     self.alphabet = alphabet
     self.format = format
     self.scales = scales
+    self.kernels = kernels
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
     codeBuffer = AlignedBuffer(
       uninitialized: bk_strip_count(rows)
-        * bk_strip_bytes(columns, format.kernelFormat, scales.blockColumns ?? 0),
+        * bk_strip_bytes(
+          kernels.layout(format), columns, format.kernelFormat, scales.blockColumns ?? 0),
       for: format == nil ? .values : .weights)
   }
 
@@ -50,6 +54,7 @@ public struct CodeMatrix: Sendable {
   ) {
     (rows, columns, alphabet) = (other.rows, other.columns, other.alphabet)
     (format, self.scales, self.codeBuffer) = (other.format, scales, codeBuffer)
+    kernels = other.kernels
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
   }
 
@@ -142,14 +147,17 @@ public struct CodeMatrix: Sendable {
 
   var stripCount: Int { bk_strip_count(rows) }
 
-  private var stripBytes: Int {
-    bk_strip_bytes(columns, format.kernelFormat, scales.blockColumns ?? 0)
+  var stripBytes: Int {
+    bk_strip_bytes(layout, columns, format.kernelFormat, scales.blockColumns ?? 0)
   }
+
+  /// How the codes lie in memory.
+  var layout: bk_layout { kernels.layout(format) }
 
   /// Lets `body` write the codes of every panel, given its first row, its number of rows and its
   /// memory, and packs them to the matrix's format. Strips are written in parallel.
   func fill(
-    kernels: KernelSet = .active, pool: ThreadPool = .shared,
+    pool: ThreadPool = .shared,
     _ body: (_ firstRow: Int, _ rows: Int, _ panel: UnsafeMutablePointer<UInt8>) -> Void
   ) {
     let panelBytes = bk_panel_bytes(columns)
@@ -185,13 +193,23 @@ public struct CodeMatrix: Sendable {
     let format = format ?? self.format ?? alphabet.defaultFormat
     precondition(
       format.alphabet == alphabet, "\(format.rawValue) holds no \(alphabet.rawValue) codes")
-    guard format != self.format else { return self }
+    return format == self.format ? self : packed(as: format, for: kernels)
+  }
+
+  /// The same matrix for kernels that may want another layout.
+  func adapted(to kernels: KernelSet) -> CodeMatrix {
+    guard let format, kernels.layout(format) != layout else { return self }
+    return packed(as: format, for: kernels)
+  }
+
+  private func packed(as format: PackedFormat, for kernels: KernelSet) -> CodeMatrix {
     let result = CodeMatrix(
-      rows: rows, columns: columns, alphabet: alphabet, format: format, scales: scales)
+      rows: rows, columns: columns, alphabet: alphabet, format: format, scales: scales,
+      kernels: kernels)
     result.codeBuffer.withUnsafeMutablePointer { packed in
       withPanels { strip, panels in
         bk_pack_strip(
-          KernelSet.active.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
+          kernels.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0,
           packed + strip * result.stripBytes)
       }
     }
@@ -207,7 +225,7 @@ public struct CodeMatrix: Sendable {
       let source = codeBuffer.pointer + strip * stripBytes
       if let format {
         bk_unpack_strip(
-          KernelSet.active.table, source, columns, format.kernelFormat, scales.blockColumns ?? 0,
+          kernels.table, source, columns, format.kernelFormat, scales.blockColumns ?? 0,
           unpacked.pointer)
       }
       body(strip, format == nil ? source : unpacked.pointer)

@@ -16,10 +16,18 @@ public enum PackedFormat: String, Sendable, Hashable, CaseIterable {
   public var alphabet: WeightAlphabet { self == .sign1 ? .sign : .ternary }
 
   /// Codes in a byte.
-  public var codesPerByte: Int { bk_format_columns(kernelFormat) }
+  public var codesPerByte: Int {
+    switch self {
+    case .ternary2: 4
+    case .ternary1_6: 5
+    case .sign1: 8
+    }
+  }
 
-  /// Bits of memory per weight, without the scales. With a scale for each block of weights,
-  /// ``ternary1_6`` takes 1.625, because every block begins on a byte of its own.
+  /// Bits of memory per weight, without the scales. With a scale for each block of weights
+  /// ``ternary1_6`` takes more, because a block does not share what its last codes leave unused: for
+  /// blocks of 256, 128 and 64 weights 1.625, 1.75 and 2 bits with the kernels of CPUs that have
+  /// AVX-512 VBMI, and 1.625 with all others.
   public var bitsPerWeight: Double { 8 / Double(codesPerByte) }
 
   /// The kernels' name for it.

@@ -87,13 +87,13 @@ public struct WeightQuantizer: Sendable, Hashable {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     let matrix = CodeMatrix(
       rows: rows, columns: columns, alphabet: alphabet, format: format,
-      scales: .groups(statistics.map(\.scale)))
+      scales: .groups(statistics.map(\.scale)), kernels: kernels)
     let groupRows = rows / statistics.count
     let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(alphabet) }
     weight.withUnsafePointer { weight in
       parameters.withUnsafeBufferPointer { parameters in
         guard let parameters = parameters.baseAddress else { return }
-        matrix.fill(kernels: kernels, pool: pool) { first, count, panel in
+        matrix.fill(pool: pool) { first, count, panel in
           encode(kernels)(
             weight + first * columns, columns, count, columns, parameters + first, panel)
         }

@@ -15,4 +15,16 @@ package struct KernelSet: @unchecked Sendable {
   }
 
   private init(table: UnsafePointer<bk_kernels>) { self.table = table }
+
+  /// How packed codes lie in memory for these kernels; the same for all of them where codes are not
+  /// packed.
+  func layout(_ format: PackedFormat?) -> bk_layout {
+    let layouts = table.pointee.layout
+    return switch format {
+    case .ternary2: layouts.0
+    case .ternary1_6: layouts.1
+    case .sign1: layouts.2
+    case nil: BK_LOOKUP
+    }
+  }
 }
