@@ -35,31 +35,45 @@ static int is_few(const bk_kernels *kernels, const bk_matrix *m, const bk_activa
   return tokens << is_wide <= kernels->few_tokens[m->format];
 }
 
-// The scratch memory begins with the tables of each token; then come the high and the low bytes of
-// wide activations, two rows for each token; then integers for each token and segment: what
+// The scratch memory begins with the tables of each token; then come woven rows of bytes, those of
+// high bytes and of low bytes for wide activations; then integers for each token and segment: what
 // prepare_token returned or the sums of bytes, followed by those of the low bytes.
 typedef struct {
   size_t table_bytes, segments;
+  // Rows of a tile, or 0 for plain rows; whether they are copies of the activations.
+  size_t width;
+  int is_copied;
   uint8_t *tables;
   int8_t *high, *low;
   int32_t *sums, *low_sums, *end;
 } scratch_layout;
 
+// The rows of a tile, so that `tokens` tokens make tiles of nearly equal sizes.
+static size_t tile_width(size_t tokens, size_t most) {
+  return most && tokens ? bk_divide_up(tokens, bk_divide_up(tokens, most)) : 0;
+}
+
 static scratch_layout layout_of(const bk_kernels *kernels, const bk_matrix *m,
                                 const bk_activations *x, size_t tokens, uint8_t *scratch) {
   scratch_layout s = {.tables = scratch};
   s.segments = bk_block_count(m->columns, segment_columns(m, x));
-  if (is_few(kernels, m, x, tokens)) {
-    size_t columns = bk_step_columns(kernels->layout[m->format], m->format);
+  int has_few = is_few(kernels, m, x, tokens), is_wide = x->wide != NULL;
+  if (has_few && kernels->layout[m->format] == BK_LOOKUP) {
+    size_t columns = bk_step_columns(BK_LOOKUP, m->format);
     s.table_bytes = bk_step_count(bk_steps(m->columns, columns, m->block_columns)) *
                     kernels->table_bytes[m->format];
+  } else {
+    // A tile of few wide tokens has two rows for each.
+    s.width = tile_width(tokens, kernels->tile_rows >> (has_few && is_wide));
   }
-  size_t rows = x->wide ? tokens : 0;
+  s.is_copied = is_wide || s.width > 1;
+  size_t rows = s.width ? bk_divide_up(tokens, s.width) * s.width : tokens;
+  if (!s.is_copied) rows = 0;
   s.high = (int8_t *)(s.tables + tokens * s.table_bytes);
   s.low = s.high + rows * x->stride;
-  s.sums = (int32_t *)(s.low + rows * x->stride);
+  s.sums = (int32_t *)(s.low + (is_wide ? rows * x->stride : 0));
   s.low_sums = s.sums + tokens * s.segments;
-  s.end = s.low_sums + rows * s.segments;
+  s.end = s.low_sums + (is_wide ? tokens * s.segments : 0);
   return s;
 }
 
@@ -84,33 +98,50 @@ size_t bk_scratch_bytes(const bk_kernels *kernels, const bk_matrix *matrix,
 
 // Sums of the bytes of each segment of a row; zeros follow the last column.
 static void sum_segments(const bk_kernels *kernels, const int8_t *row, size_t columns,
-                         size_t segment, size_t stride, int32_t *sums) {
-  if (segment == 0 || columns == 0) {
-    kernels->block_sums(row, stride, 1, sums);
-    return;
-  }
+                         size_t segment, int32_t *sums) {
   size_t whole = columns / segment, rest = columns % segment;
   kernels->block_sums(row, segment, whole, sums);
-  if (rest) kernels->block_sums(row + whole * segment, bk_divide_up(rest, 32) * 32, 1, sums + whole);
+  if (rest || whole == 0)
+    kernels->block_sums(row + whole * segment, bk_divide_up(rest, 32) * 32, 1, sums + whole);
+}
+
+// Where quad k of a token's row is.
+static int8_t *quad_of(const scratch_layout *s, size_t stride, int8_t *rows, size_t token,
+                       size_t k) {
+  if (s->width == 0) return rows + token * stride + 4 * k;
+  return rows + token / s->width * s->width * stride + 4 * (s->width * k + token % s->width);
+}
+
+static void weave(const scratch_layout *s, size_t stride, const int8_t *row, int8_t *rows,
+                  size_t token) {
+  int8_t *to = quad_of(s, stride, rows, token, 0);
+  for (size_t k = 0; k < stride / 4; k++) memcpy(to + 4 * s->width * k, row + 4 * k, 4);
 }
 
 // 16-bit codes to high bytes and low bytes, and the sums of both for each segment.
-static void split_wide(const bk_kernels *kernels, const bk_matmul_job *job, size_t token,
-                       const scratch_layout *s) {
-  const bk_activations *x = &job->x;
-  size_t columns = job->matrix.columns, segment = segment_columns(&job->matrix, x);
-  const int16_t *q = x->wide + token * x->stride;
-  int8_t *high = s->high + token * x->stride;
-  uint8_t *low = (uint8_t *)s->low + token * x->stride;
-  for (size_t c = 0; c < x->stride; c++) high[c] = (int8_t)(q[c] >> 8);
-  for (size_t c = 0; c < x->stride; c++) low[c] = (uint8_t)(q[c] & 255);
-  sum_segments(kernels, high, columns, segment, x->stride, s->sums + token * s->segments);
-  size_t length = segment ? segment : columns;
+static void split_wide(const bk_matmul_job *job, size_t token, const scratch_layout *s) {
+  size_t columns = job->matrix.columns, stride = job->x.stride;
+  size_t segment = segment_columns(&job->matrix, &job->x), length = segment ? segment : columns;
+  const int16_t *q = job->x.wide + token * stride;
+  for (size_t k = 0; k < stride / 4; k++) {
+    int8_t high[4];
+    uint8_t low[4];
+    for (size_t j = 0; j < 4; j++) {
+      high[j] = (int8_t)(q[4 * k + j] >> 8);
+      low[j] = (uint8_t)(q[4 * k + j] & 255);
+    }
+    memcpy(quad_of(s, stride, s->high, token, k), high, 4);
+    memcpy(quad_of(s, stride, s->low, token, k), low, 4);
+  }
   for (size_t g = 0; g < s->segments; g++) {
     size_t first = g * length, end = columns - first < length ? columns : first + length;
-    int32_t sum = 0;
-    for (size_t c = first; c < end; c++) sum += low[c];
-    s->low_sums[token * s->segments + g] = sum;
+    int32_t high = 0, low = 0;
+    for (size_t c = first; c < end; c++) {
+      high += q[c] >> 8;
+      low += q[c] & 255;
+    }
+    s->sums[token * s->segments + g] = high;
+    s->low_sums[token * s->segments + g] = low;
   }
 }
 
@@ -128,20 +159,20 @@ static void prepare_tables(const bk_matmul_job *job, size_t token, const scratch
 }
 
 void bk_prepare(const bk_matmul_job *job, bk_range tokens) {
-  const bk_kernels *kernels = job->kernels;
   const bk_activations *x = &job->x;
   scratch_layout s = layout_of_job(job);
-  int has_tables = is_few(kernels, &job->matrix, x, job->tokens) &&
-                   kernels->layout[job->matrix.format] == BK_LOOKUP;
   size_t segment = segment_columns(&job->matrix, x);
   for (size_t t = tokens.first; t < tokens.end; t++) {
-    if (x->wide)
-      split_wide(kernels, job, t, &s);
-    else if (has_tables)
+    if (x->wide) {
+      split_wide(job, t, &s);
+      continue;
+    }
+    const int8_t *row = x->narrow + t * x->stride;
+    if (s.is_copied) weave(&s, x->stride, row, s.high, t);
+    if (s.table_bytes)
       prepare_tables(job, t, &s);
     else if (segment)
-      sum_segments(kernels, x->narrow + t * x->stride, job->matrix.columns, segment, x->stride,
-                   s.sums + t * s.segments);
+      sum_segments(job->kernels, row, job->matrix.columns, segment, s.sums + t * s.segments);
     else
       s.sums[t] = x->sums[t];
   }
@@ -190,14 +221,14 @@ static void matmul_few(const bk_matmul_job *job, bk_range strips, bk_range token
   const bk_matrix *m = &job->matrix;
   const bk_activations *x = &job->x;
   scratch_layout s = layout_of_job(job);
-  size_t most = x->wide ? BK_FEW_TOKENS / 2 : BK_FEW_TOKENS;
+  size_t most = s.width ? s.width : BK_FEW_TOKENS;
   size_t factors = x->block_columns ? bk_block_count(m->columns, x->block_columns) : 0;
+  const int8_t *rows = s.is_copied ? s.high : x->narrow;
   for (size_t strip = strips.first; strip < strips.end; strip++)
     for (size_t first = tokens.first, count; first < tokens.end; first += count) {
       count = tokens.end - first < most ? tokens.end - first : most;
-      const int8_t *rows = x->wide ? s.high : x->narrow;
-      bk_tokens few = {{rows + first * x->stride, x->stride, count},
-                       {s.low + first * x->stride, x->stride, x->wide ? count : 0},
+      bk_tokens few = {{rows + first * x->stride, x->stride, count, s.width},
+                       {s.low + first * x->stride, x->stride, x->wide ? count : 0, s.width},
                        s.tables + first * s.table_bytes, s.table_bytes,
                        s.sums + first * s.segments, s.low_sums + first * s.segments, s.segments,
                        factors ? x->inverse_scales + first * factors : NULL, factors,
@@ -286,15 +317,22 @@ typedef struct {
   int32_t *segment_sums;
 } pass;
 
+// Columns from `column` on of the tokens of a pass.
 static bk_rows rows_at(const pass *p, const int8_t *rows, size_t column) {
-  size_t stride = p->job->x.stride;
-  return (bk_rows){rows + p->first * stride + column, stride, p->tokens};
+  size_t stride = p->job->x.stride, width = p->scratch->width;
+  return (bk_rows){rows + p->first * stride + column * (width ? width : 1), stride, p->tokens,
+                   width};
+}
+
+// Narrow activations or the high bytes of wide ones.
+static const int8_t *first_rows(const pass *p) {
+  return p->scratch->is_copied ? p->scratch->high : p->job->x.narrow;
 }
 
 static void add_chunk(const pass *p, const bk_panels *panels, size_t column) {
   const bk_kernels *kernels = p->job->kernels;
   int is_wide = p->job->x.wide != NULL;
-  bk_rows rows = rows_at(p, is_wide ? p->scratch->high : p->job->x.narrow, column);
+  bk_rows rows = rows_at(p, first_rows(p), column);
   kernels->multiply(panels, &rows, p->words->sums);
   if (!is_wide) return;
   rows = rows_at(p, p->scratch->low, column);
@@ -343,7 +381,7 @@ static void add_segment(const pass *p, const bk_panels *panels, size_t strip, si
   if (x->wide) {
     add_wide_segment(p, panels, column, &scaling, p->scratch->low_sums + offset);
   } else {
-    bk_rows rows = rows_at(p, x->narrow, column);
+    bk_rows rows = rows_at(p, first_rows(p), column);
     p->job->kernels->multiply_scaled(panels, &rows, &scaling, p->words->totals);
   }
 }
@@ -379,6 +417,7 @@ static void matmul_many(const bk_matmul_job *job, bk_range strips, bk_range toke
   chunk_layout chunks = chunks_of(job);
   int has_segments = segment_columns(&job->matrix, &job->x) != 0;
   size_t most = job->x.wide ? ROWS_PER_PASS / 2 : ROWS_PER_PASS;
+  if (s.width) most = most / s.width * s.width;
   pass p = {job, &s, 0, 0, &words, segment_sums};
   for (p.first = tokens.first; p.first < tokens.end; p.first += p.tokens) {
     p.tokens = tokens.end - p.first < most ? tokens.end - p.first : most;
@@ -398,6 +437,13 @@ static void matmul_many(const bk_matmul_job *job, bk_range strips, bk_range toke
 }
 
 void bk_matmul(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
+  size_t width = layout_of_job(job).width;
+  if (width) {
+    // Whole tiles; who has the other side of a limit moves it the same way.
+    tokens.first = bk_divide_up(tokens.first, width) * width;
+    tokens.end = bk_divide_up(tokens.end, width) * width;
+    if (tokens.end > job->tokens) tokens.end = job->tokens;
+  }
   if (is_few(job->kernels, &job->matrix, &job->x, job->tokens))
     matmul_few(job, strips, tokens);
   else

@@ -77,10 +77,12 @@ typedef struct {
   size_t block_columns;
 } bk_matrix;
 
-// Rows of activation bytes, one per token.
+// Rows of activation bytes, one per token. Plain rows (width 0) lie `stride` bytes apart. Woven ones
+// come in tiles of `width` rows, the last of which may have fewer: quad k of row r of a tile begins
+// at byte 4 * (width * k + r) of the tile, and tiles lie width * stride bytes apart.
 typedef struct {
   const int8_t *bytes;
-  size_t stride, count;
+  size_t stride, count, width;
 } bk_rows;
 
 // Up to BK_STRIP_PANELS panels of unpacked codes, `stride` bytes apart.
@@ -105,7 +107,8 @@ typedef struct {
 
 // Up to BK_FEW_TOKENS tokens as multiply_few reads them.
 typedef struct {
-  // Narrow activations or the high bytes of wide ones; the low bytes, or no rows.
+  // Narrow activations or the high bytes of wide ones; the low bytes, or no rows. BK_LOOKUP: plain;
+  // BK_DOT: one tile.
   bk_rows rows, low;
   // BK_LOOKUP only: what prepare_token wrote.
   const uint8_t *tables;
@@ -171,6 +174,9 @@ typedef struct bk_kernels {
                                   uint8_t *steps, size_t step_stride);
   void (*unpack[BK_PACKED_FORMATS])(const uint8_t *steps, size_t step_stride, size_t columns,
                                     uint8_t *panels, size_t panel_bytes);
+
+  // The most rows of a tile of woven rows, which the functions below take; 0 for plain rows.
+  size_t tile_rows;
 
   // For all panels p, rows r = 0..<16 and tokens t:
   // sums[64t + 16p + r] += sum over quads k and j of codes[64k + 4r + j] * bytes[4k + j],

@@ -153,7 +153,7 @@ static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,
                             const bk_scaling *scaling, float *totals) {
   for (size_t t = 0; t < rows->count; t++) {
     int32_t sums[BK_STRIP_ROWS] = {0};
-    bk_rows row = {rows->bytes + t * rows->stride, rows->stride, 1};
+    bk_rows row = {rows->bytes + t * rows->stride, rows->stride, 1, 0};
     add_sums(panels, &row, sums, 0);
     float factor = scaling->factors ? scaling->factors[t * scaling->factor_stride] : 1;
     for (size_t r = 0; r < BK_PANEL_ROWS * panels->count; r++) {

@@ -79,6 +79,7 @@ const bk_kernels bk_avx2 = {
     .layout = {BK_LOOKUP, BK_LOOKUP, BK_LOOKUP},
     .pack = {bk_avx2_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avx2_pack_sign1},
     .unpack = {bk_avx2_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avx2_unpack_sign1},
+    .tile_rows = TILE_ROWS,
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,

@@ -17,6 +17,7 @@ const bk_kernels bk_avx512vnni = {
     .layout = {BK_DOT, BK_LOOKUP, BK_DOT},
     .pack = {pack_ternary2, bk_avx2_pack_ternary1_6, pack_sign1},
     .unpack = {unpack_ternary2, bk_avx2_unpack_ternary1_6, unpack_sign1},
+    .tile_rows = TILE_ROWS,
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,

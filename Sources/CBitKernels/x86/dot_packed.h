@@ -134,10 +134,11 @@ PACKED_INLINE void add_token(const uint8_t *steps, size_t count, const int8_t *q
 
 // ---- Several tokens -----------------------------------------------------------------------------
 
-// Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none.
+// Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none. A quad of
+// all rows has quad_bytes bytes.
 typedef struct {
   const int8_t *high, *low;
-  size_t stride;
+  size_t quad_bytes;
 } tile_bytes;
 
 // Adds the products of some steps of one or two panels.
@@ -158,18 +159,18 @@ PACKED_INLINE void add_packed(const uint8_t *steps, size_t panel_stride, size_t 
       VECTOR w[2 * PANEL_VECTORS];
       UNROLL for (int v = 0; v < vectors; v++) w[v] = field(c[v], f, format);
       UNROLL for (int t = 0; t < high; t++) {
-        VECTOR x = broadcast(bytes.high + (size_t)t * bytes.stride + 4 * f);
+        VECTOR x = broadcast(bytes.high + 4 * t);
         UNROLL for (int v = 0; v < vectors; v++) sum[v][t] = dot(sum[v][t], w[v], x);
       }
       UNROLL for (int t = 0; t < low; t++) {
-        VECTOR x = broadcast(bytes.low + (size_t)t * bytes.stride + 4 * f);
+        VECTOR x = broadcast(bytes.low + 4 * t);
         UNROLL for (int v = 0; v < vectors; v++)
           sum[v][high + t] = dot_low(sum[v][high + t], w[v], x);
       }
+      bytes.high += bytes.quad_bytes;
+      bytes.low += bytes.quad_bytes;
     }
     steps += BK_STEP_BYTES;
-    bytes.high += 4 * field_count(format);
-    bytes.low += 4 * field_count(format);
   }
 }
 
@@ -184,7 +185,6 @@ typedef struct {
   bk_block_steps segments;
   // Where the scales of these rows begin, for a matrix with blocks.
   size_t scale;
-  size_t first_token;
   int32_t *sums;
   float *totals;
 } few_place;
@@ -215,15 +215,14 @@ PACKED_INLINE void put_segment(const few_place *at, size_t segment,
     UNROLL for (int p = 0; p < panel_count; p++)
       scales[p] = segment_scales(at, column, (size_t)p * BK_PANEL_ROWS, buffer[p]);
   UNROLL for (int t = 0; t < high; t++) {
-    size_t token = at->first_token + (size_t)t;
-    size_t offset = token * tokens->offset_stride + segment;
-    float factor = tokens->factors ? tokens->factors[token * tokens->factor_stride +
+    size_t offset = (size_t)t * tokens->offset_stride + segment;
+    float factor = tokens->factors ? tokens->factors[(size_t)t * tokens->factor_stride +
                                                      column / tokens->block_columns]
                                    : 1;
     int32_t offsets = tokens->offsets[offset], low_offsets = low ? tokens->low_offsets[offset] : 0;
     UNROLL for (int v = 0; v < panel_count * PANEL_VECTORS; v++) {
       const int row = BK_PANEL_ROWS / PANEL_VECTORS * v;
-      size_t out = token * BK_STRIP_ROWS + (size_t)row;
+      size_t out = (size_t)t * BK_STRIP_ROWS + (size_t)row;
       VECTOR s = sum[v][t];
       if (at->segment_columns) {
         if (low) {
@@ -247,7 +246,7 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
                             const int low, const bk_format format) {
   const bk_tokens *tokens = at->tokens;
   const uint8_t *steps = at->steps;
-  size_t stride = tokens->rows.stride, first = at->first_token * stride;
+  size_t width = tokens->rows.width;
   for (size_t g = 0; g < at->segments.blocks; g++) {
     VECTOR sum[2 * PANEL_VECTORS][TILE_ROWS];
     UNROLL for (int v = 0; v < panel_count * PANEL_VECTORS; v++)
@@ -257,11 +256,11 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
     if (high + low == 1) {
       VECTOR total[PANEL_VECTORS];
       UNROLL for (int v = 0; v < PANEL_VECTORS; v++) total[v] = zero_vector();
-      add_token(steps, count, tokens->rows.bytes + first + column, total, format);
+      add_token(steps, count, tokens->rows.bytes + column, total, format);
       UNROLL for (int v = 0; v < PANEL_VECTORS; v++) sum[v][0] = total[v];
     } else {
-      tile_bytes bytes = {tokens->rows.bytes + first + column,
-                          low ? tokens->low.bytes + first + column : NULL, stride};
+      tile_bytes bytes = {tokens->rows.bytes + column * width,
+                          tokens->low.bytes + column * width, 4 * width};
       add_packed(steps, at->panel_stride, count, bytes, sum, panel_count, high, low, format);
     }
     put_segment(at, g, sum, panel_count, high, low);
@@ -319,40 +318,34 @@ PACKED_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_token
   if (segment) memset(totals, 0, count * BK_STRIP_ROWS * sizeof *totals);
   size_t rows = m->rows - strip * BK_STRIP_ROWS;
   size_t panels = rows < BK_STRIP_ROWS ? bk_divide_up(rows, BK_PANEL_ROWS) : BK_STRIP_PANELS;
-  int is_wide = tokens->low.count > 0;
-  size_t tiles = bk_divide_up(count << is_wide, TILE_ROWS);
-  for (size_t i = 0; i < tiles; i++) {
-    at.first_token = count * i / tiles;
-    size_t tile_tokens = count * (i + 1) / tiles - at.first_token;
-    if (is_wide) {
-      switch (tile_tokens) {
-        WIDE_CASE(1)
-        WIDE_CASE(2)
-        WIDE_CASE(3)
+  if (tokens->low.count) {
+    switch (count) {
+      WIDE_CASE(1)
+      WIDE_CASE(2)
+      WIDE_CASE(3)
 #if TILE_ROWS > 6
-        WIDE_CASE(4)
-        WIDE_CASE(5)
-        WIDE_CASE(6)
-#endif
-      }
-      continue;
-    }
-    switch (tile_tokens) {
-      FEW_CASE(1)
-      FEW_CASE(2)
-      FEW_CASE(3)
-      FEW_CASE(4)
-      FEW_CASE(5)
-      FEW_CASE(6)
-#if TILE_ROWS > 6
-      FEW_CASE(7)
-      FEW_CASE(8)
-      FEW_CASE(9)
-      FEW_CASE(10)
-      FEW_CASE(11)
-      FEW_CASE(12)
+      WIDE_CASE(4)
+      WIDE_CASE(5)
+      WIDE_CASE(6)
 #endif
     }
+    return;
+  }
+  switch (count) {
+    FEW_CASE(1)
+    FEW_CASE(2)
+    FEW_CASE(3)
+    FEW_CASE(4)
+    FEW_CASE(5)
+    FEW_CASE(6)
+#if TILE_ROWS > 6
+    FEW_CASE(7)
+    FEW_CASE(8)
+    FEW_CASE(9)
+    FEW_CASE(10)
+    FEW_CASE(11)
+    FEW_CASE(12)
+#endif
   }
 }
 

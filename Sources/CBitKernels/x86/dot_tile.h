@@ -42,7 +42,7 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
     UNROLL for (int t = 0; t < row_count; t++) sum[v][t] = zero_vector();
   const uint8_t *codes = at.codes;
   const int8_t *bytes = at.bytes;
-  size_t stride = rows->stride, panel_stride = panels->stride;
+  size_t quad_bytes = 4 * rows->width, panel_stride = panels->stride;
   for (size_t k = 0; k < panels->quads; k++) {
     VECTOR w[4 * PANEL_VECTORS];
     __builtin_prefetch(at.ahead);
@@ -51,12 +51,12 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
       w[v] = load_vector(codes + (size_t)(v / PANEL_VECTORS) * panel_stride +
                          64 / PANEL_VECTORS * (v % PANEL_VECTORS));
     UNROLL for (int t = 0; t < row_count; t++) {
-      VECTOR x = broadcast(bytes + (size_t)t * stride);
+      VECTOR x = broadcast(bytes + 4 * t);
       UNROLL for (int v = 0; v < vectors; v++)
         sum[v][t] = kind == ADD_LOW_SUMS ? dot_low(sum[v][t], w[v], x) : dot(sum[v][t], w[v], x);
     }
     codes += 64;
-    bytes += 4;
+    bytes += quad_bytes;
   }
   UNROLL for (int t = 0; t < row_count; t++)
     UNROLL for (int v = 0; v < vectors; v++) {
@@ -76,6 +76,7 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
 TILE_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, tile_place at,
                                 size_t panel, size_t row, const tile_kind kind) {
   at.codes += panel * panels->stride;
+  // The first row of a tile.
   at.bytes += row * rows->stride;
   size_t out = BK_STRIP_ROWS * row + BK_PANEL_ROWS * panel;
   if (kind == ADD_SCALED) {
@@ -111,17 +112,16 @@ TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_pl
     if (COUNT <= TILE_ROWS) tile_rows(panels, rows, at, row, COUNT, kind);                       \
     break;
 
-// Tiles of nearly equal numbers of rows of bytes, all of them constants, so that no rest is slow.
+// Tiles whose numbers of rows are constants.
 TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, tile_place at,
                                const tile_kind kind) {
   at.codes = panels->codes;
   at.bytes = rows->bytes;
   at.ahead = panels->ahead;
   at.ahead_step = 64;
-  size_t tiles = bk_divide_up(rows->count, TILE_ROWS);
-  for (size_t i = 0; i < tiles; i++) {
-    size_t row = rows->count * i / tiles, end = rows->count * (i + 1) / tiles;
-    switch (end - row) {
+  for (size_t row = 0; row < rows->count; row += rows->width) {
+    size_t left = rows->count - row;
+    switch (left < rows->width ? left : rows->width) {
       TILE_CASE(1)
       TILE_CASE(2)
       TILE_CASE(3)
