@@ -4,8 +4,10 @@
 #include "internal.h"
 
 enum {
-  // Rows of activation bytes that are multiplied with a chunk of columns in one pass.
-  ROWS_PER_PASS = 128,
+  // Rows of activation bytes that are multiplied with a chunk of columns in one pass: with the
+  // unpacked chunk and the sums they fit a first cache of 48 KiB. With 48 rows 512 tokens took 8 %
+  // less time than with 128 (AVX-512).
+  ROWS_PER_PASS = 48,
   // Chunks of a matrix without segments: quads and whole steps of every format and layout.
   TERNARY1_6_CHUNK = 240,
   // An unpacked chunk may begin with up to a step of columns that are not wanted.
@@ -300,6 +302,10 @@ static bk_panels load_chunk(const bk_matmul_job *job, const chunk_layout *chunks
   panels.codes = buffer + BK_PANEL_ROWS * skipped;
   panels.stride = CHUNK_PANEL_BYTES;
   panels.ahead = steps + BK_STEP_BYTES * bk_divide_up(skipped + columns, chunks->step_columns);
+  // A step of every panel, or else four steps.
+  int is_dot = chunks->step_stride != 0;
+  panels.ahead_stride = is_dot ? chunks->step_stride : BK_STEP_BYTES;
+  panels.ahead_step = is_dot ? BK_STEP_BYTES : 4 * BK_STEP_BYTES;
   return panels;
 }
 

@@ -89,8 +89,10 @@ typedef struct {
 typedef struct {
   const uint8_t *codes;
   size_t stride, count, quads;
-  // What will be unpacked next: prefetched, never read. Any address will do.
+  // What will be unpacked next, prefetched during the product and never read: line i + 4j (i < 4) is
+  // at ahead + i * ahead_stride + j * ahead_step. Any address will do.
   const uint8_t *ahead;
+  size_t ahead_stride, ahead_step;
 } bk_panels;
 
 // How the exact sums s of one segment of columns become part of a float total, for row r of the

@@ -25,7 +25,7 @@ const bk_kernels bk_avx512vbmi = {
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
     .multiply_few = {multiply_few_ternary2, multiply_few_ternary1_6, multiply_few_sign1},
-    .few_tokens = {12, 4, 12},
+    .few_tokens = {31, 31, 31},
     .peak = &peak,
 };
 #endif

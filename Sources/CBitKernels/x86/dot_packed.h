@@ -57,36 +57,66 @@ PACKED_INLINE VECTOR field(step_codes c, const int f, const bk_format format) {
   return and_bytes(f == 0 ? v : shift_right(v, 2 * f), 3);
 }
 
-// ---- One token ----------------------------------------------------------------------------------
+// Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none. A quad of
+// all rows has quad_bytes bytes.
+typedef struct {
+  const int8_t *high, *low;
+  size_t quad_bytes;
+} tile_bytes;
 
-// Fields are not shifted but masked where they are, and so weighted: four sums, in which a code
-// counts 1, 4, 16 and 64 times, or 1, 2, 4 and 8 times for signs. The most that a step adds to one
-// of them is 4 * 128 * 128, so 32 bits hold this many steps.
-enum { WEIGHTED_STEPS = 16384, WEIGHTS = 4 };
+// ---- Masked fields ------------------------------------------------------------------------------
 
-PACKED_INLINE void add_weighted(const uint8_t *step, const int8_t *q, VECTOR sum[WEIGHTS],
+// For the fewest tokens, fields are not shifted but masked where they are, and so weighted: four
+// sums for each row of bytes, in which a code counts 1, 4, 16 and 64 times, or 1, 2, 4 and 8 times
+// for signs. The most that a step adds to one of them is 2 * 4 * 128 * 128, so 32 bits hold the sums
+// of this many steps.
+enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = TILE_SUMS / (WEIGHTS * PANEL_VECTORS) };
+
+typedef VECTOR weighted_sums[WEIGHTS];
+
+// Adds the products of one field, which has the weight of sums `f`. As signed bytes, which the
+// product with low bytes takes, codes must not count 64 times.
+PACKED_INLINE void add_field(VECTOR w, const int f, const int bits, tile_bytes bytes,
+                             weighted_sums sum[WEIGHTED_ROWS], const int high, const int low) {
+  UNROLL for (int t = 0; t < high; t++)
+    sum[t][f] = dot(sum[t][f], w, broadcast(bytes.high + 4 * t));
+  const int is_large = bits * f == 6;
+  VECTOR signed_w = low && is_large ? shift_right(w, bits) : w;
+  UNROLL for (int t = 0; t < low; t++) {
+    VECTOR *to = &sum[high + t][is_large ? f - 1 : f];
+    *to = dot_low(*to, signed_w, broadcast(bytes.low + 4 * t));
+  }
+}
+
+// Adds the products of one vector of a step.
+PACKED_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes,
+                                weighted_sums sum[WEIGHTED_ROWS], const int high, const int low,
                                 const bk_format format) {
   step_codes c = load_step(step, format);
-  if (format == BK_SIGN1) {
-    VECTOR high = shift_right(c.part[0], 4);
-    UNROLL for (int f = 0; f < 4; f++)
-      sum[f] = dot(sum[f], and_bytes(c.part[0], 1 << f), broadcast(q + 4 * f));
-    UNROLL for (int f = 0; f < 4; f++)
-      sum[f] = dot(sum[f], and_bytes(high, 1 << f), broadcast(q + 16 + 4 * f));
-    return;
-  }
-  UNROLL for (int f = 0; f < 4; f++) {
-    VECTOR w = and_bytes(c.part[0], 3 << (2 * f));
+  const int bits = format == BK_SIGN1 ? 1 : 2;
+  VECTOR v = c.part[0];
+  UNROLL for (int f = 0; f < field_count(format); f++) {
+    VECTOR w = v;
+    if (format == BK_SIGN1) {
+      if (f == 4) v = shift_right(v, 4);
+      w = and_bytes(v, 1 << f % 4);
+    } else if (f == 4) {
+      w = c.part[2];
 #if HAS_TRITS
-    if (format == BK_TERNARY1_6) w = masked_exclusive_or(c.part[0], c.part[1], 3 << (2 * f));
+    } else if (format == BK_TERNARY1_6) {
+      w = masked_exclusive_or(c.part[0], c.part[1], 3 << (2 * f));
 #endif
-    sum[f] = dot(sum[f], w, broadcast(q + 4 * f));
+    } else {
+      w = and_bytes(v, 3 << (2 * f));
+    }
+    add_field(w, f % WEIGHTS, bits, bytes, sum, high, low);
+    bytes.high += bytes.quad_bytes;
+    bytes.low += bytes.quad_bytes;
   }
-  if (format == BK_TERNARY1_6) sum[0] = dot(sum[0], c.part[2], broadcast(q + 16));
 }
 
 // The sums of stored codes.
-PACKED_INLINE VECTOR unweighted(const VECTOR sum[WEIGHTS], const bk_format format) {
+PACKED_INLINE VECTOR unweighted(const weighted_sums sum, const bk_format format) {
   const int bits = format == BK_SIGN1 ? 1 : 2;
   VECTOR total = sum[0];
   UNROLL for (int f = 1; f < WEIGHTS; f++)
@@ -94,52 +124,48 @@ PACKED_INLINE VECTOR unweighted(const VECTOR sum[WEIGHTS], const bk_format forma
   return format == BK_SIGN1 ? add_integers(total, total) : total;
 }
 
-enum {
-  // Steps whose vectors are summed apart, so that a sum need not wait for the one before.
-  STEPS_AT_ONCE = 2 / PANEL_VECTORS,
-  TOKEN_PREFETCH = 8192,
-};
+enum { WEIGHTED_PREFETCH = 8192 };
 
-// The sums of stored codes of some steps of a panel and one token.
-PACKED_INLINE void add_token(const uint8_t *steps, size_t count, const int8_t *q,
-                             VECTOR total[PANEL_VECTORS], const bk_format format) {
-  const int columns = 4 * field_count(format);
+// Adds the products of some steps of a panel.
+PACKED_INLINE void add_weighted_steps(const uint8_t *steps, size_t count, tile_bytes bytes,
+                                      VECTOR total[2 * PANEL_VECTORS][TILE_ROWS], const int high,
+                                      const int low, const bk_format format) {
+  // A single row's sums need not wait for one another if two vectors have sums of their own.
+  const int vectors = high + low == 1 ? 2 : PANEL_VECTORS, at_once = vectors / PANEL_VECTORS;
+  const size_t step_bytes = (size_t)field_count(format) * bytes.quad_bytes;
   while (count > 0) {
-    VECTOR sum[2][WEIGHTS];
+    weighted_sums sum[2][WEIGHTED_ROWS];
     size_t left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
     count -= left;
-    UNROLL for (int v = 0; v < 2; v++)
-      UNROLL for (int f = 0; f < WEIGHTS; f++) sum[v][f] = zero_vector();
-    for (; left >= STEPS_AT_ONCE; left -= STEPS_AT_ONCE) {
-      UNROLL for (int v = 0; v < 2; v++) {
-        const int s = v / PANEL_VECTORS;
+    UNROLL for (int v = 0; v < vectors; v++)
+      UNROLL for (int t = 0; t < high + low; t++)
+        UNROLL for (int f = 0; f < WEIGHTS; f++) sum[v][t][f] = zero_vector();
+    for (; left >= (size_t)at_once; left -= (size_t)at_once) {
+      UNROLL for (int v = 0; v < vectors; v++) {
         if (v % PANEL_VECTORS == 0)
-          __builtin_prefetch(steps + TOKEN_PREFETCH + BK_STEP_BYTES * s);
-        add_weighted(steps + 64 / PANEL_VECTORS * v, q + columns * s,
-                     sum[v], format);
+          __builtin_prefetch(steps + WEIGHTED_PREFETCH + 64 / PANEL_VECTORS * v);
+        add_weighted(steps + 64 / PANEL_VECTORS * v, bytes, sum[v], high, low, format);
+        if (v % PANEL_VECTORS == PANEL_VECTORS - 1) {
+          bytes.high += step_bytes;
+          bytes.low += step_bytes;
+        }
       }
-      steps += BK_STEP_BYTES * STEPS_AT_ONCE;
-      q += columns * STEPS_AT_ONCE;
+      steps += BK_STEP_BYTES * at_once;
     }
     if (left > 0) {
-      add_weighted(steps, q, sum[0], format);
+      add_weighted(steps, bytes, sum[0], high, low, format);
       steps += BK_STEP_BYTES;
-      q += columns;
+      bytes.high += step_bytes;
+      bytes.low += step_bytes;
     }
-    UNROLL for (int v = 0; v < 2; v++)
-      total[v % PANEL_VECTORS] =
-          add_integers(total[v % PANEL_VECTORS], unweighted(sum[v], format));
+    UNROLL for (int v = 0; v < vectors; v++)
+      UNROLL for (int t = 0; t < high + low; t++)
+        total[v % PANEL_VECTORS][t] =
+            add_integers(total[v % PANEL_VECTORS][t], unweighted(sum[v][t], format));
   }
 }
 
-// ---- Several tokens -----------------------------------------------------------------------------
-
-// Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none. A quad of
-// all rows has quad_bytes bytes.
-typedef struct {
-  const int8_t *high, *low;
-  size_t quad_bytes;
-} tile_bytes;
+// ---- Shifted fields -----------------------------------------------------------------------------
 
 // Adds the products of some steps of one or two panels.
 PACKED_INLINE void add_packed(const uint8_t *steps, size_t panel_stride, size_t count,
@@ -253,16 +279,12 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
       UNROLL for (int t = 0; t < high + low; t++) sum[v][t] = zero_vector();
     size_t count = g + 1 < at->segments.blocks ? at->segments.steps : at->segments.last_steps;
     size_t column = g * at->segment_columns;
-    if (high + low == 1) {
-      VECTOR total[PANEL_VECTORS];
-      UNROLL for (int v = 0; v < PANEL_VECTORS; v++) total[v] = zero_vector();
-      add_token(steps, count, tokens->rows.bytes + column, total, format);
-      UNROLL for (int v = 0; v < PANEL_VECTORS; v++) sum[v][0] = total[v];
-    } else {
-      tile_bytes bytes = {tokens->rows.bytes + column * width,
-                          tokens->low.bytes + column * width, 4 * width};
+    tile_bytes bytes = {tokens->rows.bytes + column * width, tokens->low.bytes + column * width,
+                        4 * width};
+    if (high + low <= WEIGHTED_ROWS)
+      add_weighted_steps(steps, count, bytes, sum, high, low, format);
+    else
       add_packed(steps, at->panel_stride, count, bytes, sum, panel_count, high, low, format);
-    }
     put_segment(at, g, sum, panel_count, high, low);
     steps += BK_STEP_BYTES * count;
   }
@@ -271,7 +293,9 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
 // All panels and a tile's tokens.
 PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const int low,
                               const bk_format format) {
-  const int pair = high + low > 1 && 2 * PANEL_VECTORS * (high + low) <= TILE_SUMS ? 2 : 1;
+  const int most = format == BK_TERNARY1_6 ? TILE_SUMS / 2 : TILE_SUMS;
+  const int pair =
+      high + low > WEIGHTED_ROWS && 2 * PANEL_VECTORS * (high + low) <= most ? 2 : 1;
   for (size_t p = 0; p < panels;) {
     few_place now = at;
     now.steps += p * at.panel_stride;

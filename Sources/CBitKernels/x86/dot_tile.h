@@ -29,9 +29,8 @@ typedef struct {
   int32_t *sums;
   float *totals;
   bk_scaling scaling;
-  // Prefetched, ahead_step bytes apart, one line for each quad.
-  const uint8_t *ahead;
-  size_t ahead_step;
+  // Whether to prefetch what is ahead of the panels.
+  int is_first;
 } tile_place;
 
 TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place at,
@@ -43,10 +42,13 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
   const uint8_t *codes = at.codes;
   const int8_t *bytes = at.bytes;
   size_t quad_bytes = 4 * rows->width, panel_stride = panels->stride;
+  // The first tile prefetches; the others touch a line that is there.
+  const uint8_t *ahead = at.is_first ? panels->ahead : codes;
+  size_t ahead_stride = at.is_first ? panels->ahead_stride : 0;
+  size_t ahead_step = at.is_first ? panels->ahead_step : 0;
   for (size_t k = 0; k < panels->quads; k++) {
     VECTOR w[4 * PANEL_VECTORS];
-    __builtin_prefetch(at.ahead);
-    at.ahead += at.ahead_step;
+    __builtin_prefetch(ahead + k % 4 * ahead_stride + k / 4 * ahead_step);
     UNROLL for (int v = 0; v < vectors; v++)
       w[v] = load_vector(codes + (size_t)(v / PANEL_VECTORS) * panel_stride +
                          64 / PANEL_VECTORS * (v % PANEL_VECTORS));
@@ -87,11 +89,7 @@ TILE_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, ti
   } else {
     at.sums += out;
   }
-  // The first tile of all prefetches; the others touch a line that is there.
-  if (panel > 0 || row > 0) {
-    at.ahead = at.codes;
-    at.ahead_step = 0;
-  }
+  at.is_first = panel == 0 && row == 0;
   return at;
 }
 
@@ -117,8 +115,6 @@ TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, til
                                const tile_kind kind) {
   at.codes = panels->codes;
   at.bytes = rows->bytes;
-  at.ahead = panels->ahead;
-  at.ahead_step = 64;
   for (size_t row = 0; row < rows->count; row += rows->width) {
     size_t left = rows->count - row;
     switch (left < rows->width ? left : rows->width) {
