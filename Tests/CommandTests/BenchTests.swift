@@ -17,13 +17,14 @@ import Testing
     for line in lines {
       let json = try #require(
         try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-      for key in ["microseconds", "gbps", "gops", "limit_gbps", "limit_gops"] {
-        #expect(try #require(json[key] as? Double) > 0, "\(key)")
+      for key in ["microseconds", "gbps", "gops", "limit_gbps", "limit_gops", "roofline"] {
+        let value = try #require(json[key] as? Double)
+        #expect(value > 0 && value.isFinite, "\(key)")
       }
       #expect(json["mode"] as? String == "hot")
       #expect(formats.contains(try #require(json["format"] as? String)))
       #expect(json["kernel"] is String && json["out"] is Int && json["in"] is Int)
-      #expect(json["tokens"] is Int && json["threads"] is Int)
+      #expect(json["tokens"] is Int && json["threads"] is Int && json["bits"] as? Int == 8)
     }
   }
 
@@ -34,6 +35,7 @@ import Testing
     ]
     let table = try await Program.run(arguments)
     #expect(table.code == 0 && table.output.contains("ternary2  16x64"))
+    #expect(table.output.contains("\nWeights: from the caches, activations: 8 bits\n"))
     let csv = try await Program.run(arguments + ["--csv"])
     let lines = csv.output.split(separator: "\n").map { $0.split(separator: ",") }
     #expect(lines.count == 2 && lines[0].count == lines[1].count)
@@ -47,7 +49,7 @@ import Testing
       "sign1,ternary1.6",
     ]
     let table = try await Program.run(arguments)
-    #expect(table.code == 0 && table.output.contains("quantize 90 activations"))
+    #expect(table.code == 0 && table.output.contains("quantize 90 activations to 8 bits"))
     let json = try await Program.run(arguments + ["--json"])
     let lines = json.output.split(separator: "\n")
     #expect(lines.count == 2 * 4)
@@ -58,6 +60,8 @@ import Testing
     }
     let csv = try await Program.run(arguments + ["--csv"])
     csv.expectUsageError("'--overheads' prints a table or '--json', not '--csv'")
+    let check = try await Program.run(arguments + ["--check", "1"])
+    check.expectUsageError("'--check' is for products, which '--overheads' does not measure.")
   }
 
   @Test func kernelsOfEachFormat() async throws {
@@ -81,6 +85,12 @@ import Testing
     (["--formats", "sign1-b100"], "'sign1-b100' is invalid for '--formats"),
     (["--formats", "sign1-"], "'sign1-' is invalid for '--formats"),
     (["--formats", "ternary2-b064"], "'ternary2-b064' is invalid for '--formats"),
+    (["--bits", "1"], "'1' is invalid for '--bits'. Please provide a number from 2 to 16."),
+    (["--bits", "17"], "'17' is invalid for '--bits'. Please provide a number from 2 to 16."),
+    (["--check", "0"], "'0' is invalid for '--check'. Please provide a number from 1 to 100."),
+    (["--check", "101"], "'101' is invalid for '--check'. Please provide a number from 1 to 100."),
+    (["--check", "-1"], "'-1' is invalid for '--check'. Please provide a number from 1 to 100."),
+    (["--check", "half"], "'half' is invalid for '--check <percent>'"),
     (["--json", "--csv"], "Please provide '--json' or '--csv', not both."),
   ])
   func badOptionIsAUsageError(options: [String], message: String) async throws {

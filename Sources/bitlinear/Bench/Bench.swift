@@ -7,9 +7,14 @@ struct Bench {
   private static let peakRounds = 1 << 16
 
   let mode: BenchMode
+  /// Bits of activations.
+  let bits: Int
   private let peak = MachinePeak(bytes: Self.streamBytes)
 
-  init(mode: BenchMode) { self.mode = mode }
+  init(mode: BenchMode, bits: Int) {
+    self.mode = mode
+    self.bits = bits
+  }
 
   /// Copies of one layer, enough to fill the memory that a mode asks for.
   struct Layers {
@@ -21,10 +26,10 @@ struct Bench {
     var weightBytes: Int { copies[0].byteCount }
 
     /// One product of float activations, with the next of the copies at each call.
-    fileprivate func product(tokens: Int, pool: ThreadPool) -> () -> Void {
+    fileprivate func product(tokens: Int, bits: Int, pool: ThreadPool) -> () -> Void {
       var generator = SeededGenerator(seed: 1)
       let x = generator.normal([tokens, shape.columns])
-      let quantizer = ActivationQuantizer()
+      let quantizer = ActivationQuantizer(bits: bits)
       var next = 0
       return {
         let quantized = quantizer.quantize(x, kernels: .active, pool: pool)
@@ -47,14 +52,14 @@ struct Bench {
     let pool = ThreadPool(threads: threads)
     let readBytes = mode == .stream ? Self.streamBytes : layers.weightBytes
     let timings = Timing.inTurn([
-      layers.product(tokens: tokens, pool: pool),
+      layers.product(tokens: tokens, bits: bits, pool: pool),
       { peak.read(readBytes, pool: pool) },
       { _ = peak.multiply(rounds: Self.peakRounds, pool: pool) },
     ])
     let peakOperations = Double(peak.multiply(rounds: Self.peakRounds, pool: pool))
     return BenchResult(
       format: layers.format, shape: layers.shape, tokens: tokens, threads: pool.threads,
-      mode: mode, timing: timings[0], weightBytes: layers.weightBytes,
+      bits: bits, mode: mode, timing: timings[0], weightBytes: layers.weightBytes,
       limitGBps: Double(readBytes) / timings[1].median * 1e-3,
       limitGOPs: peakOperations / timings[2].median * 1e-3)
   }

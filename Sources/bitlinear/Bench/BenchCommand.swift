@@ -8,7 +8,9 @@ struct BenchCommand: ParsableCommand {
       For every combination of shape, threads, tokens and format it prints the time to quantize \
       float activations and multiply them with packed weights, the bytes of weights and the \
       operations per second, and these as a share of what plain reading and the CPU's byte \
-      products reach on as many threads in the same run. The mode stream takes another copy of the \
+      products reach on as many threads in the same run. The share of the roofline is the time that \
+      the machine needs at least, for reading or for the operations, divided by the time taken: the \
+      larger of these two shares. The mode stream takes another copy of the \
       weights for each call, so that they come from memory as in text generation; the mode hot \
       takes the same weights again and again, from the caches.
       """)
@@ -38,6 +40,11 @@ struct BenchCommand: ParsableCommand {
   var formats: CommaSeparated<BenchFormat> =
     "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Bits of quantized activations, 2 to 16.", valueName: "n"))
+  var bits = 8
+
   @Option(help: "Whether weights come from memory or from the caches.")
   var mode: BenchMode = .stream
 
@@ -47,6 +54,13 @@ struct BenchCommand: ParsableCommand {
       packing float weights, waking the threads.
       """)
   var overheads = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "End with exit code 1 if a product is under this share of the roofline, 1 to 100 percent.",
+      valueName: "percent"))
+  var check: Int?
 
   @Flag(help: "Print one JSON object per line instead of a table.")
   var json = false
@@ -63,11 +77,16 @@ struct BenchCommand: ParsableCommand {
     }
     try require("--tokens", tokens.values, in: 1...65_536)
     try require("--threads", threads?.values ?? [], in: 1...1024)
+    try require("--bits", [bits], in: 2...16)
+    try require("--check", check.map { [$0] } ?? [], in: 1...100)
     guard !(json && csv) else {
       throw ValidationError("Please provide '--json' or '--csv', not both.")
     }
     guard !(overheads && csv) else {
       throw ValidationError("'--overheads' prints a table or '--json', not '--csv'.")
+    }
+    guard !(overheads && check != nil) else {
+      throw ValidationError("'--check' is for products, which '--overheads' does not measure.")
     }
   }
 
@@ -77,20 +96,19 @@ struct BenchCommand: ParsableCommand {
     let threads = threads?.values ?? (all > 1 ? [1, all] : [1])
     if overheads { return try measureOverheads(threads) }
     if csv { try Output.write(BenchResult.csvHeader + "\n") }
-    var rows: [[String]] = []
-    let bench = Bench(mode: mode)
+    var results: [BenchResult] = []
+    let bench = Bench(mode: mode, bits: bits)
     for format in formats.values {
       for shape in shapes.values {
         let layers = bench.layers(format, shape)
         for threads in threads {
           for tokens in tokens.values {
             let result = bench.measure(layers, tokens: tokens, threads: threads)
+            results.append(result)
             if json {
               try Output.write(result.json)
             } else if csv {
               try Output.write(result.cells.joined(separator: ",") + "\n")
-            } else {
-              rows.append(result.row)
             }
           }
         }
@@ -98,14 +116,20 @@ struct BenchCommand: ParsableCommand {
     }
     if !json, !csv {
       try Output.write(
-        "Kernels: \(CPU.kernelName), \(CPU.features)\n"
-          + TextTable(header: BenchResult.header, rows: rows).description)
+        """
+        Kernels: \(CPU.kernelName), \(CPU.features)
+        Weights: \(mode.source), activations: \(bits) bits
+        \(TextTable(header: BenchResult.header, rows: results.map(\.row)))
+        """)
     }
+    if let check, let slow = SlowProducts(results, under: check) { throw slow }
   }
 
   private func measureOverheads(_ threads: [Int]) throws(InputError) {
-    let results = Overheads(shape: shapes.values[0], formats: formats.values, threads: threads)
-      .measure()
+    let results = Overheads(
+      shape: shapes.values[0], formats: formats.values, threads: threads, bits: bits
+    )
+    .measure()
     if json {
       for result in results { try Output.write(.object(result.json)) }
     } else {

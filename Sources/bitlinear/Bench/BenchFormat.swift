@@ -66,4 +66,12 @@ enum BenchMode: String, CaseIterable, ExpressibleByArgument {
   case hot
   /// From memory: each call uses other weights than the calls before.
   case stream
+
+  /// Where weights come from, for people.
+  var source: String {
+    switch self {
+    case .hot: "from the caches"
+    case .stream: "from memory"
+    }
+  }
 }

@@ -8,6 +8,7 @@ struct BenchResult {
   let shape: BenchShape
   let tokens: Int
   let threads: Int
+  let bits: Int
   let mode: BenchMode
   let timing: Timing
   let weightBytes: Int
@@ -22,20 +23,28 @@ struct BenchResult {
     2 * Double(shape.rows) * Double(shape.columns) * Double(tokens) / timing.median * 1e-3
   }
 
+  private var shareOfLimit: Double { gbps / limitGBps }
+  private var shareOfPeak: Double { gops / limitGOPs }
+
+  /// The share of the roofline: the time that the machine needs at least, to read the weights and
+  /// scales or for the operations, whichever takes longer, divided by the time taken.
+  var roofline: Double { max(shareOfLimit, shareOfPeak) }
+
   static let header = [
-    "Format", "Out x in", "Tokens", "Threads", "Mode", "us", "Fastest to slowest", "GB/s",
-    "Of limit", "GOP/s", "Of peak",
+    "Format", "Out x in", "Tokens", "Threads", "us", "Fastest to slowest", "GB/s", "Of limit",
+    "GOP/s", "Of peak", "Roofline",
   ]
 
   /// The cells of a table for people.
   var row: [String] {
     [
-      format.description, shape.description, "\(tokens)", "\(threads)", mode.rawValue,
+      format.description, shape.description, "\(tokens)", "\(threads)",
       NumberText.fixed(timing.median, decimals: 1),
       NumberText.fixed(timing.fastest, decimals: 1) + " to "
         + NumberText.fixed(timing.slowest, decimals: 1),
-      NumberText.fixed(gbps, decimals: 1), NumberText.percent(gbps / limitGBps, decimals: 0),
-      NumberText.fixed(gops, decimals: 0), NumberText.percent(gops / limitGOPs, decimals: 0),
+      NumberText.fixed(gbps, decimals: 1), NumberText.percent(shareOfLimit, decimals: 0),
+      NumberText.fixed(gops, decimals: 0), NumberText.percent(shareOfPeak, decimals: 0),
+      NumberText.percent(roofline, decimals: 0),
     ]
   }
 
@@ -43,11 +52,13 @@ struct BenchResult {
     [
       "format": .string(format.description), "out": .integer(Int64(shape.rows)),
       "in": .integer(Int64(shape.columns)), "tokens": .integer(Int64(tokens)),
-      "threads": .integer(Int64(threads)), "mode": .string(mode.rawValue),
+      "threads": .integer(Int64(threads)), "bits": .integer(Int64(bits)),
+      "mode": .string(mode.rawValue),
       "kernel": .string(CPU.kernelName), "microseconds": .number(timing.median),
       "fastest_microseconds": .number(timing.fastest),
       "slowest_microseconds": .number(timing.slowest), "gbps": .number(gbps),
       "gops": .number(gops), "limit_gbps": .number(limitGBps), "limit_gops": .number(limitGOPs),
+      "roofline": .number(roofline),
     ]
   }
 
@@ -59,7 +70,8 @@ struct BenchResult {
 
   /// The names of ``cells``.
   static let csvHeader = [
-    "format", "out", "in", "tokens", "threads", "mode", "kernel", "microseconds",
+    "format", "out", "in", "tokens", "threads", "bits", "mode", "kernel", "microseconds",
     "fastest_microseconds", "slowest_microseconds", "gbps", "gops", "limit_gbps", "limit_gops",
+    "roofline",
   ].joined(separator: ",")
 }

@@ -7,6 +7,8 @@ struct Overheads {
   let shape: BenchShape
   let formats: [BenchFormat]
   let threads: [Int]
+  /// Bits of activations.
+  let bits: Int
 
   /// One measured step.
   struct Result {
@@ -47,8 +49,8 @@ struct Overheads {
         results.append(Result(step: step, threads: count, timing: timing))
       }
       measure("empty parallel loop") { pool.parallelFor(count) { _ in } }
-      measure("quantize \(shape.columns) activations") {
-        _ = ActivationQuantizer().quantize(token, kernels: .active, pool: pool)
+      measure("quantize \(shape.columns) activations to \(bits) bits") {
+        _ = ActivationQuantizer(bits: bits).quantize(token, kernels: .active, pool: pool)
       }
       for format in formats where format.blockColumns == nil {
         let quantizer = WeightQuantizer(format.format.alphabet)
