@@ -81,14 +81,18 @@ void bk_avx2_add_totals(const int32_t *sums, int32_t offset, const float *scales
 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes);
 extern const bk_training_kernels bk_avx2_training;
 
+// What a set of kernels has for a format, under names that begin with SET.
+#define FORMAT_MEMBERS(SET, NAME)                                                                    \
+  void SET##_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,              \
+                         uint8_t *steps, size_t step_stride);                                    \
+  void SET##_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,             \
+                           uint8_t *panels, size_t panel_bytes);                                 \
+  void SET##_multiply_few_##NAME(const bk_matrix *m, size_t strip, const bk_tokens *tokens,      \
+                                 int32_t *sums, float *totals);
+
 #define AVX2_FORMAT(NAME)                                                                        \
-  void bk_avx2_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
-                           uint8_t *steps, size_t step_stride);                                  \
-  void bk_avx2_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,           \
-                             uint8_t *panels, size_t panel_bytes);                               \
-  int32_t bk_avx2_prepare_##NAME(const int8_t *q, size_t steps, uint8_t *tables);                \
-  void bk_avx2_multiply_few_##NAME(const bk_matrix *m, size_t strip, const bk_tokens *tokens,    \
-                                   int32_t *sums, float *totals);
+  FORMAT_MEMBERS(bk_avx2, NAME)                                                                      \
+  int32_t bk_avx2_prepare_##NAME(const int8_t *q, size_t steps, uint8_t *tables);
 
 AVX2_FORMAT(ternary2)
 AVX2_FORMAT(ternary1_6)

@@ -6,7 +6,7 @@
 #define TARGET AVX2
 #define VECTOR __m256i
 #define PANEL_VECTORS 2
-#define TILE_SUMS 12
+#define REGISTERS 16
 #define TILE_ROWS 6
 
 AVX2_INLINE VECTOR zero_vector(void) { return _mm256_setzero_si256(); }

@@ -1,10 +1,10 @@
-// Vectors of 512 bits as dot_tile.h and dot_packed.h want them. TARGET and HAS_TRITS are defined by
+// Vectors of 512 bits as dot_tile.h and dot_few.h want them. TARGET and HAS_TRITS are defined by
 // the file that includes this.
 #include "avx2.h"
 
 #define VECTOR __m512i
 #define PANEL_VECTORS 1
-#define TILE_SUMS 24
+#define REGISTERS 32
 #define TILE_ROWS 12
 
 #define AVX512_INLINE static inline __attribute__((always_inline)) TARGET
@@ -69,4 +69,17 @@ AVX512_INLINE VECTOR looked_up(VECTOR indices, const uint8_t table[256]) {
 }
 #endif
 
-#include "dot_tile.h"
+FORMAT_MEMBERS(bk_avx512, ternary2)
+FORMAT_MEMBERS(bk_avx512, ternary1_6)
+FORMAT_MEMBERS(bk_avx512, sign1)
+void bk_avx512_multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums);
+void bk_avx512_multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums);
+void bk_avx512_multiply_scaled(const bk_panels *panels, const bk_rows *rows,
+                               const bk_scaling *scaling, float *totals);
+extern const bk_peak_kernels bk_avx512_peak;
+
+// The members of the table of kernels that both sets share.
+#define AVX512_MEMBERS                                                                           \
+  AVX2_MEMBERS, .name = "avx512vnni", .tile_rows = TILE_ROWS, .multiply = bk_avx512_multiply,    \
+                .multiply_low = bk_avx512_multiply_low,                                          \
+                .multiply_scaled = bk_avx512_multiply_scaled, .peak = &bk_avx512_peak

@@ -5,26 +5,37 @@
 #define TARGET __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define HAS_TRITS 0
 #include "avx512.h"
-#include "dot_packed.h"
+#include "dot_tile.h"
+#include "dot_few.h"
 #include "vnni_peak.h"
 
-PACKED_FUNCTIONS(ternary2, BK_TERNARY2)
-PACKED_FUNCTIONS(sign1, BK_SIGN1)
+PACKED_FUNCTIONS(bk_avx512, ternary2, BK_TERNARY2)
+PACKED_FUNCTIONS(bk_avx512, sign1, BK_SIGN1)
+
+TARGET void bk_avx512_multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  multiply(panels, rows, sums);
+}
+
+TARGET void bk_avx512_multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
+  multiply_low(panels, rows, sums);
+}
+
+TARGET void bk_avx512_multiply_scaled(const bk_panels *panels, const bk_rows *rows,
+                                      const bk_scaling *scaling, float *totals) {
+  multiply_scaled(panels, rows, scaling, totals);
+}
+
+const bk_peak_kernels bk_avx512_peak = {bk_avx2_read_all, dot_product};
 
 const bk_kernels bk_avx512vnni = {
-    AVX2_MEMBERS,
-    .name = "avx512vnni",
+    AVX512_MEMBERS,
     .layout = {BK_DOT, BK_LOOKUP, BK_DOT},
-    .pack = {pack_ternary2, bk_avx2_pack_ternary1_6, pack_sign1},
-    .unpack = {unpack_ternary2, bk_avx2_unpack_ternary1_6, unpack_sign1},
-    .tile_rows = TILE_ROWS,
-    .multiply = multiply,
-    .multiply_low = multiply_low,
-    .multiply_scaled = multiply_scaled,
+    .pack = {bk_avx512_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avx512_pack_sign1},
+    .unpack = {bk_avx512_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avx512_unpack_sign1},
     .table_bytes = {0, TRIT_TABLE_BYTES, 0},
     .prepare_token = {NULL, bk_avx2_prepare_ternary1_6, NULL},
-    .multiply_few = {multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6, multiply_few_sign1},
-    .few_tokens = {12, 2, 12},
-    .peak = &peak,
+    .multiply_few = {bk_avx512_multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6,
+                     bk_avx512_multiply_few_sign1},
+    .few_tokens = {31, 2, 31},
 };
 #endif

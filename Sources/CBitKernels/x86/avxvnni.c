@@ -8,7 +8,7 @@
 #define HAS_TRITS 0
 #define VECTOR __m256i
 #define PANEL_VECTORS 2
-#define TILE_SUMS 12
+#define REGISTERS 16
 #define TILE_ROWS 6
 
 AVXVNNI_INLINE VECTOR zero_vector(void) { return _mm256_setzero_si256(); }
@@ -45,25 +45,30 @@ AVXVNNI_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float
 }
 
 #include "dot_tile.h"
-#include "dot_packed.h"
+#include "dot_few.h"
 #include "vnni_peak.h"
 
-PACKED_FUNCTIONS(ternary2, BK_TERNARY2)
-PACKED_FUNCTIONS(sign1, BK_SIGN1)
+FORMAT_MEMBERS(bk_avxvnni, ternary2)
+FORMAT_MEMBERS(bk_avxvnni, sign1)
+PACKED_FUNCTIONS(bk_avxvnni, ternary2, BK_TERNARY2)
+PACKED_FUNCTIONS(bk_avxvnni, sign1, BK_SIGN1)
+
+static const bk_peak_kernels peak = {bk_avx2_read_all, dot_product};
 
 const bk_kernels bk_avxvnni = {
     AVX2_MEMBERS,
     .name = "avxvnni",
     .layout = {BK_DOT, BK_LOOKUP, BK_DOT},
-    .pack = {pack_ternary2, bk_avx2_pack_ternary1_6, pack_sign1},
-    .unpack = {unpack_ternary2, bk_avx2_unpack_ternary1_6, unpack_sign1},
+    .pack = {bk_avxvnni_pack_ternary2, bk_avx2_pack_ternary1_6, bk_avxvnni_pack_sign1},
+    .unpack = {bk_avxvnni_unpack_ternary2, bk_avx2_unpack_ternary1_6, bk_avxvnni_unpack_sign1},
     .tile_rows = TILE_ROWS,
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
     .table_bytes = {0, TRIT_TABLE_BYTES, 0},
     .prepare_token = {NULL, bk_avx2_prepare_ternary1_6, NULL},
-    .multiply_few = {multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6, multiply_few_sign1},
+    .multiply_few = {bk_avxvnni_multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6,
+                     bk_avxvnni_multiply_few_sign1},
     .few_tokens = {6, 2, 6},
     .peak = &peak,
 };

@@ -3,21 +3,14 @@
 //   TARGET         the attribute of its functions;
 //   VECTOR         the type of a vector of integers;
 //   PANEL_VECTORS  vectors of a panel's quad;
-//   TILE_SUMS, TILE_ROWS  the most sums of a tile, which all stay in registers, and the most rows of
-//                  bytes, of one panel or more;
+//   REGISTERS      of vectors;
+//   TILE_ROWS      the most rows of bytes of a tile, whose sums all stay in registers;
 //   zero_vector(), load_vector(p), broadcast(q),
 //   dot(sum, codes, x), dot_low(sum, codes, x)  add the products of a quad with signed or unsigned
 //                  bytes to sums of 32 bits, or of 16 bits that stay exact over a call's quads;
 //   add_sums(p, sum), add_low_sums(p, sum), add_scaled(p, sum, offset, scales, factor)  add the sums
 //                  to memory.
-#define TILE_INLINE static inline __attribute__((always_inline)) TARGET
-
-// Loops over the sums of a tile must be unrolled: sums that are indexed live in memory.
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL
-#endif
+#include "unroll.h"
 
 // What becomes of the sums.
 typedef enum { ADD_SUMS, ADD_LOW_SUMS, ADD_SCALED } tile_kind;
@@ -96,7 +89,9 @@ TILE_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, ti
 // Some rows of bytes and all panels, which stay in the first cache from one call to the next.
 TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_place at, size_t row,
                            const int row_count, const tile_kind kind) {
-  const int fit = TILE_SUMS / (PANEL_VECTORS * row_count), most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
+  // Registers for the sums and codes of as many panels, and two for activations and products.
+  const int fit = (REGISTERS - 2) / (PANEL_VECTORS * (row_count + 1));
+  const int most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
   size_t p = 0;
   for (; p + most <= panels->count; p += most)
     tile(panels, rows, place_at(panels, rows, at, p, row, kind), most, row_count, kind);

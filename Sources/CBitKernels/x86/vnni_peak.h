@@ -25,5 +25,3 @@ TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
   *sink += lanes[0] + lanes[7];
   return SUMS * sizeof(VECTOR) * (uint64_t)rounds;
 }
-
-static const bk_peak_kernels peak = {bk_avx2_read_all, dot_product};

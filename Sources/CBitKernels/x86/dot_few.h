@@ -1,61 +1,13 @@
-// Few tokens straight from packed codes in the layout BK_DOT, and packing to it, for any width of
-// vectors with dot products of four bytes. Included once by a file that first defines what
-// dot_tile.h needs, and
-//   and_bytes(v, mask), shift_right(v, n), shift_left(v, n), add_bytes(v, w), or_bytes(v, w),
-//   and_integers(v, w), add_integers(v, w), subtract_integers(v, w), all_integers(n),
-//   shift_integers_right(v, n), shift_integers_left(v, n), store_vector(p, v);
-//   HAS_TRITS: 1 where BK_TERNARY1_6 has this layout, and then permuted(indices, table of 64),
-//   masked_exclusive_or(v, w, mask), looked_up(indices, table of 256).
-// A shift of bytes moves bits across them, and masks remove those.
+// Few tokens straight from packed codes in the layout BK_DOT, for any width of vectors with dot
+// products of four bytes. Included once by a file that first defines what dot_tile.h and dot_fields.h
+// need, and
+//   add_integers(v, w), subtract_integers(v, w), shift_integers_right(v, n),
+//   shift_integers_left(v, n).
+#include "dot_fields.h"
 
-#define PACKED_INLINE TILE_INLINE
-
-enum { MOST_FIELDS = 8 };
-
-PACKED_INLINE int field_count(const bk_format format) {
-  return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
-}
-
-// A vector of a step, ready to be split into fields.
-typedef struct {
-  VECTOR part[3];
-} step_codes;
-
-#if HAS_TRITS
-PACKED_INLINE VECTOR trit_table(const uint8_t table[64]) { return load_vector(table); }
-
-PACKED_INLINE step_codes decode_trits(VECTOR v) {
-  // The permutation takes the low six bits of each byte.
-  VECTOR high = shift_right(v, 2);
-  return (step_codes){{permuted(v, trit_table(bk_trit_low)),
-                       permuted(high, trit_table(bk_trit_high)),
-                       permuted(high, trit_table(bk_trit_last))}};
-}
-#endif
-
-PACKED_INLINE step_codes load_step(const uint8_t *step, const bk_format format) {
-  VECTOR v = load_vector(step);
-#if HAS_TRITS
-  if (format == BK_TERNARY1_6) return decode_trits(v);
-#endif
-  (void)format;
-  return (step_codes){{v, v, v}};
-}
-
-// Field f of each byte as a stored code, 0...2.
-PACKED_INLINE VECTOR field(step_codes c, const int f, const bk_format format) {
-  VECTOR v = c.part[0];
-  if (format == BK_SIGN1)
-    return and_bytes(f == 0 ? add_bytes(v, v) : f == 1 ? v : shift_right(v, f - 1), 2);
-#if HAS_TRITS
-  if (format == BK_TERNARY1_6) {
-    if (f == 4) return c.part[2];
-    v = masked_exclusive_or(c.part[0], c.part[1], 3 << (2 * f));
-    return f == 0 ? v : shift_right(v, 2 * f);
-  }
-#endif
-  return and_bytes(f == 0 ? v : shift_right(v, 2 * f), 3);
-}
+// Keeps the compiler from making a vector of codes, or loading what comes after it, any earlier: it
+// would take registers from the sums.
+#define HERE(VECTOR_OF_CODES) __asm__ volatile("" : "+v"(VECTOR_OF_CODES) : : "memory")
 
 // Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none. A quad of
 // all rows has quad_bytes bytes.
@@ -64,13 +16,18 @@ typedef struct {
   size_t quad_bytes;
 } tile_bytes;
 
+PACKED_INLINE tile_bytes next_quad(tile_bytes bytes) {
+  return (tile_bytes){bytes.high + bytes.quad_bytes, bytes.low + bytes.quad_bytes,
+                      bytes.quad_bytes};
+}
+
 // ---- Masked fields ------------------------------------------------------------------------------
 
 // For the fewest tokens, fields are not shifted but masked where they are, and so weighted: four
 // sums for each row of bytes, in which a code counts 1, 4, 16 and 64 times, or 1, 2, 4 and 8 times
 // for signs. The most that a step adds to one of them is 2 * 4 * 128 * 128, so 32 bits hold the sums
 // of this many steps.
-enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = TILE_SUMS / (WEIGHTS * PANEL_VECTORS) };
+enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = REGISTERS == 32 ? 6 : 1 };
 
 typedef VECTOR weighted_sums[WEIGHTS];
 
@@ -78,6 +35,7 @@ typedef VECTOR weighted_sums[WEIGHTS];
 // product with low bytes takes, codes must not count 64 times.
 PACKED_INLINE void add_field(VECTOR w, const int f, const int bits, tile_bytes bytes,
                              weighted_sums sum[WEIGHTED_ROWS], const int high, const int low) {
+  HERE(w);
   UNROLL for (int t = 0; t < high; t++)
     sum[t][f] = dot(sum[t][f], w, broadcast(bytes.high + 4 * t));
   const int is_large = bits * f == 6;
@@ -93,26 +51,21 @@ PACKED_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes,
                                 weighted_sums sum[WEIGHTED_ROWS], const int high, const int low,
                                 const bk_format format) {
   step_codes c = load_step(step, format);
-  const int bits = format == BK_SIGN1 ? 1 : 2;
   VECTOR v = c.part[0];
-  UNROLL for (int f = 0; f < field_count(format); f++) {
-    VECTOR w = v;
-    if (format == BK_SIGN1) {
-      if (f == 4) v = shift_right(v, 4);
-      w = and_bytes(v, 1 << f % 4);
-    } else if (f == 4) {
-      w = c.part[2];
+  const int bits = format == BK_SIGN1 ? 1 : 2;
+  // The other four signs of a byte are shifted to where the first four were.
+  ROLLED for (int half = 0; half < (format == BK_SIGN1 ? 2 : 1); half++) {
+    UNROLL for (int f = 0; f < WEIGHTS; f++) {
+      VECTOR w = and_bytes(v, ((1 << bits) - 1) << (bits * f));
 #if HAS_TRITS
-    } else if (format == BK_TERNARY1_6) {
-      w = masked_exclusive_or(c.part[0], c.part[1], 3 << (2 * f));
+      if (format == BK_TERNARY1_6) w = masked_exclusive_or(v, c.part[1], 3 << (2 * f));
 #endif
-    } else {
-      w = and_bytes(v, 3 << (2 * f));
+      add_field(w, f, bits, bytes, sum, high, low);
+      bytes = next_quad(bytes);
     }
-    add_field(w, f % WEIGHTS, bits, bytes, sum, high, low);
-    bytes.high += bytes.quad_bytes;
-    bytes.low += bytes.quad_bytes;
+    v = shift_right(v, 4);
   }
+  if (format == BK_TERNARY1_6) add_field(c.part[2], 0, bits, bytes, sum, high, low);
 }
 
 // The sums of stored codes.
@@ -167,37 +120,65 @@ PACKED_INLINE void add_weighted_steps(const uint8_t *steps, size_t count, tile_b
 
 // ---- Shifted fields -----------------------------------------------------------------------------
 
-// Adds the products of some steps of one or two panels.
+// Adds the products of one field of one or two vectors of codes.
+PACKED_INLINE void add_codes(const VECTOR *w, const int vectors, tile_bytes bytes,
+                             VECTOR (*sum)[TILE_ROWS], const int high, const int low) {
+  UNROLL for (int t = 0; t < high; t++) {
+    VECTOR x = broadcast(bytes.high + 4 * t);
+    UNROLL for (int v = 0; v < vectors; v++) sum[v][t] = dot(sum[v][t], w[v], x);
+  }
+  UNROLL for (int t = 0; t < low; t++) {
+    VECTOR x = broadcast(bytes.low + 4 * t);
+    UNROLL for (int v = 0; v < vectors; v++)
+      sum[v][high + t] = dot_low(sum[v][high + t], w[v], x);
+  }
+}
+
+// Adds the products of one or two vectors of a step. Its fields are shifted to the lowest bits one
+// by one in a loop: unrolled, compilers make fields and load activations too early, and sums lose
+// their registers.
+PACKED_INLINE void add_vectors(const uint8_t *step, size_t panel_stride, const int vectors,
+                               tile_bytes bytes, VECTOR (*sum)[TILE_ROWS], const int high,
+                               const int low, const bk_format format) {
+  VECTOR left[2], last[2], w[2];
+  UNROLL for (int v = 0; v < vectors; v++) {
+    step_codes c = load_step(step + (size_t)v * panel_stride, format);
+    left[v] = first_fields(c, format);
+    last[v] = c.part[2];
+  }
+  const int bits = format == BK_SIGN1 ? 1 : 2, fields = format == BK_SIGN1 ? 8 : 4;
+  ROLLED for (int f = 0; f < fields; f++) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      w[v] = and_bytes(left[v], format == BK_SIGN1 ? 1 : 3);
+      left[v] = shift_right(left[v], bits);
+    }
+    add_codes(w, vectors, bytes, sum, high, low);
+    bytes = next_quad(bytes);
+  }
+  if (format == BK_TERNARY1_6) add_codes(last, vectors, bytes, sum, high, low);
+}
+
+// Adds the products of some steps of one panel, vector by vector, or of two at once.
 PACKED_INLINE void add_packed(const uint8_t *steps, size_t panel_stride, size_t count,
                               tile_bytes bytes, VECTOR sum[2 * PANEL_VECTORS][TILE_ROWS],
                               const int panel_count, const int high, const int low,
                               const bk_format format) {
-  const int vectors = panel_count * PANEL_VECTORS;
+  const int together = PANEL_VECTORS == 1 ? panel_count : 1;
+  const size_t step_bytes = (size_t)field_count(format) * bytes.quad_bytes;
   for (; count > 0; count--) {
-    step_codes c[2 * PANEL_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) {
-      const uint8_t *step = steps + (size_t)(v / PANEL_VECTORS) * panel_stride;
-      if (v % PANEL_VECTORS == 0)
-        __builtin_prefetch(step + (size_t)panel_count * panel_stride, 0, 2);
-      c[v] = load_step(step + 64 / PANEL_VECTORS * (v % PANEL_VECTORS), format);
-    }
-    UNROLL for (int f = 0; f < field_count(format); f++) {
-      VECTOR w[2 * PANEL_VECTORS];
-      UNROLL for (int v = 0; v < vectors; v++) w[v] = field(c[v], f, format);
-      UNROLL for (int t = 0; t < high; t++) {
-        VECTOR x = broadcast(bytes.high + 4 * t);
-        UNROLL for (int v = 0; v < vectors; v++) sum[v][t] = dot(sum[v][t], w[v], x);
-      }
-      UNROLL for (int t = 0; t < low; t++) {
-        VECTOR x = broadcast(bytes.low + 4 * t);
-        UNROLL for (int v = 0; v < vectors; v++)
-          sum[v][high + t] = dot_low(sum[v][high + t], w[v], x);
-      }
-      bytes.high += bytes.quad_bytes;
-      bytes.low += bytes.quad_bytes;
-    }
+    UNROLL for (int p = 0; p < panel_count; p++)
+      __builtin_prefetch(steps + (size_t)(panel_count + p) * panel_stride, 0, 2);
+    UNROLL for (int first = 0; first < panel_count * PANEL_VECTORS; first += together)
+      add_vectors(steps + 64 / PANEL_VECTORS * first, panel_stride, together, bytes, sum + first,
+                  high, low, format);
     steps += BK_STEP_BYTES;
+    bytes.high += step_bytes;
+    bytes.low += step_bytes;
   }
+  // The bits of signs were added, not the stored codes, which are twice as much.
+  if (format == BK_SIGN1)
+    UNROLL for (int v = 0; v < panel_count * PANEL_VECTORS; v++)
+      UNROLL for (int t = 0; t < high + low; t++) sum[v][t] = add_integers(sum[v][t], sum[v][t]);
 }
 
 // ---- A strip ------------------------------------------------------------------------------------
@@ -214,6 +195,9 @@ typedef struct {
   int32_t *sums;
   float *totals;
 } few_place;
+
+// Multiplies the given number of panels with a number of tokens that is the function's own.
+typedef void few_function(const few_place *at, size_t panels);
 
 // The scales of the weights for a segment and some rows, as floats; ones without blocks.
 PACKED_INLINE const float *segment_scales(const few_place *at, size_t column, size_t row,
@@ -293,9 +277,8 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
 // All panels and a tile's tokens.
 PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const int low,
                               const bk_format format) {
-  const int most = format == BK_TERNARY1_6 ? TILE_SUMS / 2 : TILE_SUMS;
-  const int pair =
-      high + low > WEIGHTED_ROWS && 2 * PANEL_VECTORS * (high + low) <= most ? 2 : 1;
+  // Trits take registers for tables, masks and what they are looked up from.
+  const int pair = REGISTERS == 32 && format != BK_TERNARY1_6 && high + low > WEIGHTED_ROWS ? 2 : 1;
   for (size_t p = 0; p < panels;) {
     few_place now = at;
     now.steps += p * at.panel_stride;
@@ -314,17 +297,9 @@ PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const
   }
 }
 
-#define FEW_CASE(COUNT)                                                                          \
-  case COUNT:                                                                                    \
-    if (COUNT <= TILE_ROWS) few_panels(at, panels, COUNT, 0, format);                            \
-    break;
-#define WIDE_CASE(COUNT)                                                                         \
-  case COUNT:                                                                                    \
-    if (2 * COUNT <= TILE_ROWS) few_panels(at, panels, COUNT, COUNT, format);                    \
-    break;
-
 PACKED_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
-                                int32_t *sums, float *totals, const bk_format format) {
+                                int32_t *sums, float *totals, few_function *const *narrow,
+                                few_function *const *wide, const bk_format format) {
   const size_t columns = 4 * (size_t)field_count(format);
   bk_block_steps steps = bk_steps(m->columns, columns, m->block_columns);
   size_t segment = m->block_columns, count = tokens->rows.count;
@@ -342,114 +317,70 @@ PACKED_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_token
   if (segment) memset(totals, 0, count * BK_STRIP_ROWS * sizeof *totals);
   size_t rows = m->rows - strip * BK_STRIP_ROWS;
   size_t panels = rows < BK_STRIP_ROWS ? bk_divide_up(rows, BK_PANEL_ROWS) : BK_STRIP_PANELS;
-  if (tokens->low.count) {
-    switch (count) {
-      WIDE_CASE(1)
-      WIDE_CASE(2)
-      WIDE_CASE(3)
-#if TILE_ROWS > 6
-      WIDE_CASE(4)
-      WIDE_CASE(5)
-      WIDE_CASE(6)
+  (tokens->low.count ? wide : narrow)[count - 1](&at, panels);
+}
+
+// A function for each number of tokens, so that the sums of each have registers of their own.
+#define FEW_FUNCTION(NAME, FORMAT, COUNT)                                                        \
+  TARGET static void few_##NAME##_##COUNT(const few_place *at, size_t panels) {                  \
+    few_panels(*at, panels, COUNT, 0, FORMAT);                                                   \
+  }
+#define WIDE_FUNCTION(NAME, FORMAT, COUNT)                                                       \
+  TARGET static void wide_##NAME##_##COUNT(const few_place *at, size_t panels) {                 \
+    few_panels(*at, panels, COUNT, COUNT, FORMAT);                                               \
+  }
+
+#define SIX_FUNCTIONS(NAME, FORMAT)                                                              \
+  FEW_FUNCTION(NAME, FORMAT, 1)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 2)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 3)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 4)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 5)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 6)                                                                  \
+  WIDE_FUNCTION(NAME, FORMAT, 1)                                                                 \
+  WIDE_FUNCTION(NAME, FORMAT, 2)                                                                 \
+  WIDE_FUNCTION(NAME, FORMAT, 3)
+#define SIX_ENTRIES(NAME)                                                                        \
+  few_##NAME##_1, few_##NAME##_2, few_##NAME##_3, few_##NAME##_4, few_##NAME##_5, few_##NAME##_6
+#define THREE_WIDE_ENTRIES(NAME) wide_##NAME##_1, wide_##NAME##_2, wide_##NAME##_3
+
+#if TILE_ROWS == 12
+#define TILE_FUNCTIONS(NAME, FORMAT)                                                             \
+  SIX_FUNCTIONS(NAME, FORMAT)                                                                    \
+  FEW_FUNCTION(NAME, FORMAT, 7)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 8)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 9)                                                                  \
+  FEW_FUNCTION(NAME, FORMAT, 10)                                                                 \
+  FEW_FUNCTION(NAME, FORMAT, 11)                                                                 \
+  FEW_FUNCTION(NAME, FORMAT, 12)                                                                 \
+  WIDE_FUNCTION(NAME, FORMAT, 4)                                                                 \
+  WIDE_FUNCTION(NAME, FORMAT, 5)                                                                 \
+  WIDE_FUNCTION(NAME, FORMAT, 6)
+#define NARROW_ENTRIES(NAME)                                                                     \
+  SIX_ENTRIES(NAME), few_##NAME##_7, few_##NAME##_8, few_##NAME##_9, few_##NAME##_10,            \
+      few_##NAME##_11, few_##NAME##_12
+#define WIDE_ENTRIES(NAME)                                                                       \
+  THREE_WIDE_ENTRIES(NAME), wide_##NAME##_4, wide_##NAME##_5, wide_##NAME##_6
+#else
+#define TILE_FUNCTIONS(NAME, FORMAT) SIX_FUNCTIONS(NAME, FORMAT)
+#define NARROW_ENTRIES(NAME) SIX_ENTRIES(NAME)
+#define WIDE_ENTRIES(NAME) THREE_WIDE_ENTRIES(NAME)
 #endif
-    }
-    return;
-  }
-  switch (count) {
-    FEW_CASE(1)
-    FEW_CASE(2)
-    FEW_CASE(3)
-    FEW_CASE(4)
-    FEW_CASE(5)
-    FEW_CASE(6)
-#if TILE_ROWS > 6
-    FEW_CASE(7)
-    FEW_CASE(8)
-    FEW_CASE(9)
-    FEW_CASE(10)
-    FEW_CASE(11)
-    FEW_CASE(12)
-#endif
-  }
-}
 
-// ---- Packing ------------------------------------------------------------------------------------
-
-// The inverse of field: the codes of all fields as a vector of a step.
-PACKED_INLINE VECTOR join(const VECTOR v[MOST_FIELDS], const bk_format format) {
-#if HAS_TRITS
-  if (format == BK_TERNARY1_6) {
-    VECTOR number = v[0];
-    UNROLL for (int f = 1; f < 5; f++)
-      number = add_bytes(add_bytes(number, add_bytes(number, number)), v[f]);
-    return looked_up(number, bk_trit_bytes);
-  }
-#endif
-  VECTOR joined = format == BK_SIGN1 ? and_bytes(shift_right(v[0], 1), 1) : v[0];
-  UNROLL for (int f = 1; f < field_count(format); f++) {
-    const int bits = format == BK_SIGN1 ? f - 1 : 2 * f;
-    joined = or_bytes(joined, bits == 0 ? v[f] : shift_left(v[f], bits));
-  }
-  return joined;
-}
-
-// What lies at the columns that pad a quad, or beyond the last quad, becomes a stored 0.
-PACKED_INLINE VECTOR load_quad(const uint8_t *panel, size_t quad, size_t columns) {
-  if (4 * quad >= columns) return zero_vector();
-  VECTOR v = load_vector(panel + 64 * quad);
-  if (4 * quad + 4 <= columns) return v;
-  return and_integers(v, all_integers((int32_t)((1u << 8 * (columns % 4)) - 1)));
-}
-
-PACKED_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
-                        size_t step_stride, const bk_format format) {
-  const size_t fields = (size_t)field_count(format), whole = columns / (4 * fields);
-  for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
-    for (size_t s = 0; 4 * fields * s < columns; s++)
-      for (size_t half = 0; half < PANEL_VECTORS; half++) {
-        const uint8_t *panel = panels + 64 / PANEL_VECTORS * half;
-        VECTOR v[MOST_FIELDS];
-        if (s < whole) {
-          UNROLL for (size_t f = 0; f < fields; f++)
-            v[f] = load_vector(panel + 64 * (fields * s + f));
-        } else {
-          UNROLL for (size_t f = 0; f < fields; f++)
-            v[f] = load_quad(panel, fields * s + f, columns);
-        }
-        store_vector(steps + BK_STEP_BYTES * s + 64 / PANEL_VECTORS * half, join(v, format));
-      }
-}
-
-PACKED_INLINE void unpack(const uint8_t *steps, size_t step_stride, size_t columns,
-                          uint8_t *panels, size_t panel_bytes, const bk_format format) {
-  const size_t fields = (size_t)field_count(format), quads = bk_divide_up(columns, 4);
-  for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
-    for (size_t s = 0; fields * s < quads; s++)
-      for (size_t half = 0; half < PANEL_VECTORS; half++) {
-        const size_t at = 64 / PANEL_VECTORS * half;
-        uint8_t *panel = panels + 64 * fields * s + at;
-        step_codes c = load_step(steps + BK_STEP_BYTES * s + at, format);
-        if (fields * (s + 1) <= quads) {
-          UNROLL for (size_t f = 0; f < fields; f++)
-            store_vector(panel + 64 * f, field(c, (int)f, format));
-        } else {
-          UNROLL for (size_t f = 0; f < fields; f++)
-            if (fields * s + f < quads) store_vector(panel + 64 * f, field(c, (int)f, format));
-        }
-      }
-}
-
-#define PACKED_FUNCTIONS(NAME, FORMAT)                                                           \
-  TARGET static void pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,      \
-                                 uint8_t *steps, size_t step_stride) {                           \
+// The functions of a format for the table of kernels, whose names begin with SET.
+#define PACKED_FUNCTIONS(SET, NAME, FORMAT)                                                      \
+  TILE_FUNCTIONS(NAME, FORMAT)                                                                   \
+  TARGET void SET##_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,       \
+                                uint8_t *steps, size_t step_stride) {                            \
     pack(panels, panel_bytes, columns, steps, step_stride, FORMAT);                              \
   }                                                                                              \
-  TARGET static void unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,     \
-                                   uint8_t *panels, size_t panel_bytes) {                        \
+  TARGET void SET##_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,      \
+                                  uint8_t *panels, size_t panel_bytes) {                         \
     unpack(steps, step_stride, columns, panels, panel_bytes, FORMAT);                            \
   }                                                                                              \
-  TARGET static void multiply_few_##NAME(const bk_matrix *m, size_t strip,                       \
-                                         const bk_tokens *tokens, int32_t *sums,                 \
-                                         float *totals) {                                        \
-    multiply_few(m, strip, tokens, sums, totals, FORMAT);                                        \
+  TARGET void SET##_multiply_few_##NAME(const bk_matrix *m, size_t strip,                        \
+                                        const bk_tokens *tokens, int32_t *sums, float *totals) { \
+    static few_function *const narrow[TILE_ROWS] = {NARROW_ENTRIES(NAME)};                       \
+    static few_function *const wide[TILE_ROWS / 2] = {WIDE_ENTRIES(NAME)};                       \
+    multiply_few(m, strip, tokens, sums, totals, narrow, wide, FORMAT);                          \
   }
