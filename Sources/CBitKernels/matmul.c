@@ -52,7 +52,7 @@ static void sum_blocks(const bk_kernels *kernels, const bk_matrix *m, const int8
 void bk_prepare(const bk_matmul_job *job, bk_range tokens) {
   const bk_kernels *kernels = job->kernels;
   const bk_matrix *m = &job->matrix;
-  if (job->x.wide) return;
+  if (job->x.wide || job->x.block_columns) return;
   scratch_layout layout = layout_of(kernels, m, job->tokens);
   int32_t *integers = (int32_t *)(job->scratch + job->tokens * layout.table_bytes);
   bk_block_steps steps = bk_steps(m->columns, m->format, m->block_columns);
@@ -215,8 +215,49 @@ static void matmul_wide(const bk_matmul_job *job, bk_range strips, bk_range toke
     }
 }
 
+// Activations with a scale for each block of columns: one plain path for all CPUs, exact in 64 bits.
+static void matmul_blocks(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
+  uint8_t buffer[BK_STRIP_PANELS * CHUNK_PANEL_BYTES];
+  const bk_matrix *m = &job->matrix;
+  const bk_activations *x = &job->x;
+  chunk_layout chunks = chunks_of(m);
+  size_t blocks = bk_block_count(m->columns, x->block_columns);
+  size_t shorter = m->block_columns && m->block_columns < x->block_columns ? m->block_columns
+                                                                           : x->block_columns;
+  for (size_t strip = strips.first; strip < strips.end; strip++)
+    for (size_t t = tokens.first; t < tokens.end; t++) {
+      size_t row = strip * BK_STRIP_ROWS, rows = rows_of_strips(m, strip, 1);
+      int64_t sums[BK_STRIP_ROWS] = {0};
+      float totals[BK_STRIP_ROWS] = {0};
+      for (size_t c = 0; c < chunks.count; c++) {
+        chunk k = load_chunk(job->kernels, m, &chunks, strip, c, buffer);
+        for (size_t i = 0; i < k.columns; i++) {
+          size_t column = k.first_column + i, at = t * x->stride + column;
+          int32_t q = x->wide ? x->wide[at] : x->narrow[at];
+          for (size_t r = 0; r < rows; r++)
+            sums[r] += (k.panels[r / BK_PANEL_ROWS * k.panel_bytes + 4 * BK_PANEL_ROWS * (i / 4) +
+                                 4 * (r % BK_PANEL_ROWS) + i % 4] - 1) * q;
+          if ((column + 1) % shorter && column + 1 < m->columns) continue;
+          float inverse = x->inverse_scales[t * blocks + column / x->block_columns];
+          for (size_t r = 0; r < rows; r++) {
+            float scale = m->block_columns
+                ? bk_block_scale(m, (strip * chunks.count + c) * BK_STRIP_ROWS + r) : 1;
+            totals[r] = __builtin_fmaf((float)sums[r], scale * inverse, totals[r]);
+            sums[r] = 0;
+          }
+        }
+      }
+      for (size_t r = 0; r < rows; r++) {
+        float v = m->block_columns ? totals[r] : totals[r] * m->scales[row + r];
+        job->y[t * job->y_stride + row + r] = job->bias ? v + job->bias[row + r] : v;
+      }
+    }
+}
+
 void bk_matmul(const bk_matmul_job *job, bk_range strips, bk_range tokens) {
-  if (job->x.wide)
+  if (job->x.block_columns)
+    matmul_blocks(job, strips, tokens);
+  else if (job->x.wide)
     matmul_wide(job, strips, tokens);
   else if (is_few(job->kernels, &job->matrix, job->tokens))
     matmul_few(job, strips, tokens);

@@ -79,6 +79,13 @@ public struct QuantizedModel: Sendable {
     }
     quantization.modulesToNotConvert = Self.modulesToNotConvert(kept, layers)
     model.quantization = quantization
+    if recipe.activations != quantization.recipe.activations {
+      // No such configuration says it, so the layers do.
+      for index in chosen {
+        guard let name = model.tensors[index].layerName else { continue }
+        model.layers[name] = .object(recipe.json)
+      }
+    }
     (self.model, self.layers, self.kept) = (model, layers, kept)
     normalization = recipe.normalization.map { norm in
       norm == .rms(epsilon: norm.epsilon)

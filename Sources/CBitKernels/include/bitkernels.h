@@ -181,7 +181,8 @@ typedef struct {
   const int8_t *narrow;
   const int16_t *wide;
   const int32_t *sums;          // of each token's codes (narrow only)
-  const float *inverse_scales;  // one per token
+  const float *inverse_scales;  // [tokens][blocks]
+  size_t block_columns;         // columns that share a scale; 0 for one scale per token
 } bk_activations;
 
 size_t bk_padded_columns(size_t columns);
@@ -238,6 +239,11 @@ void bk_prepare(const bk_matmul_job *job, bk_range tokens);
 //           * inverse_scale[t] (+ bias[r]),
 // or, with blocks, f * inverse_scale[t] (+ bias[r]) where f takes the blocks in order:
 //   f = fma(float(sum over the block's c of code(r, c) * q(t, c)), scale[r, block], f), from 0.
+// Activations with block_columns have blocks, too. With s(c) the inverse scale of column c:
+//   f = fma(float(sum over the block's c of code(r, c) * q(t, c)), scale[r, block] * s(block), f),
+// where the block is the shorter one of matrix and activations, and scale[r, block] is 1 for a
+// matrix without blocks; then y[t, r] = f * row_scale[r] without, or f with blocks of the matrix,
+// (+ bias[r]).
 // Sums are exact integers; the float operations happen in that order.
 void bk_matmul(const bk_matmul_job *job, bk_range strips, bk_range tokens);
 
