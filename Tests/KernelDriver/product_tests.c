@@ -82,7 +82,7 @@ static tokens new_tokens(const test_case *c) {
       ((int8_t *)t.memory.bytes)[i] = (int8_t)t.values[i];
   }
   t.x = (bk_activations){stride, wide ? NULL : t.memory.bytes, wide ? t.memory.bytes : NULL,
-                         wide ? NULL : t.sums, t.inverse.bytes};
+                         wide ? NULL : t.sums, t.inverse.bytes, 0};
   return t;
 }
 

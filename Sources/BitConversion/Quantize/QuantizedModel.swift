@@ -26,7 +26,8 @@ public struct QuantizedModel: Sendable {
   ///
   /// - Parameters:
   ///   - source: a model with float matrices `[out, in]` in `.weight`.
-  ///   - recipe: how weights become codes, and what the layers do beside that.
+  ///   - recipe: how weights become codes, and what the layers do beside that. Other activations
+  ///     than those of Hugging Face's layers go with the model into the target of a conversion.
   ///   - groups: the number of equal groups of output rows with a scale each.
   ///   - choice: says, by name, which matrices are quantized.
   ///   - progress: is told how far reading is.

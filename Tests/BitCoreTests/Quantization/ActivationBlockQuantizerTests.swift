@@ -19,7 +19,7 @@ import Testing
           }
           let x = random([3, columns])
           let found = quantizer(.block(length)).quantize(x, kernels: kernels)
-          let values = found.dequantized()
+          let (codes, values) = (found.codes, found.dequantized())
           #expect(found.blocksPerRow == (columns + length - 1) / length)
           #expect(found.scales.count == 3 * found.blocksPerRow && found.blockColumns == length)
           for row in 0..<3 {
@@ -27,13 +27,13 @@ import Testing
               let part = block * length..<min(columns, (block + 1) * length)
               let piece = Tensor(part.map { x[row, $0] }, shape: [1, part.count])
               let expected = quantizer(.token).quantize(piece, kernels: kernels)
-              #expect(part.map { found.codes[row * columns + $0] } == expected.codes)
+              #expect(part.map { codes[row * columns + $0] } == expected.codes)
               #expect(found.scales[row * found.blocksPerRow + block] == expected.scales[0])
               #expect(part.map { values[row, $0] } == expected.dequantized().scalars)
             }
           }
           for row in 0..<3 {
-            let sum = found.codes[row * columns..<(row + 1) * columns].reduce(0, +)
+            let sum = codes[row * columns..<(row + 1) * columns].reduce(0, +)
             #expect(bits > 8 || Int(found.sums.pointer[row]) == sum)
           }
         }
