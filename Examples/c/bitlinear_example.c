@@ -53,7 +53,7 @@ int main(int count, char **arguments) {
   int8_t codes[TOKENS * IN];
   float scales[TOKENS];
   check(
-      bitlinear_absmax_quantize(x, TOKENS, IN, IN, 8, 1, codes, scales, NULL), "absmax_quantize");
+      bitlinear_absmax_quantize(x, TOKENS, IN, IN, 8, 1, 0, codes, scales, NULL), "absmax_quantize");
   printf("x[0] = %g is %d / %g\n", x[0], codes[0], scales[0]);
   expect(fabsf(codes[0] / scales[0] - x[0]) <= 0.5001f / scales[0], "codes stand for values");
 

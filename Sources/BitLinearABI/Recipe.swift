@@ -22,7 +22,8 @@ extension QuantizationRecipe {
       weights: weights,
       activations: ActivationQuantizer(
         bits: Int(recipe.activation_bits),
-        granularity: try isOn(recipe.per_token, "recipe.per_token") ? .token : .tensor,
+        granularity: try ActivationQuantizer.Granularity(
+          perToken: recipe.per_token, block: recipe.activation_block, in: "recipe."),
         epsilon: recipe.activation_epsilon),
       normalization: try Normalization?(recipe))
   }
@@ -32,6 +33,23 @@ extension QuantizationRecipe {
 func isOn(_ flag: Int32, _ name: String) throws(Failure) -> Bool {
   guard flag == 0 || flag == 1 else { throw .argument(name, flag, "0 or 1") }
   return flag == 1
+}
+
+extension ActivationQuantizer.Granularity {
+  /// What a caller says of it, whose arguments have names with a `prefix`.
+  init(perToken: Int32, block: Int32, in prefix: String = "") throws(Failure) {
+    let isPerToken = try isOn(perToken, "\(prefix)per_token")
+    let name = prefix.isEmpty ? "block" : "activation block"
+    if block == 0 {
+      self = isPerToken ? .token : .tensor
+    } else if !Self.blockLengths.contains(Int(block)) {
+      throw .argument(name, block, "32, 64, 128 or 256, or 0 for none")
+    } else if !isPerToken {
+      throw .argument(name, "\(block) without per_token", "per_token 1, or 0 for no blocks")
+    } else {
+      self = .block(Int(block))
+    }
+  }
 }
 
 extension Normalization? {
@@ -71,9 +89,10 @@ extension bitlinear_recipe {
     self.init(
       weights: Int32((recipe.weights == .sign ? BITLINEAR_SIGN : BITLINEAR_TERNARY)),
       activation_bits: Int32(recipe.activations.bits),
-      per_token: recipe.activations.granularity == .token ? 1 : 0,
+      per_token: recipe.activations.granularity == .tensor ? 0 : 1,
       activation_epsilon: recipe.activations.epsilon, norm: Int32(kind),
-      norm_groups: Int32(norm?.groups ?? 1), norm_epsilon: norm?.epsilon ?? 0)
+      norm_groups: Int32(norm?.groups ?? 1), norm_epsilon: norm?.epsilon ?? 0,
+      activation_block: Int32(recipe.activations.granularity.blockColumns ?? 0))
   }
 }
 

@@ -96,7 +96,8 @@ import Testing
       }
       let quantized = quantizer.quantize(x)
       #expect(quantized.codes[35 * bad..<35 * (bad + 1)].allSatisfy { $0 == 0 })
-      #expect(quantized.scales[bad].isNaN)
+      let blocks = quantized.blocksPerRow
+      #expect(quantized.scales[blocks * bad..<blocks * (bad + 1)].allSatisfy { $0.isNaN })
       #expect(quantized.dequantized().rows(bad..<bad + 1).scalars.allSatisfy { $0.isNaN })
     }
   }
@@ -138,7 +139,8 @@ import Testing
       #expect(magnitudes.max() == top)
       // Half a step, and the rounding of the float operations.
       for (i, (value, original)) in zip(dequantized.scalars, x.scalars).enumerated() {
-        let half = 0.5 / Double(quantized.scales[i / 37])
+        let block = i % 37 / (quantized.blockColumns ?? 37)
+        let half = 0.5 / Double(quantized.scales[i / 37 * quantized.blocksPerRow + block])
         #expect(abs(Double(value) - Double(original)) <= half * 1.001 + 1e-4)
       }
       let full = ActivationQuantizer(bits: bits, granularity: granularity, range: .full)
@@ -146,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func `one bit and seventeen are refused`() async {
+  @Test func `other widths and blocks are refused`() async {
     let one = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = absmaxQuantize(.zeros([4]), bits: 1)
     }
@@ -157,6 +159,10 @@ import Testing
       _ = ActivationQuantizer(bits: 17)
     }
     expectMessage(seventeen, "activations take 2...16 bits, not 17")
+    let odd = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = ActivationQuantizer(granularity: .block(48))
+    }
+    expectMessage(odd, "blocks of activations have 32, 64, 128 or 256 columns, not 48")
   }
 
   @Test(arguments: [Float(0), 0.5, -0.5], [Shape([1, 1]), [2, 2], [7, 33]])

@@ -16,6 +16,18 @@ import Testing
     ("activation bits: found 17", BITLINEAR_INVALID_ARGUMENT, { r, _ in r.activation_bits = 17 }),
     ("recipe.per_token: found 2", BITLINEAR_INVALID_ARGUMENT, { r, _ in r.per_token = 2 }),
     (
+      "activation block: found 48, expected 32, 64, 128 or 256, or 0 for none",
+      BITLINEAR_INVALID_ARGUMENT, { r, _ in r.activation_block = 48 }
+    ),
+    (
+      "activation block: found -32", BITLINEAR_INVALID_ARGUMENT,
+      { r, _ in r.activation_block = -32 }
+    ),
+    (
+      "activation block: found 64 without per_token", BITLINEAR_INVALID_ARGUMENT,
+      { r, _ in (r.activation_block, r.per_token) = (64, 0) }
+    ),
+    (
       "activation epsilon: found nan", BITLINEAR_INVALID_ARGUMENT,
       { r, _ in r.activation_epsilon = .nan }
     ),
@@ -115,11 +127,13 @@ import Testing
         bitlinear_packed_from_codes(nil, nil, nil, nil, nil, nil, &handle),
         bitlinear_recipe_named(nil, &recipe), bitlinear_recipe_named("b158", nil),
         bitlinear_recipe_named("b157", &recipe),
-        bitlinear_absmax_quantize(nil, 1, 8, 8, 8, 0, nil, nil, nil),
-        bitlinear_absmax_quantize(x, 1, 8, 8, 1, 0, nil, nil, nil),
-        bitlinear_absmax_quantize(x, 1, 8, 8, 17, 0, nil, nil, nil),
-        bitlinear_absmax_quantize(x, 1, -8, 8, 8, 0, nil, nil, nil),
-        bitlinear_absmax_quantize(x, 1, 8, 8, 8, 3, nil, nil, nil),
+        bitlinear_absmax_quantize(nil, 1, 8, 8, 8, 0, 0, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, 8, 8, 1, 0, 0, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, 8, 8, 17, 0, 0, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, -8, 8, 8, 0, 0, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, 8, 8, 8, 3, 0, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, 8, 8, 8, 1, 8, nil, nil, nil),
+        bitlinear_absmax_quantize(x, 1, 8, 8, 8, 0, 32, nil, nil, nil),
         bitlinear_open(nil, &handle), bitlinear_open("x", nil),
         bitlinear_file_layer(nil, 0, nil, nil), bitlinear_file_tensor(nil, 0, nil),
         bitlinear_save(nil, nil, 0, nil, 0, nil), bitlinear_save("x", nil, 1, nil, 0, nil),
@@ -143,11 +157,11 @@ import Testing
   @Test func rowsOfNothing() {
     let x = [Float](repeating: 1, count: 1)
     var (scales, values) = ([Float](repeating: 0, count: 3), [Float](repeating: 7, count: 1))
-    #expect(bitlinear_absmax_quantize(x, 3, 0, 0, 8, 1, nil, &scales, &values) == 0)
+    #expect(bitlinear_absmax_quantize(x, 3, 0, 0, 8, 1, 0, nil, &scales, &values) == 0)
     #expect(scales == [1, 1, 1] && values == [7])
-    #expect(bitlinear_absmax_quantize(x, 1 << 62, 0, 0, 8, 1, nil, nil, &values) == 0)
+    #expect(bitlinear_absmax_quantize(x, 1 << 62, 0, 0, 8, 1, 0, nil, nil, &values) == 0)
     #expect(
-      bitlinear_absmax_quantize(x, -1, 0, 0, 8, 1, nil, nil, nil)
+      bitlinear_absmax_quantize(x, -1, 0, 0, 8, 1, 0, nil, nil, nil)
         == Int32(BITLINEAR_INVALID_ARGUMENT))
   }
 

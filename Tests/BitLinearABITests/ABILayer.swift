@@ -26,9 +26,10 @@ final class ABILayer {
     recipe = bitlinear_recipe(
       weights: Int32(quantization.weights == .sign ? BITLINEAR_SIGN : BITLINEAR_TERNARY),
       activation_bits: Int32(quantization.activations.bits),
-      per_token: quantization.activations.granularity == .token ? 1 : 0,
+      per_token: quantization.activations.granularity == .tensor ? 0 : 1,
       activation_epsilon: quantization.activations.epsilon, norm: Int32(kind),
-      norm_groups: Int32(norm?.groups ?? 1), norm_epsilon: norm?.epsilon ?? 0)
+      norm_groups: Int32(norm?.groups ?? 1), norm_epsilon: norm?.epsilon ?? 0,
+      activation_block: Int32(quantization.activations.granularity.blockColumns ?? 0))
   }
 
   static func random(_ shape: Shape, _ generator: inout SeededGenerator) -> Tensor {

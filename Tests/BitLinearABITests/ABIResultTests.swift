@@ -10,6 +10,9 @@ import Testing
     .bitnet, .b158,
     QuantizationRecipe(
       weights: .ternary, activations: ActivationQuantizer(bits: 12), normalization: .group(2)),
+    QuantizationRecipe(
+      weights: .sign, activations: ActivationQuantizer(granularity: .block(32)),
+      normalization: nil),
   ]
 
   private static func input(_ tokens: Int, _ features: Int, seed: UInt64 = 9) -> Tensor {
@@ -83,18 +86,20 @@ import Testing
     }
   }
 
-  @Test(arguments: [2, 8, 9, 16]) func quantizesAsThePackage(bits: Int) {
-    let x = Self.input(3, 5)
-    let expected = absmaxQuantize(x, bits: bits)
-    var narrow = [Int8](repeating: 99, count: 15)
-    var wide = [Int16](repeating: 99, count: 15)
-    var scales = [Float](repeating: 0, count: 3)
-    var values = [Float](repeating: 0, count: 15)
+  @Test(arguments: [2, 8, 9, 16], [.tensor, .block(32)] as [ActivationQuantizer.Granularity])
+  func quantizesAsThePackage(bits: Int, granularity: ActivationQuantizer.Granularity) {
+    let x = Self.input(3, 40)
+    let expected = absmaxQuantize(x, bits: bits, granularity: granularity)
+    let block = Int32(granularity.blockColumns ?? 0)
+    var narrow = [Int8](repeating: 99, count: 120)
+    var wide = [Int16](repeating: 99, count: 120)
+    var scales = [Float](repeating: 0, count: block == 0 ? 3 : 6)
+    var values = [Float](repeating: 0, count: 120)
     let status = narrow.withUnsafeMutableBytes { narrow in
       wide.withUnsafeMutableBytes { wide in
         bitlinear_absmax_quantize(
-          x.pointer, 3, 5, 5, Int32(bits), 0, (bits <= 8 ? narrow : wide).baseAddress, &scales,
-          &values)
+          x.pointer, 3, 40, 40, Int32(bits), block == 0 ? 0 : 1, block,
+          (bits <= 8 ? narrow : wide).baseAddress, &scales, &values)
       }
     }
     #expect(status == 0)

@@ -26,6 +26,7 @@ class CRecipe(ctypes.Structure):
         ("norm", c_int32),
         ("norm_groups", c_int32),
         ("norm_epsilon", c_float),
+        ("activation_block", c_int32),
     ]
 
 
@@ -109,7 +110,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_recipe_named": (c_int32, [c_char_p, _RECIPE]),
     "bitlinear_absmax_quantize": (
         c_int32,
-        [_POINTER, c_int64, c_int64, c_int64, c_int32, c_int32, _POINTER, _POINTER, _POINTER],
+        [_POINTER, c_int64, c_int64, c_int64, c_int32, c_int32, c_int32, _POINTER, _POINTER,
+         _POINTER],
     ),
     "bitlinear_forward": (
         c_int32, [_RECIPE, _LAYER, _POINTER, c_int64, c_int64, _POINTER, c_int64],

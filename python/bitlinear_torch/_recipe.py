@@ -15,6 +15,7 @@ Norm = Union[Literal["default", "layer", "rms", "group"], None]
 
 _NORMS: tuple[str | None, ...] = (None, "layer", "rms", "group")
 _WEIGHTS = ("sign", "ternary")
+_BLOCKS = (32, 64, 128, 256)
 
 
 class Recipe(NamedTuple):
@@ -27,13 +28,17 @@ class Recipe(NamedTuple):
     norm: int
     norm_groups: int
     norm_epsilon: float
+    activation_block: int = 0
 
     def describe(self) -> str:
         """The recipe as keyword arguments in words, for ``extra_repr``."""
         text = (
             f"weights={_WEIGHTS[self.weights]!r}, activation_bits={self.activation_bits}, "
-            f"per_token={self.per_token}, norm={_NORMS[self.norm]!r}"
+            f"per_token={self.per_token}, "
         )
+        if self.activation_block:
+            text += f"activation_block={self.activation_block}, "
+        text += f"norm={_NORMS[self.norm]!r}"
         return f"{text}, norm_eps={self.norm_epsilon:g}" if self.norm else text
 
 
@@ -56,6 +61,7 @@ def make_recipe(
     norm: str | None,
     norm_eps: float,
     groups: int,
+    activation_block: int | None = None,
 ) -> Recipe:
     """The recipe of a name with the changes that BitLinear's arguments make to it.
 
@@ -73,6 +79,17 @@ def make_recipe(
         per_token = recipe.per_token
     elif not isinstance(per_token, bool):
         raise ValueError(f"found per_token {per_token!r}, expected True, False or 'default'")
+    elif activation_block is not None and not per_token:
+        raise ValueError(
+            f"found activation_block {activation_block!r} with per_token False, expected True or "
+            "'default': a block is a part of a token"
+        )
+    if activation_block is not None:
+        if not isinstance(activation_block, int) or activation_block not in _BLOCKS:
+            raise ValueError(
+                f"found activation_block {activation_block!r}, expected None, 32, 64, 128 or 256"
+            )
+        per_token = True
     if norm == "default":
         norm_kind = recipe.norm
     elif norm in _NORMS:
@@ -90,4 +107,5 @@ def make_recipe(
         norm=norm_kind,
         norm_groups=groups if _NORMS[norm_kind] == "group" else 1,
         norm_epsilon=float(norm_eps),
+        activation_block=activation_block or 0,
     )

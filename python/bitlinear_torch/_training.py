@@ -109,11 +109,11 @@ def gradient_shapes(
 def forward_op(
     x: Tensor, weight: Tensor, bias: Optional[Tensor], groups: int, weights: int,
     activation_bits: int, per_token: bool, activation_epsilon: float, norm: int,
-    norm_groups: int, norm_epsilon: float,
+    norm_groups: int, norm_epsilon: float, activation_block: int = 0,
 ) -> Tensor:
     """:func:`forward` with the members of the recipe one by one."""
     recipe = Recipe(weights, activation_bits, per_token, activation_epsilon, norm, norm_groups,
-                    norm_epsilon)
+                    norm_epsilon, activation_block)
     return forward(x, weight, bias, groups, recipe)
 
 
@@ -121,11 +121,11 @@ def forward_op(
 def backward_op(
     grad: Tensor, x: Tensor, weight: Tensor, groups: int, weights: int, activation_bits: int,
     per_token: bool, activation_epsilon: float, norm: int, norm_groups: int,
-    norm_epsilon: float, wanted: list[bool],
+    norm_epsilon: float, activation_block: int, wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`backward` with the members of the recipe one by one."""
     recipe = Recipe(weights, activation_bits, per_token, activation_epsilon, norm, norm_groups,
-                    norm_epsilon)
+                    norm_epsilon, activation_block)
     return backward(grad, x, weight, groups, recipe, wanted)
 
 

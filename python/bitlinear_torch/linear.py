@@ -23,8 +23,9 @@ class BitLinear(nn.Module):
     """A linear layer that quantizes its weight to 1 or 1.58 bits and its input to integers.
 
     y = (codes of W . codes of norm(x)) * scale of the weight's group / scale of the token (+ bias).
-    The product is exact. Gradients are straight-through: those of ``v + (q(v) - v).detach()`` for
-    weight and input.
+    The product is exact; with blocks of activations, that of each block is, and they are added in
+    their order. Gradients are straight-through: those of ``v + (q(v) - v).detach()`` for weight and
+    input.
 
     Computes in float32 on the CPU and returns the type of the input, under autocast too. Rows of
     the input with a NaN or an infinity give rows of NaN.
@@ -41,6 +42,9 @@ class BitLinear(nn.Module):
         activation_bits: 2 to 16.
         per_token: whether each token (row of the last dimension) has a scale of its own;
             "default" is what the recipe says.
+        activation_block: 32, 64, 128 or 256: so many columns of a token have a scale of their own,
+            whatever the recipe says, and an outlier costs precision in its block alone; the last
+            block of a token may be shorter. None is one scale for the token or the input.
         norm: what is done to the input first, without learned parameters: None, "layer", "rms" or
             "group"; "default" is what the recipe says.
         norm_eps: added to the variance or the mean square.
@@ -56,7 +60,8 @@ class BitLinear(nn.Module):
         bias: ``[out_features]`` or None.
 
     Raises:
-        ValueError: a number is out of its range, or ``groups`` does not divide.
+        ValueError: a number is out of its range, ``groups`` does not divide, or
+            ``activation_block`` comes with ``per_token=False``.
     """
 
     weight: nn.Parameter
@@ -72,6 +77,7 @@ class BitLinear(nn.Module):
         recipe: RecipeName = "bitnet",
         activation_bits: int = 8,
         per_token: Union[bool, Literal["default"]] = "default",
+        activation_block: Union[Literal[32, 64, 128, 256], None] = None,
         norm: Norm = "default",
         norm_eps: float = 1e-5,
         device: Any = None,
@@ -93,7 +99,7 @@ class BitLinear(nn.Module):
         self.out_features = out_features
         self.groups = groups
         self.recipe: Recipe = make_recipe(
-            recipe, activation_bits, per_token, norm, norm_eps, groups
+            recipe, activation_bits, per_token, norm, norm_eps, groups, activation_block
         )
         if in_features % self.recipe.norm_groups:
             raise ValueError(f"{groups} groups of norm do not divide {in_features} input features")

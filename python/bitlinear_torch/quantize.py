@@ -64,8 +64,8 @@ def _absmax_quantize(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     follow_torch()
     check(
         library.bitlinear_absmax_quantize(
-            x.data_ptr(), x.numel() // features, features, stride, bits, 0, quant.data_ptr(),
-            None, dequant.data_ptr(),
+            x.data_ptr(), x.numel() // features, features, stride, bits, 0, 0,
+            quant.data_ptr(), None, dequant.data_ptr(),
         )
     )
     return quant, dequant

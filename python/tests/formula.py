@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 
 
-def absmax(x, bits, per_token, epsilon):
+def absmax(x, bits, per_token, epsilon, block=None):
     """Dequantized float64 values of float32 activations, and how near to a tie a code was."""
+    if block is not None:
+        parts = [absmax(part, bits, True, epsilon) for part in x.split(block, dim=-1)]
+        return torch.cat([values for values, _ in parts], dim=-1), min(tie for _, tie in parts)
     levels = 2.0 ** (bits - 1) - 1
     largest = x.abs().amax(dim=-1, keepdim=True) if per_token else x.abs().max()
     largest = largest.clamp(min=epsilon)
@@ -53,7 +56,7 @@ def straight_through(value, quantized):
 
 def bit_linear(
     x, weight, bias=None, *, groups=1, recipe="bitnet", activation_bits=8, per_token=None,
-    norm="default", norm_eps=1e-5,
+    activation_block=None, norm="default", norm_eps=1e-5,
 ):
     """Output of a layer for float64 arguments of float32 values.
 
@@ -64,7 +67,8 @@ def bit_linear(
     norm = ("rms" if ternary else None) if norm == "default" else norm
     x = normalize(x, norm, groups, norm_eps)
     dequantized, tie = absmax(
-        x.detach().float(), activation_bits, per_token, 1e-5 if ternary else 0.0)
+        x.detach().float(), activation_bits, per_token, 1e-5 if ternary else 0.0,
+        activation_block)
     x = straight_through(x, dequantized)
     weight = straight_through(weight, quantize_weight(weight.detach(), groups, ternary))
     return F.linear(x, weight, bias), tie, x.detach(), weight.detach()

@@ -24,7 +24,12 @@ def test_features(arguments, text):
 @pytest.mark.parametrize("options, text", [
     ({"recipe": "b159"}, "b159"), ({"activation_bits": 1}, "1, expected 2 to 16"),
     ({"activation_bits": 17}, "17, expected 2 to 16"), ({"activation_bits": 8.0}, "8.0"),
-    ({"per_token": "yes"}, "yes"), ({"norm": "batch"}, "batch"), ({"norm_eps": -1.0}, "-1.0"),
+    ({"per_token": "yes"}, "yes"),
+    ({"activation_block": 48}, "48, expected None, 32, 64, 128 or 256"),
+    ({"activation_block": 0}, "0, expected"), ({"activation_block": True}, "True, expected"),
+    ({"activation_block": 64.0}, "64.0"), ({"activation_block": "64"}, "'64'"),
+    ({"activation_block": 64, "per_token": False}, "64 with per_token False"),
+    ({"norm": "batch"}, "batch"), ({"norm_eps": -1.0}, "-1.0"),
     ({"norm_eps": float("nan")}, "nan"), ({"norm_eps": float("inf")}, "inf"),
     ({"norm": "group", "groups": 4}, "4 groups of norm do not divide 10 input features"),
 ])

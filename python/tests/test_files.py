@@ -40,6 +40,21 @@ def test_round_trip(saved):
     assert load_metadata(path)["note"] == "größer"
 
 
+@pytest.mark.parametrize("block", [32, 64, 128, 256])
+def test_blocks_of_activations(tmp_path, block):
+    layers = nn.Sequential(BitLinear(300, 6, recipe="b158", activation_block=block), nn.ReLU(),
+                           BitLinear(6, 4, activation_bits=12, activation_block=block))
+    x = torch.randn(3, 300) * torch.linspace(0, 9, 300).exp()
+    expected = layers(x)
+    path = tmp_path / "model.safetensors"
+    save_packed(pack_model(layers), path)
+    assert f'\\"activation_block\\":{block}'.encode() in path.read_bytes()
+    # Recipes are those of the file.
+    other = load_packed(path, nn.Sequential(BitLinear(300, 6), nn.ReLU(), BitLinear(6, 4)))
+    assert torch.equal(other(x), expected)
+    assert f"per_token=True, activation_block={block}, " in repr(other)
+
+
 def test_without_a_model(saved):
     model, path = saved
     found = load_packed(str(path))

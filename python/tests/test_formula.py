@@ -75,6 +75,24 @@ def test_with_norm(leading, features, rows, groups, seed, bias, norm, eps, optio
 
 
 @settings(max_examples=100)
+@given(st.lists(st.integers(1, 3), max_size=2), st.integers(1, 600), st.integers(1, 6),
+       st.integers(1, 3), st.integers(0, 2**31), st.booleans(), st.integers(2, 16),
+       st.sampled_from(["bitnet", "b158"]), st.sampled_from([None, "rms", "layer"]),
+       st.sampled_from([32, 64, 128, 256]))
+def test_blocks_of_activations(
+    leading, in_features, rows, groups, seed, bias, bits, recipe, norm, block
+):
+    options = {"recipe": recipe, "activation_block": block, "norm": norm}
+    if norm is None:
+        options["activation_bits"] = bits
+    else:
+        options.update(activation_bits=min(bits, 10), norm_eps=1e-2)
+        in_features += 1  # A layer norm of one feature is zero, but for its rounding.
+    compare(
+        leading, in_features, rows * groups, groups, seed, bias, options, norm is not None)
+
+
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 6), max_size=4), st.integers(2, 16), st.integers(0, 2**31),
        st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.float64]))
 def test_absmax_of_any_shape(shape, bits, seed, dtype):

@@ -18,6 +18,7 @@ from bitlinear_torch import BitLinear, replace_linear
 OPTIONS = [
     {}, {"recipe": "b158", "bias": True}, {"groups": 2, "norm": "layer"},
     {"groups": 2, "norm": "group", "recipe": "b158"}, {"activation_bits": 12, "norm": "rms"},
+    {"recipe": "b158", "activation_block": 32},
 ]
 every_option = pytest.mark.parametrize("options", OPTIONS)
 
@@ -55,6 +56,8 @@ def test_parameters_are_those_of_linear():
     assert repr(BitLinear(10, 20, 2, recipe="b158")) == (
         "BitLinear(in_features=10, out_features=20, groups=2, bias=False, weights='ternary', "
         "activation_bits=8, per_token=True, norm='rms', norm_eps=1e-05)")
+    assert repr(BitLinear(10, 20, activation_block=64)).endswith(
+        "activation_bits=8, per_token=True, activation_block=64, norm=None)")
 
 
 @every_option

@@ -12,7 +12,10 @@ from torch import nn
 from bitlinear_torch import BitLinear, PackedBitLinear, pack_model, replace_linear
 from bitlinear_torch._handle import PackedHandle
 
-RECIPES = [{"recipe": "b158", "bias": True}, {"groups": 2}, {"norm": "layer", "per_token": True}]
+RECIPES = [
+    {"recipe": "b158", "bias": True}, {"groups": 2}, {"norm": "layer", "per_token": True},
+    {"recipe": "b158", "activation_block": 32}, {"activation_block": 256},
+]
 every_recipe = pytest.mark.parametrize("options", RECIPES)
 
 

@@ -47,7 +47,10 @@ extension Conversion {
     if source.tensors.contains(where: { $0.codes != nil }) {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
     }
-    if !source.isGGUF || options.recipe != nil {
+    let isQuantized = source.tensors.contains {
+      if case .quantized = $0.packing { true } else { false }
+    }
+    if !source.isGGUF || options.recipe != nil || isQuantized {
       metadata[PackedLayerFile.metadataKey] = layerText.map(GGUFValue.string)
     }
     if !source.isGGUF {

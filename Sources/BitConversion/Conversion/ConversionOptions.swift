@@ -11,7 +11,8 @@ public struct ConversionOptions: Sendable {
   public var isLossy = false
   /// Whether tensors keep their names where those of a BitNet language model would be translated.
   public var keepsNames = false
-  /// How layers quantize activations, where the target says so and the source does not.
+  /// How layers quantize activations, where the target says so and the source does not. Layers of
+  /// Hugging Face have a scale for each token; `hf` cannot hold another recipe.
   public var recipe: QuantizationRecipe?
 
   /// Options for a conversion; see the properties.

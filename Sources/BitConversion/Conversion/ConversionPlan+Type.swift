@@ -43,7 +43,7 @@ extension ConversionPlan {
     var summaries = [ScaleSummary?](repeating: nil, count: source.tensors.count)
     var obstacles: [(type: ConversionType, error: InputError)] = []
     for type in candidates {
-      var (quantization, obstacle) = try quantization(source, type)
+      var (quantization, obstacle) = try quantization(source, type, options)
       if obstacle == nil {
         obstacle = try self.obstacle(source, type, quantization, options, &summaries, monitor)
       }
@@ -101,33 +101,5 @@ extension ConversionPlan {
       try monitor.report(.reading, done + tensor.byteCount, of: source.byteCount)
     }
     return nil
-  }
-
-  /// What a Hugging Face file says: the source's words, or else what its layers need; and the layer
-  /// whose recipe it cannot say.
-  private static func quantization(
-    _ source: ModelFile, _ type: ConversionType
-  ) throws(InputError) -> (HuggingFaceQuantization, obstacle: InputError?) {
-    var quantization =
-      source.quantization ?? HuggingFaceQuantization(linearClass: .autobitlinear)
-    quantization.mode = .offline
-    guard type == .hf, source.quantization == nil else { return (quantization, nil) }
-    var first: QuantizationRecipe?
-    for tensor in source.tensors {
-      guard let members = source.members(of: tensor) else { continue }
-      let recipe = try QuantizationRecipe(json: .object(members), source: tensor.source)
-      if let norm = recipe.normalization, norm == .rms(epsilon: norm.epsilon) {
-        quantization.usesRMSNorm = true
-        quantization.rmsNormEpsilon = Double(norm.epsilon)
-      }
-      guard recipe == quantization.recipe, first == nil || first == recipe else {
-        let obstacle = InputError(
-          .unsupported, source: tensor.source, found: recipe.description(groups: 1),
-          expected: "\(quantization.recipe.description(groups: 1)), as Hugging Face's layers are")
-        return (quantization, obstacle)
-      }
-      first = recipe
-    }
-    return (quantization, nil)
   }
 }

@@ -26,7 +26,8 @@ public struct QuantizedModel: Sendable {
   ///
   /// - Parameters:
   ///   - source: a model with float matrices `[out, in]` in `.weight`.
-  ///   - recipe: how weights become codes, and what the layers do beside that.
+  ///   - recipe: how weights become codes, and what the layers do beside that. Other activations
+  ///     than those of Hugging Face's layers go with the model into the target of a conversion.
   ///   - groups: the number of equal groups of output rows with a scale each.
   ///   - choice: says, by name, which matrices are quantized.
   ///   - progress: is told how far reading is.
@@ -79,6 +80,13 @@ public struct QuantizedModel: Sendable {
     }
     quantization.modulesToNotConvert = Self.modulesToNotConvert(kept, layers)
     model.quantization = quantization
+    if recipe.activations != quantization.recipe.activations {
+      // No such configuration says it, so the layers do.
+      for index in chosen {
+        guard let name = model.tensors[index].layerName else { continue }
+        model.layers[name] = .object(recipe.json)
+      }
+    }
     (self.model, self.layers, self.kept) = (model, layers, kept)
     normalization = recipe.normalization.map { norm in
       norm == .rms(epsilon: norm.epsilon)

@@ -4,9 +4,11 @@ extension CodeMatrix {
   /// The product with quantized activations,
   /// `y[t, r] = (sum_c code[r, c] * q[t, c]) * scale[group(r)] / s[t] (+ bias[r])`.
   ///
-  /// With a scale for each block of columns, the products of the blocks are added in their order,
-  /// each by one fused multiply-add of its exact integer sum and its scale, then `/ s[t]
-  /// (+ bias[r])`.
+  /// With scales for blocks of columns, of the weights or of the activations, the products of the
+  /// blocks are added in their order, each by one fused multiply-add of its exact integer sum and its
+  /// scale: `f = fma(sum_c code[r, c] * q[t, c], w[r, g] * (1 / s[t, g]), f)`, from 0, over the
+  /// shorter ones of the blocks, where `w` or `1 / s` is 1 if it has no blocks. What has none is
+  /// applied afterwards: `y[t, r] = f * scale[group(r)]` or `f / s[t]`, then `(+ bias[r])`.
   ///
   /// Sums of integers are exact and the float operations have one fixed order, so the result is
   /// the same bits on every CPU, for every number of threads, and for a token alone or in a batch.
@@ -89,7 +91,8 @@ extension QuantizedTensor {
       stride: stride, narrow: narrow.map { UnsafePointer($0.pointer) + token * stride },
       wide: wide.map { UnsafePointer($0.pointer) + token * stride },
       sums: UnsafePointer(sums.pointer) + token,
-      inverse_scales: UnsafePointer(inverseScales.pointer) + token, block_columns: 0)
+      inverse_scales: UnsafePointer(inverseScales.pointer) + token * blocksPerRow,
+      block_columns: blockColumns ?? 0)
   }
 }
 

@@ -1,7 +1,7 @@
 /// A BitLinear layer for inference: packed codes and their scales, without latent weights.
 ///
 /// It gives the same bits as the trained layer that it was made from, on every CPU, for every
-/// number of threads and, with a scale for each token, for every batch size.
+/// number of threads and, without a scale for the whole tensor, for every batch size.
 public struct PackedBitLinear: Sendable {
   /// The codes and scales, `[out, in]`.
   public let matrix: CodeMatrix

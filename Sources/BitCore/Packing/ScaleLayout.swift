@@ -64,4 +64,9 @@ public struct ScaleLayout: Sendable, Hashable {
       first..<min(columns, first + runLength)
     }
   }
+
+  /// The columns of one of the `scalesPerRow` scales of a row.
+  func run(_ index: Int) -> Range<Int> {
+    index * runLength..<min(columns, (index + 1) * runLength)
+  }
 }

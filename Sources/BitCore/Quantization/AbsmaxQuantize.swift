@@ -9,7 +9,8 @@
 /// - Parameters:
 ///   - x: a tensor of any shape, also an empty one.
 ///   - bits: 2...16; codes are Int8 up to 8 bits and Int16 above.
-///   - granularity: one scale for the whole tensor, or one for each row of the last axis.
+///   - granularity: one scale for the whole tensor, for each row of the last axis, or for each block
+///     of 32, 64, 128 or 256 columns of a row.
 /// - Returns: the integers with their scales, and the dequantized tensor of the shape of `x`.
 public func absmaxQuantize(
   _ x: Tensor, bits: Int = 8, granularity: ActivationQuantizer.Granularity = .tensor

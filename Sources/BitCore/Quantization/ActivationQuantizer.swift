@@ -4,18 +4,11 @@ import CBitKernels
 ///
 ///     s = Q / max|x|,   q = clamp(round(x * s), -Q, Q),   Q = 2^(bits-1) - 1
 ///
-/// with the maximum over the whole tensor or over each token (a row of the last axis), and rounding
-/// half to even. A row with a NaN or an infinity does not count for the maximum and becomes NaN.
+/// with the maximum over the whole tensor, over each token (a row of the last axis) or over each
+/// block of columns of a token, and rounding half to even. A row with a NaN or an infinity does not
+/// count for the maximum and becomes NaN.
 /// (BitNet, arXiv 2310.11453, section 2.1; BitNet b1.58, arXiv 2402.17764, section 2.)
 public struct ActivationQuantizer: Sendable, Hashable {
-  /// What shares a scale.
-  public enum Granularity: String, Sendable, Hashable, CaseIterable {
-    /// The whole tensor: the result of a token depends on the others in its batch.
-    case tensor
-    /// Each row of the last axis.
-    case token
-  }
-
   /// The range of the codes.
   public enum CodeRange: String, Sendable, Hashable {
     /// Q = 2^(bits-1) - 1, codes from -Q to Q, as in implementations.
@@ -33,12 +26,15 @@ public struct ActivationQuantizer: Sendable, Hashable {
   /// The minimum of max|x| when a scale is computed; 0 for none. All-zero rows give zeros anyway.
   public let epsilon: Float
 
-  /// A quantizer to `bits` (2...16) bits.
+  /// A quantizer to `bits` (2...16) bits. Blocks have 32, 64, 128 or 256 columns.
   public init(
     bits: Int = 8, granularity: Granularity = .token, range: CodeRange = .symmetric,
     epsilon: Float = 0
   ) {
     precondition((2...16).contains(bits), "activations take 2...16 bits, not \(bits)")
+    precondition(
+      granularity.blockColumns.map(Granularity.blockLengths.contains) ?? true,
+      "blocks of activations have 32, 64, 128 or 256 columns, not \(granularity.blockColumns ?? 0)")
     precondition(epsilon >= 0 && epsilon.isFinite, "epsilon must be finite and not negative")
     self.bits = bits
     self.granularity = granularity
@@ -49,7 +45,8 @@ public struct ActivationQuantizer: Sendable, Hashable {
   /// The level Q that the largest magnitude is mapped to.
   var topLevel: Int { range == .symmetric ? 1 << (bits - 1) - 1 : 1 << (bits - 1) }
 
-  private var codeLimits: (low: Int32, high: Int32) {
+  /// The least and the greatest code.
+  var codeLimits: (low: Int32, high: Int32) {
     (Int32(-topLevel), Int32(range == .symmetric ? topLevel : topLevel - 1))
   }
 
@@ -61,58 +58,49 @@ public struct ActivationQuantizer: Sendable, Hashable {
   package func quantize(
     _ x: Tensor, kernels: KernelSet, pool: ThreadPool = .shared
   ) -> QuantizedTensor {
-    let (rows, features) = (x.shape.rows, x.shape.features)
-    let stride = bk_padded_columns(features)
+    let layout = QuantizedTensor.layout(x.shape, blockColumns: granularity.blockColumns)
+    let rows = layout.rows
+    let stride = bk_padded_columns(layout.columns)
     let narrow = bits <= 8 ? AlignedBuffer<Int8>(uninitialized: rows * stride) : nil
     let wide = bits <= 8 ? nil : AlignedBuffer<Int16>(uninitialized: rows * stride)
-    let inverseScales = AlignedBuffer<Float>(uninitialized: rows)
+    let inverseScales = AlignedBuffer<Float>(uninitialized: layout.count)
     let sums = AlignedBuffer<Int32>(repeating: 0, count: rows)
-    let grain = 1 + 8_192 / (features + 1)
-    let limits = codeLimits
-    let table = kernels.table.pointee
+    let grain = 1 + 8_192 / (layout.columns + 1)
 
-    let scales = [Float](unsafeUninitializedCapacity: rows) { scales, count in
-      count = rows
+    let scales = [Float](unsafeUninitializedCapacity: layout.count) { scales, count in
+      count = layout.count
       guard let scales = scales.baseAddress else { return }
       x.withUnsafePointer { x in
+        let work = RowQuantizer(
+          quantizer: self, kernels: kernels.table, layout: layout, stride: stride, x: x,
+          scales: scales, inverseScales: inverseScales.pointer)
         // One scale for the whole tensor needs a pass over it first.
         let isShared = granularity == .tensor
         if isShared {
-          pool.parallelFor(rows, grain: grain) { range in
-            for row in range {
-              scales[row] = table.absmax(x + row * features, features)
-            }
-          }
+          pool.parallelFor(rows, grain: grain) { $0.forEach(work.findMaxima) }
         }
-        let maxima = UnsafeBufferPointer(start: scales, count: rows)
-        let shared = isShared ? scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0) : 1
+        let maxima = UnsafeBufferPointer(start: scales, count: layout.count)
+        let shared = isShared ? scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0) : nil
         pool.parallelFor(rows, grain: grain) { range in
           for row in range {
-            let source = x + row * features
-            let maximum = isShared ? scales[row] : table.absmax(source, features)
-            scales[row] = !maximum.isFinite ? .nan : isShared ? shared : scale(of: maximum)
-            inverseScales.pointer[row] = 1 / scales[row]
-            // A row that is not finite has no codes: all of it is padding, which is zeros.
-            let count = scales[row].isNaN ? 0 : features
-            if let q = narrow.map({ $0.pointer + row * stride }) {
-              (q + count).initialize(repeating: 0, count: stride - count)
-              sums.pointer[row] = table.quantize8(
-                source, count, scales[row], limits.low, limits.high, q)
-            } else if let q = wide.map({ $0.pointer + row * stride }) {
-              (q + count).initialize(repeating: 0, count: stride - count)
-              bk_quantize16(source, count, scales[row], limits.low, limits.high, q)
+            if !isShared { work.findMaxima(row) }
+            let isFinite = work.setScales(row, shared)
+            if let q = narrow?.pointer {
+              sums.pointer[row] = work.writeCodes(row, isFinite, to: q)
+            } else if let q = wide?.pointer {
+              work.writeCodes(row, isFinite, to: q)
             }
           }
         }
       }
     }
     return QuantizedTensor(
-      shape: x.shape, bits: bits, scales: scales, stride: stride, narrow: narrow, wide: wide,
-      sums: sums, inverseScales: inverseScales)
+      shape: x.shape, bits: bits, blockColumns: granularity.blockColumns, scales: scales,
+      stride: stride, narrow: narrow, wide: wide, sums: sums, inverseScales: inverseScales)
   }
 
   /// The scale of values up to a finite maximum in magnitude.
-  private func scale(of maximum: Float) -> Float {
+  func scale(of maximum: Float) -> Float {
     let magnitude = max(maximum, epsilon)
     // All zeros: any scale gives zeros.
     guard magnitude > 0 else { return 1 }
@@ -125,7 +113,7 @@ public struct ActivationQuantizer: Sendable, Hashable {
 extension ActivationQuantizer: CustomStringConvertible {
   /// Bits, granularity and what is unusual, in one line.
   public var description: String {
-    "\(bits) bits per \(granularity.rawValue)" + (range == .full ? ", full range" : "")
+    "\(bits) bits per \(granularity)" + (range == .full ? ", full range" : "")
       + (epsilon > 0 ? ", epsilon \(epsilon)" : "")
   }
 }

@@ -11,13 +11,16 @@ extension QuantizationRecipe {
 
   /// The recipe as JSON members.
   package var json: JSONObject {
+    let block = activations.granularity.blockColumns
     var members: JSONObject = [
       "weights": .string(weights.rawValue),
       "activation_bits": .integer(Int64(activations.bits)),
-      "activation_scale": .string(activations.granularity.rawValue),
+      "activation_scale": .string(
+        block != nil ? "block" : activations.granularity == .tensor ? "tensor" : "token"),
       "activation_range": .string(activations.range.rawValue),
       "activation_epsilon": .number(Double(activations.epsilon)),
     ]
+    if let block { members["activation_block"] = .integer(Int64(block)) }
     if let normalization {
       members["norm"] = .string(
         !normalization.isCentered ? "rms" : normalization.groups == 1 ? "layer" : "group")
@@ -41,12 +44,27 @@ extension QuantizationRecipe {
     func positive(_ value: JSONValue) -> Float? {
       value.doubleValue.flatMap { $0 >= 0 && Float($0).isFinite ? Float($0) : nil }
     }
+    var block: Int?
+    if json["activation_block"] != nil {
+      block = try value("activation_block", "32, 64, 128 or 256") {
+        $0.integerValue.flatMap { Int(exactly: $0) }.flatMap {
+          ActivationQuantizer.Granularity.blockLengths.contains($0) ? $0 : nil
+        }
+      }
+    }
+    let scales =
+      block == nil ? "tensor, token, or block with an activation_block" : "block, of \(block ?? 0)"
     let activations = ActivationQuantizer(
       bits: try value("activation_bits", "2...16") {
         $0.integerValue.flatMap { (2...16).contains($0) ? Int($0) : nil }
       },
-      granularity: try value("activation_scale", "tensor or token") {
-        $0.stringValue.flatMap(ActivationQuantizer.Granularity.init(rawValue:))
+      granularity: try value("activation_scale", scales) {
+        switch ($0.stringValue, block) {
+        case ("tensor", nil): .tensor
+        case ("token", nil): .token
+        case ("block", let block?): .block(block)
+        default: nil
+        }
       },
       range: try value("activation_range", "symmetric or full") {
         $0.stringValue.flatMap(ActivationQuantizer.CodeRange.init(rawValue:))

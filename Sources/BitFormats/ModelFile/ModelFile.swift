@@ -36,8 +36,9 @@ public struct ModelFile: Sendable {
   package let storage: Storage
   /// The strings of `__metadata__` or the key-value pairs that are this project's.
   package let strings: [String: String]
-  /// What a GGUF file says about layers that this project packed before, by their names in it.
-  private let layers: JSONObject
+  /// What a GGUF file says about layers that this project packed before, by their names in it, and
+  /// what there is to say about layers that were quantized since.
+  package var layers: JSONObject
 
   /// Opens a model: GGUF if the file's name ends so or its content begins so, otherwise safetensors.
   ///

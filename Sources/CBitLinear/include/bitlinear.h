@@ -80,6 +80,9 @@ typedef struct bitlinear_recipe {
   int32_t norm;              // BITLINEAR_NORM_...
   int32_t norm_groups;       // of BITLINEAR_NORM_GROUP; 1 otherwise
   float norm_epsilon;        // added to the variance or the mean square
+  int32_t activation_block;  // 32, 64, 128 or 256: one scale per so many columns of a row of the
+                             // input, the last ones of a row perhaps fewer, which needs per_token;
+                             // 0: none
 } bitlinear_recipe;
 
 // The recipe of a name: "bitnet" (sign, 8 bits, one scale for the tensor, no norm) or "b158"
@@ -94,12 +97,15 @@ int32_t bitlinear_recipe_named(const char *name, bitlinear_recipe *recipe);
 //   x            [rows, features]
 //   bits         2...16
 //   per_token    1: one scale per row; 0: one for all
+//   block        32, 64, 128 or 256: one scale per so many columns of a row, which needs per_token;
+//                0: none
 //   codes        [rows, features], contiguous: int8_t up to 8 bits, int16_t above; or NULL
-//   scales       [rows], or NULL; without per_token all equal, except for NaN
+//   scales       [rows, blocks], the last block of a row being what is left; [rows] without blocks;
+//                or NULL. Without per_token all are equal, except for NaN.
 //   dequantized  [rows, features], contiguous, code / scale; or NULL
 int32_t bitlinear_absmax_quantize(
     const float *x, int64_t rows, int64_t features, int64_t stride, int32_t bits,
-    int32_t per_token, void *codes, float *scales, float *dequantized);
+    int32_t per_token, int32_t block, void *codes, float *scales, float *dequantized);
 
 // ---- Training -----------------------------------------------------------------------------------
 
@@ -116,8 +122,8 @@ typedef struct bitlinear_layer {
 } bitlinear_layer;
 
 // y = quantized(norm(x)) times quantized(W), multiplied in integers, times both scales, plus bias:
-// the same bits on every CPU, for any number of threads and, with one scale per token, for any
-// number of tokens.
+// the same bits on every CPU, for any number of threads and, with per_token, for any number of
+// tokens.
 //
 //   x  [tokens, in_features],  y  [tokens, out_features]
 //

@@ -19,6 +19,13 @@ import Testing
       "\(recipe)" == "QuantizationRecipe(weights: sign, activations: 4 bits per token, full range, "
         + "norm: group(2), epsilon 0.0)")
     #expect("\(Normalization.layer())" == "layer, epsilon 1e-05")
+    #expect(
+      "\(ActivationQuantizer(granularity: .block(64), epsilon: 0.5))"
+        == "8 bits per block of 64, epsilon 0.5")
+    #expect(
+      ActivationQuantizer.Granularity.allCases.map(\.description) == [
+        "tensor", "token", "block of 32", "block of 64", "block of 128", "block of 256",
+      ])
   }
 
   @Test func `scales`() {

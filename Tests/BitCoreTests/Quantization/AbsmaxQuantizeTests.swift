@@ -59,6 +59,7 @@ import Testing
         let (quantized, dequantized) = absmaxQuantize(x, bits: bits, granularity: granularity)
         #expect(quantized.codes.count == shape.scalarCount)
         #expect(quantized.scales.count == shape.rows)
+        #expect(quantized.blocksPerRow == 1)
         #expect(dequantized.shape == shape)
       }
     }

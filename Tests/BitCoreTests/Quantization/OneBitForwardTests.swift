@@ -52,7 +52,8 @@ import Testing
 func integerSums(_ matrix: CodeMatrix, _ x: QuantizedTensor) -> [Int] {
   let ones = x.scales.map { _ in Float(1) }
   let unscaledInput = QuantizedTensor(
-    shape: x.shape, bits: x.bits, scales: ones, stride: x.stride, narrow: x.narrow, wide: x.wide,
+    shape: x.shape, bits: x.bits, blockColumns: nil, scales: ones, stride: x.stride,
+    narrow: x.narrow, wide: x.wide,
     sums: x.sums, inverseScales: AlignedBuffer(ones))
   do {
     let unscaledMatrix = try CodeMatrix(

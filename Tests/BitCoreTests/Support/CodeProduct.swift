@@ -17,7 +17,7 @@ struct CodeProduct: Sendable {
   private let x: Tensor
   private let quantizer: ActivationQuantizer
   private let all: QuantizedTensor
-  /// The exact sums over 64 columns, `[tokens, rows, parts]`. Longer blocks consist of these.
+  /// The exact sums over 32 columns, `[tokens, rows, parts]`. Longer blocks consist of these.
   private let partSums: [Int]
 
   /// The product of given codes and the activations `x`, `[tokens, columns]`.
@@ -106,10 +106,10 @@ struct CodeProduct: Sendable {
 
   /// `[tokens, rows]`, by the formulas of `bk_matmul`.
   func expected(_ scales: WeightScales, hasBias: Bool) -> [Float] {
-    let parts = (columns + 63) / 64
-    let blockParts = scales.blockColumns.map { $0 / 64 }
-    let blocks = scales.layout(rows: 1, columns: columns).scalesPerRow
-    let values = scales.values
+    let parts = Self.parts(columns)
+    // The parts of the shorter block of weights and activations; without blocks, those of a row.
+    let step = [scales.blockColumns, all.blockColumns].compactMap { $0 }.min().map { $0 / 32 }
+    let layout = scales.layout(rows: rows, columns: columns)
     let inverses = all.scales.map { 1 / $0 }
     var outputs: [Float] = []
     outputs.reserveCapacity(tokens * rows)
@@ -117,20 +117,20 @@ struct CodeProduct: Sendable {
       for row in 0..<rows {
         let sums = (token * rows + row) * parts
         var total: Float = 0
-        if let blockParts {
-          for block in 0..<blocks {
-            var sum = 0
-            for part in block * blockParts..<min(parts, (block + 1) * blockParts) {
-              sum += partSums[sums + part]
-            }
-            total = total.addingProduct(Float(sum), values[row * blocks + block])
-          }
-        } else {
+        for first in stride(from: 0, to: parts, by: step ?? parts) {
           var sum = 0
-          for part in 0..<parts { sum += partSums[sums + part] }
-          total = Float(sum) * values[row / (rows / values.count)]
+          for part in first..<min(parts, first + (step ?? parts)) { sum += partSums[sums + part] }
+          var factor: Float = 1
+          if scales.blockColumns != nil {
+            factor = scales.values[layout.index(row: row, column: 32 * first)]
+          }
+          if let length = all.blockColumns {
+            factor *= inverses[token * all.blocksPerRow + 32 * first / length]
+          }
+          total = total.addingProduct(Float(sum), factor)
         }
-        total *= inverses[token]
+        if scales.blockColumns == nil { total *= scales.values[layout.index(row: row, column: 0)] }
+        if all.blockColumns == nil { total *= inverses[token] }
         outputs.append(hasBias ? total + bias[row] : total)
       }
     }
@@ -158,7 +158,7 @@ struct CodeProduct: Sendable {
           return """
             \(name), \(matrix.format?.rawValue ?? "unpacked"), \(rows) x \(columns), \
             \(scales.blockColumns.map { "blocks of \($0)" } ?? "groups"), \(x.shape[0]) tokens, \
-            bias \(hasBias): \(wrong)
+            \(quantizer), bias \(hasBias): \(wrong)
             """
         }
       }
@@ -179,18 +179,20 @@ struct CodeProduct: Sendable {
 
   private static let pool = ThreadPool(threads: 1)
 
+  private static func parts(_ columns: Int) -> Int { (columns + 31) / 32 }
+
   private static func partSums(
     _ codes: [Int8], _ x: [Int], rows: Int, tokens: Int, columns: Int
   ) -> [Int] {
-    let parts = (columns + 63) / 64
+    let parts = parts(columns)
     var sums = [Int](repeating: 0, count: tokens * rows * parts)
     // Written to be fast without optimization.
     codes.withUnsafeBufferPointer { codes in
       x.withUnsafeBufferPointer { x in
         for index in sums.indices {
           let (token, row) = (index / parts / rows, index / parts % rows)
-          var column = index % parts &* 64
-          let end = min(columns, column &+ 64)
+          var column = index % parts &* 32
+          let end = min(columns, column &+ 32)
           var sum = 0
           while column < end {
             sum &+= Int(codes[row &* columns &+ column]) &* x[token &* columns &+ column]

@@ -311,7 +311,8 @@ import Testing
         let quantized = try QuantizedModel(
           ModelFile(path: gguf),
           QuantizationRecipe(
-            weights: .ternary, activations: ActivationQuantizer(), normalization: nil),
+            weights: .ternary, activations: QuantizationRecipe.b158.activations,
+            normalization: nil),
           choice: choice)
         let out = "\(folder)/out"
         try Conversion(quantized.model, to: out, options: .init(type: .hf, isLossy: true)).write()

@@ -18,7 +18,8 @@ import Testing
   }
 
   private func recipe(_ weights: WeightAlphabet) -> QuantizationRecipe {
-    QuantizationRecipe(weights: weights, activations: ActivationQuantizer(), normalization: nil)
+    QuantizationRecipe(
+      weights: weights, activations: QuantizationRecipe.b158.activations, normalization: nil)
   }
 
   private func write(_ folder: String, _ weight: Tensor) throws -> String {

@@ -12,7 +12,7 @@ import Testing
     let activations = [
       ActivationQuantizer(), ActivationQuantizer(bits: 2, granularity: .tensor),
       ActivationQuantizer(bits: 16, range: .full, epsilon: 1e-5),
-      ActivationQuantizer(bits: 8, epsilon: 0.1),
+      ActivationQuantizer(bits: 8, granularity: .block(columns % 2 == 0 ? 32 : 256), epsilon: 0.1),
     ]
     var layers: [(name: String, layer: PackedBitLinear)] = []
     for (index, norm) in norms.enumerated() {
@@ -150,6 +150,34 @@ import Testing
   func missingDescriptions(_ member: String) throws {
     try refuses(.ternary, .malformed, "\(member) null") { _, metadata in
       metadata[PackedLayerFile.metadataKey]?.remove(member)
+    }
+  }
+
+  /// A block length belongs to the scale "block", and to no other.
+  @Test func blocksOfActivations() throws {
+    var layer = PackedLayerSample.layer(.ternary)
+    func refuses(_ part: String, _ change: (inout String) -> Void) throws {
+      try PackedLayerSample.refuses(layer, .malformed, part) { _, metadata in
+        metadata[PackedLayerFile.metadataKey].map { text in
+          var text = text
+          change(&text)
+          metadata[PackedLayerFile.metadataKey] = text
+        }
+      }
+    }
+    try refuses(#"activation_scale "token", expected block, of 64"#) {
+      $0.set("activation_block", to: "64")
+    }
+    var recipe = layer.recipe
+    recipe.activations = ActivationQuantizer(granularity: .block(128))
+    layer = try PackedBitLinear(matrix: layer.matrix, recipe: recipe)
+    try refuses(#"activation_scale "block", expected tensor, token, or block with"#) {
+      $0.remove("activation_block")
+    }
+    for value in ["48", "0", "-32", #""64""#, "null", "512", "4294967360"] {
+      try refuses("activation_block \(value), expected 32, 64, 128 or 256") {
+        $0.set("activation_block", to: value)
+      }
     }
   }
 
