@@ -1,6 +1,6 @@
 // Vectors of 512 bits as dot_tile.h and dot_few.h want them. TARGET and HAS_TRITS are defined by
 // the file that includes this.
-#include "avx2.h"
+#include "avx512_elementwise.h"
 
 #define VECTOR __m512i
 #define PANEL_VECTORS 1
@@ -80,6 +80,8 @@ extern const bk_peak_kernels bk_avx512_peak;
 
 // The members of the table of kernels that both sets share.
 #define AVX512_MEMBERS                                                                           \
-  AVX2_MEMBERS, .name = "avx512vnni", .tile_rows = TILE_ROWS, .multiply = bk_avx512_multiply,    \
-                .multiply_low = bk_avx512_multiply_low,                                          \
-                .multiply_scaled = bk_avx512_multiply_scaled, .peak = &bk_avx512_peak
+  .name = "avx512vnni", .absmax = bk_avx512_absmax, .quantize8 = bk_avx512_quantize8,            \
+  .sums = bk_avx512_sums, .encode_panel = {bk_avx512_encode_ternary, bk_avx512_encode_sign},     \
+  .tile_rows = TILE_ROWS, .multiply = bk_avx512_multiply,                                        \
+  .multiply_low = bk_avx512_multiply_low, .multiply_scaled = bk_avx512_multiply_scaled,          \
+  .peak = &bk_avx512_peak, AVX2_RESULT_MEMBERS

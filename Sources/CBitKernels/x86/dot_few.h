@@ -23,13 +23,20 @@ PACKED_INLINE tile_bytes next_quad(tile_bytes bytes) {
 
 // ---- Masked fields ------------------------------------------------------------------------------
 
-// For the fewest tokens, fields are not shifted but masked where they are, and so weighted: four
+// For one row of bytes, fields are not shifted but masked where they are, and so weighted: four
 // sums for each row of bytes, in which a code counts 1, 4, 16 and 64 times, or 1, 2, 4 and 8 times
 // for signs. The most that a step adds to one of them is 2 * 4 * 128 * 128, so 32 bits hold the sums
 // of this many steps.
-enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = REGISTERS == 32 ? 6 : 1 };
+enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = 4 };
 
 typedef VECTOR weighted_sums[WEIGHTS];
+
+// The most rows for which masks are faster than shifts. Measured with 512 bits: the more fields a
+// byte has, the more shifts are saved; two panels at once, which need fewer sums, save loads.
+PACKED_INLINE int weighted_rows(const bk_format format) {
+  if (REGISTERS == 16) return 1;
+  return format == BK_TERNARY2 ? 1 : format == BK_TERNARY1_6 ? 3 : WEIGHTED_ROWS;
+}
 
 // Adds the products of one field, which has the weight of sums `f`. As signed bytes, which the
 // product with low bytes takes, codes must not count 64 times.
@@ -265,7 +272,7 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
     size_t column = g * at->segment_columns;
     tile_bytes bytes = {tokens->rows.bytes + column * width, tokens->low.bytes + column * width,
                         4 * width};
-    if (high + low <= WEIGHTED_ROWS)
+    if (high + low <= weighted_rows(format))
       add_weighted_steps(steps, count, bytes, sum, high, low, format);
     else
       add_packed(steps, at->panel_stride, count, bytes, sum, panel_count, high, low, format);
@@ -278,7 +285,10 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
 PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const int low,
                               const bk_format format) {
   // Trits take registers for tables, masks and what they are looked up from.
-  const int pair = REGISTERS == 32 && format != BK_TERNARY1_6 && high + low > WEIGHTED_ROWS ? 2 : 1;
+  const int pair = REGISTERS == 32 && format != BK_TERNARY1_6 &&
+                           high + low > weighted_rows(format)
+                       ? 2
+                       : 1;
   for (size_t p = 0; p < panels;) {
     few_place now = at;
     now.steps += p * at.panel_stride;
