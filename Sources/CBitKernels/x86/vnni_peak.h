@@ -1,10 +1,11 @@
 // The peak of vpdpbusd. To be included after gemm_tile.h.
 TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
-  // Two sums per cycle at a latency of five cycles. They begin differently, so that none is a copy
-  // of another, and everything fits 16 registers.
-  enum { SUMS = 10 };
+  // Two products per cycle at a latency of five cycles need ten sums; twice as many, where they fit
+  // the registers, do not wait for one another. They begin differently, so that none is a copy of
+  // another.
+  enum { SUMS = REGISTERS == 32 ? 20 : 10 };
   VECTOR sum[SUMS], code[2], x[2];
-  for (int l = 0; l < SUMS; l++) {
+  UNROLL for (int l = 0; l < SUMS; l++) {
     int32_t first = *sink + l;
     sum[l] = broadcast((const int8_t *)&first);
   }
@@ -16,12 +17,13 @@ TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
     x[l] = broadcast((const int8_t *)&four);
   }
   for (size_t i = 0; i < rounds; i++) {
-    for (int l = 0; l < SUMS; l++) sum[l] = dot(sum[l], code[l % 2], x[l / 2 % 2]);
+    UNROLL for (int l = 0; l < SUMS; l++)
+      sum[l] = dot(sum[l], code[l % 2], x[l / 2 % 2]);
     // The compiler must not move the products out of the loop.
     __asm__ volatile("" : "+v"(code[0]), "+v"(code[1]), "+v"(x[0]), "+v"(x[1]));
   }
   int32_t lanes[16] = {0};
-  for (int l = 0; l < SUMS; l++) add_sums(lanes, sum[l]);
+  UNROLL for (int l = 0; l < SUMS; l++) add_sums(lanes, sum[l]);
   *sink += lanes[0] + lanes[7];
   return SUMS * sizeof(VECTOR) * (uint64_t)rounds;
 }
