@@ -374,7 +374,10 @@ static void add_segment(const pass *p, const bk_panels *panels, size_t strip, si
   if (m->block_columns) {
     size_t blocks = bk_block_count(m->columns, m->block_columns);
     size_t scale = (strip * blocks + column / m->block_columns) * BK_STRIP_ROWS;
-    for (size_t r = 0; r < BK_STRIP_ROWS; r++) scales[r] = bk_block_scale(m, scale + r);
+    if (m->scales)
+      memcpy(scales, m->scales + scale, sizeof scales);
+    else
+      p->job->kernels->expand_halves(m->half_scales + scale, BK_STRIP_ROWS, scales);
   } else {
     for (size_t r = 0; r < BK_STRIP_ROWS; r++) scales[r] = 1;
   }

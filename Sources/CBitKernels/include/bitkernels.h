@@ -197,6 +197,9 @@ typedef struct bk_kernels {
   void (*add_totals)(const int32_t *sums, int32_t offset, const float *scales, float factor,
                      float *totals);
 
+  // Half precision floats to floats, exactly.
+  void (*expand_halves)(const uint16_t *halves, size_t n, float *floats);
+
   // Bytes of tables that a step of a token takes; 0 for BK_DOT.
   size_t table_bytes[BK_PACKED_FORMATS];
   // BK_LOOKUP: fills the tables of `steps` steps of a token, whose codes begin at q; returns what

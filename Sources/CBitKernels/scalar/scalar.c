@@ -251,6 +251,10 @@ static void add_totals(const int32_t *sums, int32_t offset, const float *scales,
     totals[r] = fmaf((float)(sums[r] - offset), scales[r] * factor, totals[r]);
 }
 
+static void expand_halves(const uint16_t *halves, size_t n, float *floats) {
+  for (size_t i = 0; i < n; i++) floats[i] = bk_half(halves[i]);
+}
+
 static uint64_t read_all(const uint8_t *memory, size_t bytes) {
   uint64_t words[4] = {0};
   for (size_t i = 0; i < bytes; i += 32)
@@ -300,6 +304,7 @@ const bk_kernels bk_scalar = {
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
     .add_totals = add_totals,
+    .expand_halves = expand_halves,
     .prepare_token = {prepare_nothing, prepare_nothing, prepare_nothing},
     .multiply_few = {multiply_few_ternary2, multiply_few_ternary1_6, multiply_few_sign1},
     .few_tokens = {1, 1, 1},

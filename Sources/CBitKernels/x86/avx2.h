@@ -19,11 +19,9 @@ AVX2_INLINE __m256i broadcast_quad(const int8_t *q) {
   return _mm256_set1_epi32(four);
 }
 
-// p = fma(float(sum - offset), scales * factor, p)
-AVX2_INLINE void add_scaled_lanes(float *p, __m256i sum, int32_t offset, const float *scales,
-                                  float factor) {
+// p = fma(float(sum - offset), scale, p)
+AVX2_INLINE void add_scaled_lanes(float *p, __m256i sum, int32_t offset, __m256 scale) {
   __m256 value = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_set1_epi32(offset)));
-  __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_set1_ps(factor));
   _mm256_storeu_ps(p, _mm256_fmadd_ps(value, scale, _mm256_loadu_ps(p)));
 }
 
@@ -76,6 +74,7 @@ void bk_avx2_finish_wide(const int32_t *high, const int32_t *low, size_t rows, c
                          float inverse, const float *bias, float *out);
 void bk_avx2_finish_scaled(const float *totals, size_t rows, const float *scales, float inverse,
                            const float *bias, float *out);
+void bk_avx2_expand_halves(const uint16_t *halves, size_t n, float *floats);
 void bk_avx2_add_totals(const int32_t *sums, int32_t offset, const float *scales, float factor,
                         float *totals);
 uint64_t bk_avx2_read_all(const uint8_t *memory, size_t bytes);
@@ -109,6 +108,6 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 #define AVX2_RESULT_MEMBERS                                                                      \
   .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \
   .finish_wide = bk_avx2_finish_wide, .finish_scaled = bk_avx2_finish_scaled,                    \
-  .add_totals = bk_avx2_add_totals, .training = &bk_avx2_training
+  .add_totals = bk_avx2_add_totals, .expand_halves = bk_avx2_expand_halves, .training = &bk_avx2_training
 
 #endif

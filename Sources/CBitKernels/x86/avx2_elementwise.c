@@ -106,6 +106,14 @@ AVX2 void bk_avx2_add_totals(const int32_t *sums, int32_t offset, const float *s
   bk_add_row_totals(sums, offset, scales, factor, totals);
 }
 
+AVX2 void bk_avx2_expand_halves(const uint16_t *halves, size_t n, float *floats) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps(floats + i,
+                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(halves + i))));
+  bk_scalar.expand_halves(halves + i, n - i, floats + i);
+}
+
 AVX2 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
                        float *v) {
   __m256 scale = _mm256_set1_ps(c->scale), decay = _mm256_set1_ps(c->decay);

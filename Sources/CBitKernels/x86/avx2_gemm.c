@@ -5,6 +5,7 @@
 
 #define TARGET AVX2
 #define VECTOR __m256i
+#define FLOATS __m256
 #define PANEL_VECTORS 2
 #define REGISTERS 16
 #define TILE_ROWS 6
@@ -31,10 +32,13 @@ AVX2_INLINE void add_low_sums(int32_t *p, VECTOR sum) {
   VECTOR even = _mm256_and_si256(sum, _mm256_set1_epi32(0xffff));
   store(p, _mm256_add_epi32(load(p), _mm256_add_epi32(even, _mm256_srli_epi32(sum, 16))));
 }
-AVX2_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float *scales,
-                            float factor) {
-  add_scaled_lanes(p, widened(sum), offset, scales, factor);
+AVX2_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, FLOATS scale) {
+  add_scaled_lanes(p, widened(sum), offset, scale);
 }
+
+AVX2_INLINE FLOATS load_floats(const float *p) { return _mm256_loadu_ps(p); }
+AVX2_INLINE FLOATS all_floats(float x) { return _mm256_set1_ps(x); }
+AVX2_INLINE FLOATS multiply_floats(FLOATS a, FLOATS b) { return _mm256_mul_ps(a, b); }
 
 #include "dot_tile.h"
 

@@ -3,6 +3,7 @@
 #include "avx512_elementwise.h"
 
 #define VECTOR __m512i
+#define FLOATS __m512
 #define PANEL_VECTORS 1
 #define REGISTERS 32
 #define TILE_ROWS 12
@@ -47,12 +48,17 @@ AVX512_INLINE void add_sums(int32_t *p, VECTOR sum) {
   _mm512_storeu_si512(p, _mm512_add_epi32(_mm512_loadu_si512(p), sum));
 }
 AVX512_INLINE void add_low_sums(int32_t *p, VECTOR sum) { add_sums(p, sum); }
-AVX512_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float *scales,
-                              float factor) {
+AVX512_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, FLOATS scale) {
   __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_set1_epi32(offset)));
-  __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(scales), _mm512_set1_ps(factor));
   _mm512_storeu_ps(p, _mm512_fmadd_ps(value, scale, _mm512_loadu_ps(p)));
 }
+
+AVX512_INLINE FLOATS load_floats(const float *p) { return _mm512_loadu_ps(p); }
+AVX512_INLINE FLOATS load_halves(const uint16_t *p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+AVX512_INLINE FLOATS all_floats(float x) { return _mm512_set1_ps(x); }
+AVX512_INLINE FLOATS multiply_floats(FLOATS a, FLOATS b) { return _mm512_mul_ps(a, b); }
 
 #if HAS_TRITS
 AVX512_INLINE VECTOR permuted(VECTOR indices, VECTOR table) {

@@ -7,6 +7,7 @@
 #define AVXVNNI_INLINE static inline __attribute__((always_inline)) TARGET
 #define HAS_TRITS 0
 #define VECTOR __m256i
+#define FLOATS __m256
 #define PANEL_VECTORS 2
 #define REGISTERS 16
 #define TILE_ROWS 6
@@ -39,9 +40,15 @@ AVXVNNI_INLINE VECTOR shift_integers_left(VECTOR v, int n) { return _mm256_slli_
 
 AVXVNNI_INLINE void add_sums(int32_t *p, VECTOR sum) { store(p, _mm256_add_epi32(load(p), sum)); }
 AVXVNNI_INLINE void add_low_sums(int32_t *p, VECTOR sum) { add_sums(p, sum); }
-AVXVNNI_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, const float *scales,
-                               float factor) {
-  add_scaled_lanes(p, sum, offset, scales, factor);
+AVXVNNI_INLINE void add_scaled(float *p, VECTOR sum, int32_t offset, FLOATS scale) {
+  add_scaled_lanes(p, sum, offset, scale);
+}
+
+AVXVNNI_INLINE FLOATS load_floats(const float *p) { return _mm256_loadu_ps(p); }
+AVXVNNI_INLINE FLOATS all_floats(float x) { return _mm256_set1_ps(x); }
+AVXVNNI_INLINE FLOATS multiply_floats(FLOATS a, FLOATS b) { return _mm256_mul_ps(a, b); }
+AVXVNNI_INLINE FLOATS load_halves(const uint16_t *p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
 #include "dot_tile.h"

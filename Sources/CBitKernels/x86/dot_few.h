@@ -206,61 +206,62 @@ typedef struct {
 // Multiplies the given number of panels with a number of tokens that is the function's own.
 typedef void few_function(const few_place *at, size_t panels);
 
-// The scales of the weights for a segment and some rows, as floats; ones without blocks.
-PACKED_INLINE const float *segment_scales(const few_place *at, size_t column, size_t row,
-                                          float buffer[BK_PANEL_ROWS]) {
+// The scales of the weights for a segment and the rows of a vector; ones without blocks.
+PACKED_INLINE FLOATS segment_scales(const few_place *at, size_t column, size_t row) {
   const bk_matrix *m = at->matrix;
-  if (!m->block_columns) {
-    for (int r = 0; r < BK_PANEL_ROWS; r++) buffer[r] = 1;
-    return buffer;
-  }
+  if (!m->block_columns) return all_floats(1);
   size_t scale = at->scale + column / m->block_columns * BK_STRIP_ROWS + row;
-  if (m->scales) return m->scales + scale;
-  for (int r = 0; r < BK_PANEL_ROWS; r++) buffer[r] = bk_half(m->half_scales[scale + (size_t)r]);
-  return buffer;
+  return m->scales ? load_floats(m->scales + scale) : load_halves(m->half_scales + scale);
 }
 
-// Adds a segment's sums to the totals, or stores the sums of a row that is one segment.
-PACKED_INLINE void put_segment(const few_place *at, size_t segment,
-                               const VECTOR sum[2 * PANEL_VECTORS][TILE_ROWS],
-                               const int panel_count, const int high, const int low) {
+// Adds a segment's sums to the totals.
+PACKED_INLINE void add_segment(const few_place *at, size_t segment,
+                               const VECTOR sum[2 * PANEL_VECTORS][TILE_ROWS], const int vectors,
+                               const int high, const int low) {
   const bk_tokens *tokens = at->tokens;
   size_t column = segment * at->segment_columns;
-  float buffer[2][BK_PANEL_ROWS];
-  const float *scales[2] = {NULL, NULL};
-  if (at->segment_columns)
-    UNROLL for (int p = 0; p < panel_count; p++)
-      scales[p] = segment_scales(at, column, (size_t)p * BK_PANEL_ROWS, buffer[p]);
+  FLOATS scales[2 * PANEL_VECTORS];
+  UNROLL for (int v = 0; v < vectors; v++)
+    scales[v] = segment_scales(at, column, (size_t)(VECTOR_ROWS * v));
   UNROLL for (int t = 0; t < high; t++) {
     size_t offset = (size_t)t * tokens->offset_stride + segment;
-    float factor = tokens->factors ? tokens->factors[(size_t)t * tokens->factor_stride +
-                                                     column / tokens->block_columns]
-                                   : 1;
-    int32_t offsets = tokens->offsets[offset], low_offsets = low ? tokens->low_offsets[offset] : 0;
-    UNROLL for (int v = 0; v < panel_count * PANEL_VECTORS; v++) {
-      const int row = BK_PANEL_ROWS / PANEL_VECTORS * v;
-      size_t out = (size_t)t * BK_STRIP_ROWS + (size_t)row;
+    int32_t offsets = tokens->offsets[offset];
+    if (low) offsets = 256 * offsets + tokens->low_offsets[offset];
+    FLOATS factor = all_floats(1);
+    if (tokens->factors)
+      factor = all_floats(tokens->factors[(size_t)t * tokens->factor_stride +
+                                          column / tokens->block_columns]);
+    UNROLL for (int v = 0; v < vectors; v++) {
       VECTOR s = sum[v][t];
-      if (at->segment_columns) {
-        if (low) {
-          s = add_integers(shift_integers_left(s, 8), sum[v][high + t]);
-          offsets = 256 * tokens->offsets[offset] + low_offsets;
-        }
-        add_scaled(at->totals + out, s, offsets,
-                   scales[row / BK_PANEL_ROWS] + row % BK_PANEL_ROWS, factor);
-        continue;
-      }
-      store_vector(at->sums + out, subtract_integers(s, all_integers(offsets)));
-      if (low)
-        store_vector(at->sums + out + tokens->rows.count * BK_STRIP_ROWS,
-                     subtract_integers(sum[v][high + t], all_integers(low_offsets)));
+      if (low) s = add_integers(shift_integers_left(s, 8), sum[v][high + t]);
+      FLOATS scale = tokens->factors ? multiply_floats(scales[v], factor) : scales[v];
+      add_scaled(at->totals + BK_STRIP_ROWS * t + VECTOR_ROWS * v, s, offsets, scale);
     }
+  }
+}
+
+// Stores the sums of rows that are one segment.
+PACKED_INLINE void store_segment(const few_place *at,
+                                 const VECTOR sum[2 * PANEL_VECTORS][TILE_ROWS],
+                                 const int vectors, const int high, const int low) {
+  const bk_tokens *tokens = at->tokens;
+  UNROLL for (int t = 0; t < high; t++) {
+    VECTOR offset = all_integers(tokens->offsets[(size_t)t * tokens->offset_stride]);
+    UNROLL for (int v = 0; v < vectors; v++)
+      store_vector(at->sums + BK_STRIP_ROWS * t + VECTOR_ROWS * v,
+                   subtract_integers(sum[v][t], offset));
+  }
+  UNROLL for (int t = 0; t < low; t++) {
+    VECTOR offset = all_integers(tokens->low_offsets[(size_t)t * tokens->offset_stride]);
+    UNROLL for (int v = 0; v < vectors; v++)
+      store_vector(at->sums + BK_STRIP_ROWS * (high + t) + VECTOR_ROWS * v,
+                   subtract_integers(sum[v][high + t], offset));
   }
 }
 
 // One or two panels and a tile's tokens, all segments.
 PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const int high,
-                            const int low, const bk_format format) {
+                            const int low, const int is_masked, const bk_format format) {
   const bk_tokens *tokens = at->tokens;
   const uint8_t *steps = at->steps;
   size_t width = tokens->rows.width;
@@ -272,11 +273,14 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
     size_t column = g * at->segment_columns;
     tile_bytes bytes = {tokens->rows.bytes + column * width, tokens->low.bytes + column * width,
                         4 * width};
-    if (high + low <= weighted_rows(format))
+    if (is_masked)
       add_weighted_steps(steps, count, bytes, sum, high, low, format);
     else
       add_packed(steps, at->panel_stride, count, bytes, sum, panel_count, high, low, format);
-    put_segment(at, g, sum, panel_count, high, low);
+    if (at->segment_columns)
+      add_segment(at, g, sum, panel_count * PANEL_VECTORS, high, low);
+    else
+      store_segment(at, sum, panel_count * PANEL_VECTORS, high, low);
     steps += BK_STEP_BYTES * count;
   }
 }
@@ -284,11 +288,12 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
 // All panels and a tile's tokens.
 PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const int low,
                               const bk_format format) {
-  // Trits take registers for tables, masks and what they are looked up from.
-  const int pair = REGISTERS == 32 && format != BK_TERNARY1_6 &&
-                           high + low > weighted_rows(format)
-                       ? 2
-                       : 1;
+  const int rows = high + low;
+  // Trits take registers for masks and for what they are looked up from.
+  const int can_pair = REGISTERS == 32 && rows <= (format == BK_TERNARY1_6 ? 10 : TILE_ROWS);
+  // Taking the weights off again costs too much after every short segment.
+  const int is_masked =
+      rows == 1 || (rows <= weighted_rows(format) && at.segment_columns == 0);
   for (size_t p = 0; p < panels;) {
     few_place now = at;
     now.steps += p * at.panel_stride;
@@ -297,11 +302,14 @@ PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const
       now.totals += BK_PANEL_ROWS * p;
     else
       now.sums += BK_PANEL_ROWS * p;
-    if (pair == 2 && p + 2 <= panels) {
-      few_tile(&now, 2, high, low, format);
+    if (is_masked && rows <= weighted_rows(format)) {
+      few_tile(&now, 1, high, low, 1, format);
+      p += 1;
+    } else if (rows > 1 && can_pair && p + 2 <= panels) {
+      few_tile(&now, 2, high, low, 0, format);
       p += 2;
-    } else {
-      few_tile(&now, 1, high, low, format);
+    } else if (rows > 1) {
+      few_tile(&now, 1, high, low, 0, format);
       p += 1;
     }
   }

@@ -6,7 +6,7 @@
 //   masked_exclusive_or(v, w, mask), looked_up(indices, table of 256).
 // A shift of bytes moves bits across them, and masks remove those.
 
-#include "unroll.h"
+#include "dot.h"
 
 #define PACKED_INLINE TILE_INLINE
 

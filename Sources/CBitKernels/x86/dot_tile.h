@@ -8,9 +8,11 @@
 //   zero_vector(), load_vector(p), broadcast(q),
 //   dot(sum, codes, x), dot_low(sum, codes, x)  add the products of a quad with signed or unsigned
 //                  bytes to sums of 32 bits, or of 16 bits that stay exact over a call's quads;
-//   add_sums(p, sum), add_low_sums(p, sum), add_scaled(p, sum, offset, scales, factor)  add the sums
-//                  to memory.
-#include "unroll.h"
+//   add_sums(p, sum), add_low_sums(p, sum)  add the sums to memory;
+//   FLOATS         the type of a vector of floats, with load_floats(p), load_halves(p), all_floats(x),
+//                  multiply_floats(a, b);
+//   add_scaled(p, sum, offset, scale)  p = fma(float(sum - offset), scale, p).
+#include "dot.h"
 
 // What becomes of the sums.
 typedef enum { ADD_SUMS, ADD_LOW_SUMS, ADD_SCALED } tile_kind;
@@ -25,6 +27,27 @@ typedef struct {
   // Whether to prefetch what is ahead of the panels.
   int is_first;
 } tile_place;
+
+// The sums of a tile become part of totals.
+TILE_INLINE void add_tile_totals(const tile_place *at, VECTOR sum[4 * PANEL_VECTORS][TILE_ROWS],
+                                 const int vectors, const int row_count) {
+  const bk_scaling *s = &at->scaling;
+  FLOATS scales[4 * PANEL_VECTORS];
+  UNROLL for (int v = 0; v < vectors; v++) scales[v] = load_floats(s->scales + VECTOR_ROWS * v);
+  if (!s->factors) {
+    UNROLL for (int t = 0; t < row_count; t++)
+      UNROLL for (int v = 0; v < vectors; v++)
+        add_scaled(at->totals + BK_STRIP_ROWS * t + VECTOR_ROWS * v, sum[v][t],
+                   s->offsets[(size_t)t * s->offset_stride], scales[v]);
+    return;
+  }
+  UNROLL for (int t = 0; t < row_count; t++) {
+    FLOATS factor = all_floats(s->factors[(size_t)t * s->factor_stride]);
+    UNROLL for (int v = 0; v < vectors; v++)
+      add_scaled(at->totals + BK_STRIP_ROWS * t + VECTOR_ROWS * v, sum[v][t],
+                 s->offsets[(size_t)t * s->offset_stride], multiply_floats(scales[v], factor));
+  }
+}
 
 TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place at,
                       const int panel_count, const int row_count, const tile_kind kind) {
@@ -53,17 +76,17 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
     codes += 64;
     bytes += quad_bytes;
   }
+  if (kind == ADD_SCALED) {
+    add_tile_totals(&at, sum, vectors, row_count);
+    return;
+  }
   UNROLL for (int t = 0; t < row_count; t++)
     UNROLL for (int v = 0; v < vectors; v++) {
-      int row = BK_PANEL_ROWS / PANEL_VECTORS * v, out = BK_STRIP_ROWS * t + row;
-      const bk_scaling *s = &at.scaling;
-      if (kind == ADD_SCALED)
-        add_scaled(at.totals + out, sum[v][t], s->offsets[(size_t)t * s->offset_stride],
-                   s->scales + row, s->factors ? s->factors[(size_t)t * s->factor_stride] : 1);
-      else if (kind == ADD_LOW_SUMS)
-        add_low_sums(at.sums + out, sum[v][t]);
+      int32_t *out = at.sums + BK_STRIP_ROWS * t + VECTOR_ROWS * v;
+      if (kind == ADD_LOW_SUMS)
+        add_low_sums(out, sum[v][t]);
       else
-        add_sums(at.sums + out, sum[v][t]);
+        add_sums(out, sum[v][t]);
     }
 }
 

@@ -1,6 +1,6 @@
-// How the loops over the sums of a tile are compiled. Included after TARGET is defined.
-#ifndef BITKERNELS_UNROLL_H
-#define BITKERNELS_UNROLL_H
+// What the files of dot products share. Included after TARGET and PANEL_VECTORS are defined.
+#ifndef BITKERNELS_DOT_H
+#define BITKERNELS_DOT_H
 
 #define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
@@ -12,5 +12,8 @@
 #define UNROLL
 #define ROLLED
 #endif
+
+// Rows of a panel in a vector of sums.
+enum { VECTOR_ROWS = BK_PANEL_ROWS / PANEL_VECTORS };
 
 #endif
