@@ -88,10 +88,9 @@ extension QuantizedTensor {
   /// The tokens from `token` on as kernels see them.
   fileprivate func kernelActivations(from token: Int) -> bk_activations {
     bk_activations(
-      stride: stride, narrow: narrow.map { UnsafePointer($0.pointer) + token * stride },
-      wide: wide.map { UnsafePointer($0.pointer) + token * stride },
-      sums: UnsafePointer(sums.pointer) + token,
-      inverse_scales: UnsafePointer(inverseScales.pointer) + token * blocksPerRow,
+      stride: stride, narrow: narrow.map { UnsafePointer($0) + token * stride },
+      wide: wide.map { UnsafePointer($0) + token * stride }, sums: UnsafePointer(sums) + token,
+      inverse_scales: UnsafePointer(inverseScales) + token * blocksPerRow,
       block_columns: blockColumns ?? 0)
   }
 }

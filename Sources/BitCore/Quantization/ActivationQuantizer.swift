@@ -58,45 +58,32 @@ public struct ActivationQuantizer: Sendable, Hashable {
   package func quantize(
     _ x: Tensor, kernels: KernelSet, pool: ThreadPool = .shared
   ) -> QuantizedTensor {
-    let layout = QuantizedTensor.layout(x.shape, blockColumns: granularity.blockColumns)
-    let rows = layout.rows
-    let stride = bk_padded_columns(layout.columns)
-    let narrow = bits <= 8 ? AlignedBuffer<Int8>(uninitialized: rows * stride) : nil
-    let wide = bits <= 8 ? nil : AlignedBuffer<Int16>(uninitialized: rows * stride)
-    let inverseScales = AlignedBuffer<Float>(uninitialized: layout.count)
-    let sums = AlignedBuffer<Int32>(repeating: 0, count: rows)
-    let grain = 1 + 8_192 / (layout.columns + 1)
-
-    let scales = [Float](unsafeUninitializedCapacity: layout.count) { scales, count in
-      count = layout.count
-      guard let scales = scales.baseAddress else { return }
-      x.withUnsafePointer { x in
-        let work = RowQuantizer(
-          quantizer: self, kernels: kernels.table, layout: layout, stride: stride, x: x,
-          scales: scales, inverseScales: inverseScales.pointer)
-        // One scale for the whole tensor needs a pass over it first.
-        let isShared = granularity == .tensor
-        if isShared {
-          pool.parallelFor(rows, grain: grain) { $0.forEach(work.findMaxima) }
-        }
-        let maxima = UnsafeBufferPointer(start: scales, count: layout.count)
-        let shared = isShared ? scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0) : nil
-        pool.parallelFor(rows, grain: grain) { range in
-          for row in range {
-            if !isShared { work.findMaxima(row) }
-            let isFinite = work.setScales(row, shared)
-            if let q = narrow?.pointer {
-              sums.pointer[row] = work.writeCodes(row, isFinite, to: q)
-            } else if let q = wide?.pointer {
-              work.writeCodes(row, isFinite, to: q)
-            }
+    let result = QuantizedTensor(
+      uninitialized: x.shape, bits: bits, blockColumns: granularity.blockColumns)
+    let layout = result.layout
+    let (rows, grain) = (layout.rows, 1 + 8_192 / (layout.columns + 1))
+    x.withUnsafePointer { x in
+      let work = RowQuantizer(quantizer: self, kernels: kernels.table, x: x, result: result)
+      // One scale for the whole tensor needs a pass over it first.
+      let isShared = granularity == .tensor
+      if isShared {
+        pool.parallelFor(rows, grain: grain) { $0.forEach(work.findMaxima) }
+      }
+      let maxima = UnsafeBufferPointer(start: work.scales, count: layout.count)
+      let shared = isShared ? scale(of: maxima.lazy.filter(\.isFinite).max() ?? 0) : nil
+      pool.parallelFor(rows, grain: grain) { range in
+        for row in range {
+          if !isShared { work.findMaxima(row) }
+          let isFinite = work.setScales(row, shared)
+          if let q = result.narrow {
+            result.sums[row] = work.writeCodes(row, isFinite, to: q)
+          } else if let q = result.wide {
+            work.writeCodes(row, isFinite, to: q)
           }
         }
       }
     }
-    return QuantizedTensor(
-      shape: x.shape, bits: bits, blockColumns: granularity.blockColumns, scales: scales,
-      stride: stride, narrow: narrow, wide: wide, sums: sums, inverseScales: inverseScales)
+    return result
   }
 
   /// The scale of values up to a finite maximum in magnitude.

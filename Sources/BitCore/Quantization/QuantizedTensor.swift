@@ -12,31 +12,57 @@ public struct QuantizedTensor: Sendable {
   public let bits: Int
   /// The number of columns that share a scale, 32, 64, 128 or 256; nil if all columns of a row do.
   public let blockColumns: Int?
-  /// The scales, `[shape.rows, blocksPerRow]` row-major.
-  public let scales: [Float]
 
+  /// Where the scales are.
+  let layout: ScaleLayout
   /// The distance between two rows of codes; zeros fill the space after a row.
   let stride: Int
-  /// Codes of up to 8 bits, `[rows, stride]`.
-  let narrow: AlignedBuffer<Int8>?
-  /// Codes of more than 8 bits, `[rows, stride]`.
-  let wide: AlignedBuffer<Int16>?
-  /// The sum of the narrow codes of each row.
-  let sums: AlignedBuffer<Int32>
+  /// The codes, `[rows, stride]`, then 1 / scale, the scales and the sums of rows. One block of
+  /// memory, because allocating four takes longer than quantizing a token.
+  let memory: AlignedBuffer<UInt8>
+
+  /// A tensor whose codes, scales and sums the caller must write.
+  init(uninitialized shape: Shape, bits: Int, blockColumns: Int?) {
+    (self.shape, self.bits, self.blockColumns) = (shape, bits, blockColumns)
+    layout = ScaleLayout(
+      blockColumns.map { .block(columns: $0) } ?? .row, rows: shape.rows, columns: shape.features)
+    stride = bk_padded_columns(layout.columns)
+    memory = AlignedBuffer(
+      uninitialized: layout.rows * (stride * (bits <= 8 ? 1 : 2) + 4) + 8 * layout.count)
+  }
+
+  /// The number of bytes of all codes.
+  private var codeBytes: Int { layout.rows * stride * (bits <= 8 ? 1 : 2) }
+
+  private func pointer<T>(_ type: T.Type, at offset: Int) -> UnsafeMutablePointer<T> {
+    UnsafeMutableRawPointer(memory.pointer + offset).assumingMemoryBound(to: type)
+  }
+
+  // Pointers are for callers that keep the tensor alive.
+
+  /// Codes of up to 8 bits.
+  var narrow: UnsafeMutablePointer<Int8>? { bits <= 8 ? pointer(Int8.self, at: 0) : nil }
+  /// Codes of more than 8 bits.
+  var wide: UnsafeMutablePointer<Int16>? { bits > 8 ? pointer(Int16.self, at: 0) : nil }
   /// 1 / scale, in the order of ``scales``.
-  let inverseScales: AlignedBuffer<Float>
+  var inverseScales: UnsafeMutablePointer<Float> { pointer(Float.self, at: codeBytes) }
+  /// The memory of ``scales``.
+  var scalePointer: UnsafeMutablePointer<Float> {
+    pointer(Float.self, at: codeBytes + 4 * layout.count)
+  }
+  /// The sum of the narrow codes of each row; nothing for wide ones.
+  var sums: UnsafeMutablePointer<Int32> {
+    pointer(Int32.self, at: codeBytes + 8 * layout.count)
+  }
+
+  /// The scales, `[shape.rows, blocksPerRow]` row-major.
+  public var scales: [Float] {
+    defer { withExtendedLifetime(memory) {} }
+    return Array(UnsafeBufferPointer(start: scalePointer, count: layout.count))
+  }
 
   /// The number of scales of a row: 1, or the number of blocks, of which the last may be shorter.
   public var blocksPerRow: Int { layout.scalesPerRow }
-
-  /// Where the scales are.
-  private var layout: ScaleLayout { Self.layout(shape, blockColumns: blockColumns) }
-
-  /// Where the scales of a tensor are whose rows have one scale, or one for each block of columns.
-  static func layout(_ shape: Shape, blockColumns: Int?) -> ScaleLayout {
-    ScaleLayout(
-      blockColumns.map { .block(columns: $0) } ?? .row, rows: shape.rows, columns: shape.features)
-  }
 
   /// The codes in row-major order.
   public var codes: [Int] {
@@ -46,8 +72,9 @@ public struct QuantizedTensor: Sendable {
   }
 
   private func code(row: Int, column: Int) -> Int {
-    if let narrow { return Int(narrow.pointer[row * stride + column]) }
-    return wide.map { Int($0.pointer[row * stride + column]) } ?? 0
+    defer { withExtendedLifetime(memory) {} }
+    if let narrow { return Int(narrow[row * stride + column]) }
+    return wide.map { Int($0[row * stride + column]) } ?? 0
   }
 
   /// The values `code / scale`; NaN for rows that were not finite.
@@ -55,7 +82,8 @@ public struct QuantizedTensor: Sendable {
 
   /// Writes the values `code / scale`, contiguous.
   package func dequantize(to values: UnsafeMutablePointer<Float>) {
-    let (features, layout) = (shape.features, layout)
+    defer { withExtendedLifetime(memory) {} }
+    let (features, layout, scales) = (shape.features, layout, scalePointer)
     ThreadPool.shared.parallelFor(shape.rows, grain: 1 + 16_384 / (features + 1)) { rows in
       for row in rows {
         for (block, columns) in layout.runs.enumerated() {
@@ -63,9 +91,9 @@ public struct QuantizedTensor: Sendable {
           let first = row * stride + columns.lowerBound
           let out = values + row * features + columns.lowerBound
           if let narrow {
-            bk_dequantize8(narrow.pointer + first, columns.count, scale, out)
+            bk_dequantize8(narrow + first, columns.count, scale, out)
           } else if let wide {
-            bk_dequantize16(wide.pointer + first, columns.count, scale, out)
+            bk_dequantize16(wide + first, columns.count, scale, out)
           }
         }
       }
@@ -74,14 +102,10 @@ public struct QuantizedTensor: Sendable {
 
   /// Writes the codes, contiguous: Int8 up to 8 bits, Int16 above.
   package func copyCodes(to target: UnsafeMutableRawPointer) {
-    let width = narrow == nil ? 2 : 1
+    let width = bits <= 8 ? 1 : 2
     for row in 0..<shape.rows {
-      let source =
-        narrow.map { UnsafeRawPointer($0.pointer + row * stride) }
-        ?? wide.map { UnsafeRawPointer($0.pointer + row * stride) }
-      guard let source else { return }
       (target + row * shape.features * width).copyMemory(
-        from: source, byteCount: shape.features * width)
+        from: memory.pointer + row * stride * width, byteCount: shape.features * width)
     }
   }
 }
@@ -89,7 +113,7 @@ public struct QuantizedTensor: Sendable {
 extension QuantizedTensor: CustomStringConvertible {
   /// Shape, bits and bytes in one line.
   public var description: String {
-    let width = narrow == nil ? 2 : 1
+    let width = bits <= 8 ? 1 : 2
     return "QuantizedTensor(shape: \(shape), bits: \(bits), bytes: \(shape.scalarCount * width))"
   }
 }

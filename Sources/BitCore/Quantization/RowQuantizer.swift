@@ -7,16 +7,25 @@ import CBitKernels
 struct RowQuantizer {
   let quantizer: ActivationQuantizer
   let kernels: UnsafePointer<bk_kernels>
+  /// The floats, `[rows, columns]`.
+  let x: UnsafePointer<Float>
   /// Where the scales are.
   let layout: ScaleLayout
   /// The distance between two rows of codes.
   let stride: Int
-  /// The floats, `[rows, columns]`.
-  let x: UnsafePointer<Float>
   /// The scales, in the order of `layout`; before that, the largest magnitudes.
   let scales: UnsafeMutablePointer<Float>
   /// 1 / scale
   let inverseScales: UnsafeMutablePointer<Float>
+
+  init(
+    quantizer: ActivationQuantizer, kernels: UnsafePointer<bk_kernels>, x: UnsafePointer<Float>,
+    result: QuantizedTensor
+  ) {
+    (self.quantizer, self.kernels, self.x) = (quantizer, kernels, x)
+    (layout, stride) = (result.layout, result.stride)
+    (scales, inverseScales) = (result.scalePointer, result.inverseScales)
+  }
 
   private func indices(_ row: Int) -> Range<Int> {
     row * layout.scalesPerRow..<(row + 1) * layout.scalesPerRow

@@ -50,11 +50,9 @@ import Testing
 
 /// The sums of code * code that the kernels compute, seen through scales of 1.
 func integerSums(_ matrix: CodeMatrix, _ x: QuantizedTensor) -> [Int] {
-  let ones = x.scales.map { _ in Float(1) }
-  let unscaledInput = QuantizedTensor(
-    shape: x.shape, bits: x.bits, blockColumns: nil, scales: ones, stride: x.stride,
-    narrow: x.narrow, wide: x.wide,
-    sums: x.sums, inverseScales: AlignedBuffer(ones))
+  let unscaledInput = QuantizedTensor(uninitialized: x.shape, bits: x.bits, blockColumns: nil)
+  unscaledInput.memory.pointer.update(from: x.memory.pointer, count: x.memory.count)
+  unscaledInput.inverseScales.update(repeating: 1, count: x.layout.count)
   do {
     let unscaledMatrix = try CodeMatrix(
       codes: matrix.codes, rows: matrix.rows, columns: matrix.columns, alphabet: matrix.alphabet,
