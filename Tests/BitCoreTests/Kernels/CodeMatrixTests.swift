@@ -1,3 +1,4 @@
+import CBitKernels
 import Testing
 
 @testable import BitCore
@@ -106,8 +107,10 @@ import Testing
     // And a float for each row.
     #expect(plain.byteCount == plain.codeByteCount + 4 * rows)
     for length in WeightScales.blockLengths {
-      // Every block begins with a new byte.
-      let codeBits = format == .ternary1_6 ? 1.625 : bits
+      // Every block begins with a new byte of five codes or, for dot products, with four of them.
+      let stepCodes = format.codesPerByte * (plain.layout == BK_DOT ? 4 : 1)
+      let codeBits =
+        bits * Double((length + stepCodes - 1) / stepCodes * stepCodes) / Double(length)
       for (value, scaleBits) in [(Float(0.125), 16.0), (0.1, 32)] {
         let count = rows * columns / length
         let matrix = matrix(.blocks(columns: length, [Float](repeating: value, count: count)))
