@@ -7,9 +7,11 @@
 
 enum {
   FIELDS = 4,
-  // Rows of bytes of a tile, whose fields are weighted (see below), or not.
-  WEIGHTED_ROWS = 2,
+  // The most rows of bytes of a tile, and of one whose fields are weighted (see below).
   TILE_ROWS = DOTPROD_TILE_ROWS,
+  WEIGHTED_ROWS = 3,
+  // The most vectors of sums: with more, half of a panel's rows at a time.
+  MOST_SUMS = 20,
   PREFETCH_BYTES = 4096,
 };
 
@@ -21,9 +23,14 @@ typedef struct {
 // Sums of the panel's rows 4v...4v + 3 for each row of bytes, those of low bytes last.
 typedef int32x4_t panel_sums[PANEL_VECTORS][TILE_ROWS];
 
+// The vectors of a panel at a time, for this many vectors of sums for each.
+DOTPROD_INLINE int vectors_at_once(const int sums) {
+  return PANEL_VECTORS * sums <= MOST_SUMS ? PANEL_VECTORS : PANEL_VECTORS / 2;
+}
+
 // ---- Weighted fields ----------------------------------------------------------------------------
 
-// For one or two rows of bytes, fields are masked where they are: a code of field 1 counts 4 times
+// For up to three rows of bytes, fields are masked where they are: a code of field 1 counts 4 times
 // and one of field 2 16 times, and each of these has sums of its own. Field 3 would be too large for
 // a signed byte; shifted, it needs no mask.
 enum { WEIGHTS = 3 };
@@ -41,13 +48,14 @@ DOTPROD_INLINE int8x16_t weighted_field(uint8x16_t step, const int f) {
   return vreinterpretq_s8_u8(field);
 }
 
-// Adds the products of a step, one vector after the other: all activations fit the registers.
+// Adds the products of some vectors of a step, one after the other. A row of low bytes comes with one
+// row of others.
 DOTPROD_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes, weighted_sums sum,
-                                 const int high, const int low) {
+                                 const int vectors, const int high, const int low) {
   int8x16_t x[WEIGHTED_ROWS], x_low = vdupq_n_s8(0);
   UNROLL for (int i = 0; i < high; i++) x[i] = vld1q_s8(bytes.high + 16 * i);
   if (low) x_low = vld1q_s8(bytes.low);
-  UNROLL for (int v = 0; v < PANEL_VECTORS; v++) {
+  UNROLL for (int v = 0; v < vectors; v++) {
     uint8x16_t codes = vld1q_u8(step + 16 * v);
     UNROLL for (int f = 0; f < FIELDS; f++) {
       int8x16_t w = weighted_field(codes, f);
@@ -60,25 +68,28 @@ DOTPROD_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes, weighted
   }
 }
 
+// Adds the products of some steps and of the vectors of each from number `first` on.
 DOTPROD_INLINE void multiply_weighted(const uint8_t *steps, size_t count, tile_bytes bytes,
-                                      panel_sums total, const int high, const int low) {
+                                      panel_sums total, const int first, const int vectors,
+                                      const int high, const int low) {
   for (size_t left; count > 0; count -= left) {
     weighted_sums sum;
     left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
-    UNROLL for (int v = 0; v < PANEL_VECTORS; v++)
+    UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int t = 0; t < high + low; t++)
         UNROLL for (int i = 0; i < WEIGHTS; i++) sum[v][t][i] = vdupq_n_s32(0);
     for (size_t s = 0; s < left; s++) {
       __builtin_prefetch(steps + PREFETCH_BYTES);
-      add_weighted(steps, bytes, sum, high, low);
+      add_weighted(steps + 16 * first, bytes, sum, vectors, high, low);
       steps += BK_STEP_BYTES;
       bytes.high += 16 * high;
       bytes.low += 16 * low;
     }
-    UNROLL for (int v = 0; v < PANEL_VECTORS; v++)
+    UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int t = 0; t < high + low; t++) {
-        int32x4_t four = vaddq_s32(sum[v][t][1], vshrq_n_s32(sum[v][t][2], 2));
-        total[v][t] = vaddq_s32(total[v][t], vaddq_s32(sum[v][t][0], vshrq_n_s32(four, 2)));
+        int32x4_t *to = &total[first + v][t], *of = sum[v][t];
+        *to = vaddq_s32(*to, vaddq_s32(of[0], vshrq_n_s32(of[1], 2)));
+        *to = vaddq_s32(*to, vshrq_n_s32(of[2], 4));
       }
   }
 }
@@ -94,34 +105,34 @@ DOTPROD_INLINE int8x16_t shifted_field(uint8x16_t step, const int f) {
   return vreinterpretq_s8_u8(field);
 }
 
-// Adds the products of a step, one field after the other: all codes fit the registers.
+// Adds the products of some vectors of a step, one field after the other.
 DOTPROD_INLINE void add_shifted(const uint8_t *step, tile_bytes bytes, panel_sums sum,
-                                const int high, const int low) {
-  uint8x16_t codes[PANEL_VECTORS];
-  int8x16_t x = vdupq_n_s8(0), x_low = x;
-  UNROLL for (int v = 0; v < PANEL_VECTORS; v++) codes[v] = vld1q_u8(step + 16 * v);
+                                const int vectors, const int high, const int low) {
+  int8x16_t x[TILE_ROWS], x_low[TILE_ROWS];
   UNROLL for (int f = 0; f < FIELDS; f++) {
-    int8x16_t w[PANEL_VECTORS];
-    UNROLL for (int v = 0; v < PANEL_VECTORS; v++) w[v] = shifted_field(codes[v], f);
-    UNROLL for (int t = 0; t < high; t++) {
-      const int place = high * f + t;
-      if (place % 4 == 0) {
-        x = vld1q_s8(bytes.high + 4 * place);
-        if (low) x_low = vld1q_s8(bytes.low + 4 * place);
+    UNROLL for (int t = high * f; t < high * (f + 1); t++)
+      if (t % 4 == 0) {
+        x[t / 4] = vld1q_s8(bytes.high + 4 * t);
+        if (low) x_low[t / 4] = vld1q_s8(bytes.low + 4 * t);
       }
-      UNROLL for (int v = 0; v < PANEL_VECTORS; v++) {
-        sum[v][t] = dot(sum[v][t], w[v], x, place % 4);
-        if (low) sum[v][high + t] = dot_low(sum[v][high + t], w[v], x_low, place % 4);
+    UNROLL for (int v = 0; v < vectors; v++) {
+      int8x16_t w = shifted_field(vld1q_u8(step + 16 * v), f);
+      UNROLL for (int t = 0; t < high; t++) {
+        const int place = high * f + t;
+        sum[v][t] = dot(sum[v][t], w, x[place / 4], place % 4);
+        if (low) sum[v][high + t] = dot_low(sum[v][high + t], w, x_low[place / 4], place % 4);
       }
     }
   }
 }
 
+// As multiply_weighted.
 DOTPROD_INLINE void multiply_shifted(const uint8_t *steps, size_t count, tile_bytes bytes,
-                                     panel_sums total, const int high, const int low) {
+                                     panel_sums total, const int first, const int vectors,
+                                     const int high, const int low) {
   for (size_t s = 0; s < count; s++) {
     __builtin_prefetch(steps + PREFETCH_BYTES);
-    add_shifted(steps, bytes, total, high, low);
+    add_shifted(steps + 16 * first, bytes, total + first, vectors, high, low);
     steps += BK_STEP_BYTES;
     bytes.high += 16 * high;
     bytes.low += 16 * low;
@@ -160,6 +171,8 @@ DOTPROD_INLINE void put_segment(const few_place *at, size_t segment, panel_sums 
 // All segments of one panel, for a tile that is `high` tokens wide, some of which may be missing.
 DOTPROD_INLINE void multiply_panel(const few_place *at, const int high, const int low) {
   const uint8_t *steps = at->steps;
+  const int is_weighted = high + low <= WEIGHTED_ROWS;
+  const int vectors = vectors_at_once((high + low) * (is_weighted ? WEIGHTS : 1));
   for (size_t g = 0; g < at->segments.blocks; g++) {
     panel_sums sum;
     UNROLL for (int v = 0; v < PANEL_VECTORS; v++)
@@ -167,10 +180,11 @@ DOTPROD_INLINE void multiply_panel(const few_place *at, const int high, const in
     size_t count = g + 1 < at->segments.blocks ? at->segments.steps : at->segments.last_steps;
     size_t first = g * at->segment_columns * (size_t)high;
     tile_bytes bytes = {at->tokens->rows.bytes + first, at->tokens->low.bytes + first};
-    if (high + low <= WEIGHTED_ROWS)
-      multiply_weighted(steps, count, bytes, sum, high, low);
-    else
-      multiply_shifted(steps, count, bytes, sum, high, low);
+    UNROLL for (int v = 0; v < PANEL_VECTORS; v += vectors)
+      if (is_weighted)
+        multiply_weighted(steps, count, bytes, sum, v, vectors, high, low);
+      else
+        multiply_shifted(steps, count, bytes, sum, v, vectors, high, low);
     put_segment(at, g, sum, high, low);
     steps += BK_STEP_BYTES * count;
   }

@@ -5,13 +5,15 @@
 
 #define TARGET DOTPROD
 #define LANE_SUM int32x4_t
-enum { TILE_ROWS = DOTPROD_TILE_ROWS };
+enum { LEAST_ROWS = 1, TILE_ROWS = DOTPROD_TILE_ROWS, TILE_SUMS = TILE_ROWS * PANEL_VECTORS };
 
 DOTPROD_INLINE int32x4_t zero_sum(void) { return vdupq_n_s32(0); }
 DOTPROD_INLINE int32x4_t total(int32x4_t sum) { return sum; }
 
 #include "lane_tile.h"
 #include "gemm_tile.h"
+
+MULTIPLY_FUNCTIONS(multiply_rows)
 
 TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
   // Products that all differ, and enough sums to hide the latency; all values fit the registers.

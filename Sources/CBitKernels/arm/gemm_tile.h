@@ -2,10 +2,10 @@
 // tile, the last of which may be missing: their sums are computed from what lies there, and dropped.
 // Included once by a file that first defines:
 //   TARGET     the attribute of its functions;
-//   TILE_ROWS  the most rows of a tile, up to 6;
+//   TILE_SUMS  the most sums[v][t] of a tile, as below, that the registers hold;
+//   LEAST_ROWS, TILE_ROWS  the fewest and the most rows of a tile, up to 6;
 //   multiply_tile(panels, at, sum, panel_count, width, is_low)  sets sum[v][t] to the sums of rows
-//              4v...4v + 3 of the panels and row t of the bytes, signed or unsigned (is_low) ones;
-//   LEAST_WIDTH, OTHER_SET  optional: the set of kernels that multiplies tiles of fewer rows.
+//              4v...4v + 3 of the panels and row t of the bytes, signed or unsigned (is_low) ones.
 #define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
 // Adds the sums of four rows, the first of which is `row`, to the results of row t of the bytes.
@@ -34,7 +34,7 @@ TILE_INLINE void tile(const bk_panels *panels, tile_place at, size_t row_count,
 // One woven tile and all panels, which stay in the first cache from one tile to the next.
 TILE_INLINE void tile_panels(const bk_panels *panels, const bk_rows *rows, tile_place at,
                              size_t row, const int width, const int is_low) {
-  const int most = width == 1 ? 4 : width <= 3 ? 2 : 1;
+  const int fit = TILE_SUMS / (PANEL_VECTORS * width), most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
   size_t left = rows->count - row, row_count = left < rows->width ? left : rows->width, p = 0;
   for (; p + most <= panels->count; p += most)
     tile(panels, place_at(panels, rows, at, p, row), row_count, most, width, is_low);
@@ -43,28 +43,15 @@ TILE_INLINE void tile_panels(const bk_panels *panels, const bk_rows *rows, tile_
       tile(panels, place_at(panels, rows, at, p, row), row_count, 1, width, is_low);
 }
 
-#ifndef LEAST_WIDTH
-#define LEAST_WIDTH 1
-#endif
-
 #define TILE_CASE(WIDTH)                                                                         \
   case WIDTH:                                                                                    \
-    if (LEAST_WIDTH <= WIDTH && WIDTH <= TILE_ROWS)                                              \
+    if (LEAST_ROWS <= WIDTH && WIDTH <= TILE_ROWS)                                               \
       tile_panels(panels, rows, at, row, WIDTH, is_low);                                         \
     break;
 
 // Tiles whose widths are constants.
 TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, tile_place at,
                                const int is_low) {
-#ifdef OTHER_SET
-  if (rows->width < LEAST_WIDTH) {
-    if (at.totals)
-      OTHER_SET.multiply_scaled(panels, rows, &at.scaling, at.totals);
-    else
-      (is_low ? OTHER_SET.multiply_low : OTHER_SET.multiply)(panels, rows, at.sums);
-    return;
-  }
-#endif
   for (size_t row = 0; row < rows->count; row += rows->width) switch (rows->width) {
       TILE_CASE(1)
       TILE_CASE(2)
@@ -75,15 +62,15 @@ TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, til
     }
 }
 
-TARGET static void multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
-  multiply_rows(panels, rows, (tile_place){.sums = sums}, 0);
-}
-
-TARGET static void multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {
-  multiply_rows(panels, rows, (tile_place){.sums = sums}, 1);
-}
-
-TARGET static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,
-                                   const bk_scaling *scaling, float *totals) {
-  multiply_rows(panels, rows, (tile_place){.totals = totals, .scaling = *scaling}, 0);
-}
+// The functions multiply, multiply_low and multiply_scaled by a function like multiply_rows.
+#define MULTIPLY_FUNCTIONS(ROWS)                                                                 \
+  TARGET static void multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {     \
+    ROWS(panels, rows, (tile_place){.sums = sums}, 0);                                           \
+  }                                                                                              \
+  TARGET static void multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) { \
+    ROWS(panels, rows, (tile_place){.sums = sums}, 1);                                           \
+  }                                                                                              \
+  TARGET static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,               \
+                                     const bk_scaling *scaling, float *totals) {                 \
+    ROWS(panels, rows, (tile_place){.totals = totals, .scaling = *scaling}, 0);                  \
+  }

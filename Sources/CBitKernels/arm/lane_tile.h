@@ -7,21 +7,26 @@
 
 typedef LANE_SUM lane_sums[STRIP_VECTORS][TILE_ROWS];
 
+// A vector of codes of a quad.
+LANE_INLINE int8x16_t load_rows(const bk_panels *panels, const uint8_t *codes, const int v) {
+  return load_codes(codes + (size_t)(v / PANEL_VECTORS) * panels->stride +
+                    16 * (v % PANEL_VECTORS));
+}
+
 // Adds the products of a quad of codes with the lanes first, first + 1... of the woven vectors that
-// begin at `bytes`, one lane for each row. *x is the vector that has the last lane used.
+// begin at `bytes`, one lane for each row. Vectors are loaded where a quad needs them first.
 LANE_INLINE void add_quad(const bk_panels *panels, const uint8_t *codes, const int8_t *bytes,
-                          int8x16_t *x, lane_sums sum, const int first, const int panel_count,
-                          const int width, const int is_low) {
-  const int vectors = PANEL_VECTORS * panel_count;
-  int8x16_t w[STRIP_VECTORS];
-  UNROLL for (int v = 0; v < vectors; v++)
-    w[v] = load_codes(codes + (size_t)(v / PANEL_VECTORS) * panels->stride +
-                      16 * (v % PANEL_VECTORS));
-  UNROLL for (int t = 0; t < width; t++) {
-    const int lane = (first + t) % 4;
-    if (lane == 0) *x = vld1q_s8(bytes + 4 * (first + t));
-    UNROLL for (int v = 0; v < vectors; v++)
-      sum[v][t] = is_low ? dot_low(sum[v][t], w[v], *x, lane) : dot(sum[v][t], w[v], *x, lane);
+                          int8x16_t x[TILE_ROWS], lane_sums sum, const int first,
+                          const int panel_count, const int width, const int is_low) {
+  UNROLL for (int t = first; t < first + width; t++)
+    if (t % 4 == 0) x[t / 4] = vld1q_s8(bytes + 4 * t);
+  UNROLL for (int v = 0; v < PANEL_VECTORS * panel_count; v++) {
+    int8x16_t w = load_rows(panels, codes, v);
+    UNROLL for (int t = 0; t < width; t++) {
+      const int lane = first + t;
+      sum[v][t] = is_low ? dot_low(sum[v][t], w, x[lane / 4], lane % 4)
+                         : dot(sum[v][t], w, x[lane / 4], lane % 4);
+    }
   }
 }
 
@@ -30,8 +35,7 @@ LANE_INLINE void add_last_quad(const bk_panels *panels, const uint8_t *codes, co
                                lane_sums sum, const int panel_count, const int width,
                                const int is_low) {
   UNROLL for (int v = 0; v < PANEL_VECTORS * panel_count; v++) {
-    int8x16_t w = load_codes(codes + (size_t)(v / PANEL_VECTORS) * panels->stride +
-                             16 * (v % PANEL_VECTORS));
+    int8x16_t w = load_rows(panels, codes, v);
     UNROLL for (int t = 0; t < width; t++) {
       int8x16_t x = broadcast_quad(bytes + 4 * t);
       sum[v][t] = is_low ? dot_low(sum[v][t], w, x, 0) : dot(sum[v][t], w, x, 0);
@@ -50,10 +54,10 @@ LANE_INLINE void multiply_tile(const bk_panels *panels, const tile_place *at,
   tile_ahead ahead = ahead_of(panels, at);
   size_t k = 0;
   for (; k + 4 <= panels->quads; k += 4) {
-    int8x16_t x = vdupq_n_s8(0);
+    int8x16_t x[TILE_ROWS];
     UNROLL for (int q = 0; q < 4; q++) {
       __builtin_prefetch(ahead.line + (size_t)q * ahead.stride);
-      add_quad(panels, codes + 64 * q, bytes, &x, sum, width * q, panel_count, width, is_low);
+      add_quad(panels, codes + 64 * q, bytes, x, sum, width * q, panel_count, width, is_low);
     }
     ahead.line += ahead.step;
     codes += 4 * 64;

@@ -5,8 +5,8 @@
 #include "neon.h"
 
 #define TARGET
-// With three rows, 24 vectors of sums.
-enum { TILE_ROWS = 3 };
+// The sums of four rows are two vectors: a tile has 24.
+enum { LEAST_ROWS = 1, TILE_ROWS = 3, TILE_SUMS = TILE_ROWS * PANEL_VECTORS };
 
 // Two rows of four columns in each half.
 typedef struct {
@@ -49,6 +49,8 @@ BK_INLINE int32x4_t total(column_sums sum) {
 
 #include "lane_tile.h"
 #include "gemm_tile.h"
+
+MULTIPLY_FUNCTIONS(multiply_rows)
 
 static uint64_t dot_product(size_t rounds, int32_t *sink) {
   // Products that all differ, and enough sums to hide the latency; all values fit the registers.
