@@ -1,17 +1,19 @@
-// Dot products of four bytes (sdot), few tokens, straight from ternary codes at 2 bits in the layout
-// BK_DOT: 16 rows and 16 columns for each step, the four quads of a vector of activations. Equals
-// scalar.c: integers are exact, and the float operations are the same.
+// Dot products of four bytes (sdot), few tokens, straight from ternary codes at 2 bits and sign codes
+// in the layout BK_DOT: 16 rows and four or eight quads of columns for each step. Equals scalar.c:
+// integers are exact, and the float operations are the same.
 #if defined(__aarch64__)
 #include "../few.h"
 #include "dotprod.h"
 
 enum {
-  FIELDS = 4,
-  // The most rows of bytes of a tile, and of one whose fields are weighted (see below).
+  // The most rows of bytes of a tile.
   TILE_ROWS = DOTPROD_TILE_ROWS,
+  // The most sums whose total is the sum of a row of weights and a row of bytes.
+  MOST_PARTS = 3,
+  // The most rows of bytes whose ternary codes are weighted; see field.
   WEIGHTED_ROWS = 3,
-  // The most vectors of sums: with more, half of a panel's rows at a time.
-  MOST_SUMS = 20,
+  // The most steps whose weighted sums fit 31 bits: one adds no more than 16 * 2 * 4 * 255.
+  WEIGHTED_STEPS = 65536,
   PREFETCH_BYTES = 4096,
 };
 
@@ -20,122 +22,109 @@ typedef struct {
   const int8_t *high, *low;
 } tile_bytes;
 
-// Sums of the panel's rows 4v...4v + 3 for each row of bytes, those of low bytes last.
+// Sums of the panel's rows 4v...4v + 3 for each row of bytes, those of low bytes last; and their
+// parts.
 typedef int32x4_t panel_sums[PANEL_VECTORS][TILE_ROWS];
+typedef int32x4_t part_sums[PANEL_VECTORS][TILE_ROWS][MOST_PARTS];
 
-// The vectors of a panel at a time, for this many vectors of sums for each.
-DOTPROD_INLINE int vectors_at_once(const int sums) {
-  return PANEL_VECTORS * sums <= MOST_SUMS ? PANEL_VECTORS : PANEL_VECTORS / 2;
+// ---- A step -------------------------------------------------------------------------------------
+
+// How many parts the sums of `rows` rows of bytes have. Two for signs keep the additions of a single
+// row from waiting for one another; for more rows there are sums enough.
+DOTPROD_INLINE int part_count(const int rows, const bk_format format) {
+  return format == BK_SIGN1 ? (rows == 1 ? 2 : 1) : rows <= WEIGHTED_ROWS ? MOST_PARTS : 1;
 }
 
-// ---- Weighted fields ----------------------------------------------------------------------------
-
-// For up to three rows of bytes, fields are masked where they are: a code of field 1 counts 4 times
-// and one of field 2 16 times, and each of these has sums of its own. Field 3 would be too large for
-// a signed byte; shifted, it needs no mask.
-enum { WEIGHTS = 3 };
-
-typedef int32x4_t weighted_sums[PANEL_VECTORS][WEIGHTED_ROWS][WEIGHTS];
-
-// The most steps whose weighted sums fit 31 bits: one adds no more than 16 * 2 * 4 * 255.
-enum { WEIGHTED_STEPS = 65536 };
-
-DOTPROD_INLINE int8x16_t weighted_field(uint8x16_t step, const int f) {
-  uint8x16_t field = f == 0   ? vandq_u8(step, vdupq_n_u8(0x03))
-                     : f == 1 ? vandq_u8(step, vdupq_n_u8(0x0c))
-                     : f == 2 ? vandq_u8(step, vdupq_n_u8(0x30))
-                              : vshrq_n_u8(step, 6);
-  return vreinterpretq_s8_u8(field);
+// The vectors of a panel at a time: half of them where the registers do not hold more sums. Signs
+// need eight registers for masks.
+DOTPROD_INLINE int vectors_at_once(const int rows, const bk_format format) {
+  const int most = format == BK_SIGN1 ? 12 : 20;
+  return PANEL_VECTORS * rows * part_count(rows, format) <= most ? PANEL_VECTORS
+                                                                 : PANEL_VECTORS / 2;
 }
 
-// Adds the products of some vectors of a step, one after the other. A row of low bytes comes with one
-// row of others.
-DOTPROD_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes, weighted_sums sum,
-                                 const int vectors, const int high, const int low) {
-  int8x16_t x[WEIGHTED_ROWS], x_low = vdupq_n_s8(0);
-  UNROLL for (int i = 0; i < high; i++) x[i] = vld1q_s8(bytes.high + 16 * i);
-  if (low) x_low = vld1q_s8(bytes.low);
-  UNROLL for (int v = 0; v < vectors; v++) {
-    uint8x16_t codes = vld1q_u8(step + 16 * v);
-    UNROLL for (int f = 0; f < FIELDS; f++) {
-      int8x16_t w = weighted_field(codes, f);
-      UNROLL for (int t = 0; t < high; t++) {
-        const int place = high * f + t;
-        sum[v][t][f % WEIGHTS] = dot(sum[v][t][f % WEIGHTS], w, x[place / 4], place % 4);
+// Field f of each byte of a step. Signs: -1 where the bit is set. Ternary codes with three parts are
+// masked where they are: those of field 1 count 4 times and those of field 2 16 times, and each of
+// these is a part of its own. Field 3 would be too large for a signed byte; shifted, it needs no
+// mask.
+DOTPROD_INLINE int8x16_t field(uint8x16_t step, const int f, const int parts,
+                               const bk_format format) {
+  if (format == BK_SIGN1) {
+    uint8x16_t bit = vdupq_n_u8((uint8_t)(1 << f));
+    // Of a bit 0 that it knows clang makes two instructions.
+    if (f == 0) __asm__("" : "+w"(bit));
+    return vreinterpretq_s8_u8(vtstq_u8(step, bit));
+  }
+  if (f == 3) return vreinterpretq_s8_u8(vshrq_n_u8(step, 6));
+  uint8x16_t low = vdupq_n_u8(3);
+  uint8x16_t code = parts == MOST_PARTS ? vandq_u8(step, vdupq_n_u8((uint8_t)(3 << (2 * f))))
+                    : f == 1            ? vandq_u8(vshrq_n_u8(step, 2), low)
+                    : f == 2            ? vandq_u8(vshrq_n_u8(step, 4), low)
+                                        : vandq_u8(step, low);
+  return vreinterpretq_s8_u8(code);
+}
+
+// The sum of stored codes times bytes from its parts.
+DOTPROD_INLINE int32x4_t total(const int32x4_t part[MOST_PARTS], const int parts, const int is_low,
+                               const bk_format format) {
+  if (format == BK_SIGN1) {
+    int32x4_t sum = parts == 2 ? vaddq_s32(part[0], part[1]) : part[0];
+    // A set bit is a stored 2. As a byte without sign it counted 255, which times -0x01010101 is 1 in
+    // 32 bits.
+    return vmulq_n_s32(sum, is_low ? -2 * 0x01010101 : -2);
+  }
+  if (parts == 1) return part[0];
+  return vaddq_s32(vaddq_s32(part[0], vshrq_n_s32(part[1], 2)), vshrq_n_s32(part[2], 4));
+}
+
+// Adds the products of some vectors of a step, one field after the other. A vector of bytes has four
+// quads: those of several rows, or of several fields.
+DOTPROD_INLINE void add_step(const uint8_t *step, tile_bytes bytes, part_sums sum,
+                             const int vectors, const int high, const int low,
+                             const bk_format format) {
+  const int parts = part_count(high + low, format), fields = format == BK_SIGN1 ? 8 : 4;
+  int8x16_t x[2 * TILE_ROWS], x_low[TILE_ROWS];
+  UNROLL for (int f = 0; f < fields; f++) {
+    const int first = high * f, part = f % parts;
+    UNROLL for (int i = first; i < first + high; i++)
+      if (i % 4 == 0) {
+        x[i / 4] = vld1q_s8(bytes.high + 4 * i);
+        if (low) x_low[i / 4] = vld1q_s8(bytes.low + 4 * i);
       }
-      if (low) sum[v][high][f % WEIGHTS] = dot_low(sum[v][high][f % WEIGHTS], w, x_low, f);
+    UNROLL for (int v = 0; v < vectors; v++) {
+      int8x16_t w = field(vld1q_u8(step + 16 * v), f, parts, format);
+      UNROLL for (int t = 0; t < high; t++) {
+        int32x4_t *to = sum[v][t] + part, *to_low = sum[v][high + t] + part;
+        const int i = first + t;
+        *to = dot(*to, w, x[i / 4], i % 4);
+        if (low) *to_low = dot_low(*to_low, w, x_low[i / 4], i % 4);
+      }
     }
   }
 }
 
 // Adds the products of some steps and of the vectors of each from number `first` on.
-DOTPROD_INLINE void multiply_weighted(const uint8_t *steps, size_t count, tile_bytes bytes,
-                                      panel_sums total, const int first, const int vectors,
-                                      const int high, const int low) {
+DOTPROD_INLINE void add_steps(const uint8_t *steps, size_t count, tile_bytes bytes,
+                              panel_sums sums, const int first, const int vectors,
+                              const int high, const int low, const bk_format format) {
+  const int rows = high + low, parts = part_count(rows, format);
+  const int step_columns = format == BK_SIGN1 ? 32 : 16;
   for (size_t left; count > 0; count -= left) {
-    weighted_sums sum;
+    part_sums sum;
     left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
     UNROLL for (int v = 0; v < vectors; v++)
-      UNROLL for (int t = 0; t < high + low; t++)
-        UNROLL for (int i = 0; i < WEIGHTS; i++) sum[v][t][i] = vdupq_n_s32(0);
+      UNROLL for (int t = 0; t < rows; t++)
+        UNROLL for (int i = 0; i < parts; i++) sum[v][t][i] = vdupq_n_s32(0);
     for (size_t s = 0; s < left; s++) {
       __builtin_prefetch(steps + PREFETCH_BYTES);
-      add_weighted(steps + 16 * first, bytes, sum, vectors, high, low);
+      add_step(steps + 16 * first, bytes, sum, vectors, high, low, format);
       steps += BK_STEP_BYTES;
-      bytes.high += 16 * high;
-      bytes.low += 16 * low;
+      bytes.high += step_columns * high;
+      bytes.low += step_columns * low;
     }
     UNROLL for (int v = 0; v < vectors; v++)
-      UNROLL for (int t = 0; t < high + low; t++) {
-        int32x4_t *to = &total[first + v][t], *of = sum[v][t];
-        *to = vaddq_s32(*to, vaddq_s32(of[0], vshrq_n_s32(of[1], 2)));
-        *to = vaddq_s32(*to, vshrq_n_s32(of[2], 4));
-      }
-  }
-}
-
-// ---- Shifted fields -----------------------------------------------------------------------------
-
-DOTPROD_INLINE int8x16_t shifted_field(uint8x16_t step, const int f) {
-  uint8x16_t mask = vdupq_n_u8(3);
-  uint8x16_t field = f == 0   ? vandq_u8(step, mask)
-                     : f == 1 ? vandq_u8(vshrq_n_u8(step, 2), mask)
-                     : f == 2 ? vandq_u8(vshrq_n_u8(step, 4), mask)
-                              : vshrq_n_u8(step, 6);
-  return vreinterpretq_s8_u8(field);
-}
-
-// Adds the products of some vectors of a step, one field after the other.
-DOTPROD_INLINE void add_shifted(const uint8_t *step, tile_bytes bytes, panel_sums sum,
-                                const int vectors, const int high, const int low) {
-  int8x16_t x[TILE_ROWS], x_low[TILE_ROWS];
-  UNROLL for (int f = 0; f < FIELDS; f++) {
-    UNROLL for (int t = high * f; t < high * (f + 1); t++)
-      if (t % 4 == 0) {
-        x[t / 4] = vld1q_s8(bytes.high + 4 * t);
-        if (low) x_low[t / 4] = vld1q_s8(bytes.low + 4 * t);
-      }
-    UNROLL for (int v = 0; v < vectors; v++) {
-      int8x16_t w = shifted_field(vld1q_u8(step + 16 * v), f);
-      UNROLL for (int t = 0; t < high; t++) {
-        const int place = high * f + t;
-        sum[v][t] = dot(sum[v][t], w, x[place / 4], place % 4);
-        if (low) sum[v][high + t] = dot_low(sum[v][high + t], w, x_low[place / 4], place % 4);
-      }
-    }
-  }
-}
-
-// As multiply_weighted.
-DOTPROD_INLINE void multiply_shifted(const uint8_t *steps, size_t count, tile_bytes bytes,
-                                     panel_sums total, const int first, const int vectors,
-                                     const int high, const int low) {
-  for (size_t s = 0; s < count; s++) {
-    __builtin_prefetch(steps + PREFETCH_BYTES);
-    add_shifted(steps + 16 * first, bytes, total + first, vectors, high, low);
-    steps += BK_STEP_BYTES;
-    bytes.high += 16 * high;
-    bytes.low += 16 * low;
+      UNROLL for (int t = 0; t < rows; t++)
+        sums[first + v][t] = vaddq_s32(sums[first + v][t], total(sum[v][t], parts, t >= high, format));
   }
 }
 
@@ -169,36 +158,32 @@ DOTPROD_INLINE void put_segment(const few_place *at, size_t segment, panel_sums 
 }
 
 // All segments of one panel, for a tile that is `high` tokens wide, some of which may be missing.
-DOTPROD_INLINE void multiply_panel(const few_place *at, const int high, const int low) {
+DOTPROD_INLINE void multiply_panel(const few_place *at, const int high, const int low,
+                                   const bk_format format) {
+  const int vectors = vectors_at_once(high + low, format);
   const uint8_t *steps = at->steps;
-  const int is_weighted = high + low <= WEIGHTED_ROWS;
-  const int vectors = vectors_at_once((high + low) * (is_weighted ? WEIGHTS : 1));
   for (size_t g = 0; g < at->segments.blocks; g++) {
-    panel_sums sum;
+    panel_sums sums;
     UNROLL for (int v = 0; v < PANEL_VECTORS; v++)
-      UNROLL for (int t = 0; t < high + low; t++) sum[v][t] = vdupq_n_s32(0);
+      UNROLL for (int t = 0; t < high + low; t++) sums[v][t] = vdupq_n_s32(0);
     size_t count = g + 1 < at->segments.blocks ? at->segments.steps : at->segments.last_steps;
     size_t first = g * at->segment_columns * (size_t)high;
     tile_bytes bytes = {at->tokens->rows.bytes + first, at->tokens->low.bytes + first};
     UNROLL for (int v = 0; v < PANEL_VECTORS; v += vectors)
-      if (is_weighted)
-        multiply_weighted(steps, count, bytes, sum, v, vectors, high, low);
-      else
-        multiply_shifted(steps, count, bytes, sum, v, vectors, high, low);
-    put_segment(at, g, sum, high, low);
+      add_steps(steps, count, bytes, sums, v, vectors, high, low, format);
+    put_segment(at, g, sums, high, low);
     steps += BK_STEP_BYTES * count;
   }
 }
 
 #define WIDTH_CASE(WIDTH, LOW)                                                                   \
   case WIDTH:                                                                                    \
-    for (; at.panels > 0; few_advance(&at, 1)) multiply_panel(&at, WIDTH, LOW);                  \
+    for (; at.panels > 0; few_advance(&at, 1)) multiply_panel(&at, WIDTH, LOW, format);          \
     break;
 
-DOTPROD void bk_dotprod_multiply_few_ternary2(const bk_matrix *m, size_t strip,
-                                              const bk_tokens *tokens, int32_t *sums,
-                                              float *totals) {
-  few_place at = few_strip(m, strip, tokens, sums, totals, BK_TERNARY2);
+DOTPROD_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
+                                 int32_t *sums, float *totals, const bk_format format) {
+  few_place at = few_strip(m, strip, tokens, sums, totals, format);
   if (tokens->low.count) {
     switch (tokens->rows.width) {
       WIDTH_CASE(1, 1)
@@ -216,4 +201,14 @@ DOTPROD void bk_dotprod_multiply_few_ternary2(const bk_matrix *m, size_t strip,
     WIDTH_CASE(6, 0)
   }
 }
+
+#define FEW_TOKENS(NAME, FORMAT)                                                                 \
+  DOTPROD void bk_dotprod_multiply_few_##NAME(const bk_matrix *m, size_t strip,                  \
+                                              const bk_tokens *tokens, int32_t *sums,            \
+                                              float *totals) {                                   \
+    multiply_few(m, strip, tokens, sums, totals, FORMAT);                                        \
+  }
+
+FEW_TOKENS(ternary2, BK_TERNARY2)
+FEW_TOKENS(sign1, BK_SIGN1)
 #endif

@@ -163,11 +163,11 @@ BK_INLINE void unpack_quads(const uint8_t *steps, size_t columns, uint8_t *panel
   size_t step_quads = format == BK_SIGN1 ? 2 : 1, quads = bk_divide_up(columns, 4);
   for (size_t q = 0; q < quads; q += step_quads, steps += BK_STEP_BYTES) {
     size_t count = quads - q < step_quads ? quads - q : step_quads;
-    for (size_t n = 0; n < STEP_VECTORS; n++) {
+    UNROLL for (size_t n = 0; n < STEP_VECTORS; n++) {
       uint8x16_t copies[4];
       copy_rows(vld1q_u8(steps + 16 * n), copies);
-      for (size_t i = 0; i < count; i++)
-        for (size_t v = 0; v < 4; v++)
+      UNROLL for (size_t i = 0; i < step_quads; i++)
+        UNROLL for (size_t v = 0; v < 4 && i < count; v++)
           vst1q_u8(panels + 64 * (q + i) + panel_vector(n, v, panel_bytes),
                    take_quad(copies[v], i, format));
     }
