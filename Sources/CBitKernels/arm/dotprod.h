@@ -1,5 +1,4 @@
-// What dotprod and the set that extends it share. Ternary codes at 2 bits and sign codes have the
-// layout BK_DOT.
+// What dotprod and the set that extends it share: the layout BK_DOT.
 #ifndef BITKERNELS_DOTPROD_H
 #define BITKERNELS_DOTPROD_H
 
@@ -33,6 +32,11 @@ DOTPROD_INLINE int32x4_t dot_low(int32x4_t sum, int8x16_t codes, int8x16_t x, co
   }
 }
 
+// Fields of a byte: quads of a step.
+BK_INLINE int dot_fields(const bk_format format) {
+  return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
+}
+
 #define DOTPROD_FORMAT(NAME)                                                                     \
   void bk_dotprod_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,         \
                               uint8_t *steps, size_t step_stride);                               \
@@ -42,16 +46,16 @@ DOTPROD_INLINE int32x4_t dot_low(int32x4_t sum, int8x16_t codes, int8x16_t x, co
                                       int32_t *sums, float *totals);
 
 DOTPROD_FORMAT(ternary2)
+DOTPROD_FORMAT(ternary1_6)
 DOTPROD_FORMAT(sign1)
 
 // The members of the table of kernels that depend on the layout.
 #define DOTPROD_LAYOUT_MEMBERS                                                                   \
-  .layout = {BK_DOT, BK_LOOKUP, BK_DOT},                                                         \
-  .pack = {bk_dotprod_pack_ternary2, bk_neon_pack_ternary1_6, bk_dotprod_pack_sign1},            \
-  .unpack = {bk_dotprod_unpack_ternary2, bk_neon_unpack_ternary1_6, bk_dotprod_unpack_sign1},    \
-  .tile_rows = DOTPROD_TILE_ROWS, .table_bytes = {0, TRIT_TABLE_BYTES, 0},                       \
-  .prepare_token = {NULL, bk_neon_prepare_ternary1_6, NULL},                                     \
-  .multiply_few = {bk_dotprod_multiply_few_ternary2, bk_neon_multiply_few_ternary1_6,            \
+  .layout = {BK_DOT, BK_DOT, BK_DOT},                                                            \
+  .pack = {bk_dotprod_pack_ternary2, bk_dotprod_pack_ternary1_6, bk_dotprod_pack_sign1},         \
+  .unpack = {bk_dotprod_unpack_ternary2, bk_dotprod_unpack_ternary1_6, bk_dotprod_unpack_sign1}, \
+  .tile_rows = DOTPROD_TILE_ROWS,                                                                \
+  .multiply_few = {bk_dotprod_multiply_few_ternary2, bk_dotprod_multiply_few_ternary1_6,         \
                    bk_dotprod_multiply_few_sign1}
 
 #endif

@@ -1,6 +1,6 @@
-// Dot products of four bytes (sdot), few tokens, straight from ternary codes at 2 bits and sign codes
-// in the layout BK_DOT: 16 rows and four or eight quads of columns for each step. Equals scalar.c:
-// integers are exact, and the float operations are the same.
+// Dot products of four bytes (sdot), few tokens, straight from packed codes in the layout BK_DOT: 16
+// rows and four, five or eight quads of columns for each step. Equals scalar.c: integers are exact,
+// and the float operations are the same.
 #if defined(__aarch64__)
 #include "../few.h"
 #include "dotprod.h"
@@ -29,60 +29,66 @@ typedef int32x4_t part_sums[PANEL_VECTORS][TILE_ROWS][MOST_PARTS];
 
 // ---- A step -------------------------------------------------------------------------------------
 
-// How many parts the sums of `rows` rows of bytes have. Two for signs keep the additions of a single
-// row from waiting for one another; for more rows there are sums enough.
+// How many parts the sums of `rows` rows of bytes have. Two keep the additions of a single row from
+// waiting for one another; for more rows there are sums enough. For three, see field.
 DOTPROD_INLINE int part_count(const int rows, const bk_format format) {
-  return format == BK_SIGN1 ? (rows == 1 ? 2 : 1) : rows <= WEIGHTED_ROWS ? MOST_PARTS : 1;
+  if (format == BK_TERNARY2) return rows <= WEIGHTED_ROWS ? MOST_PARTS : 1;
+  return rows == 1 ? 2 : 1;
 }
 
 // The vectors of a panel at a time: half of them where the registers do not hold more sums. Signs
-// need eight registers for masks.
+// need eight registers for masks, trits as many for tables and two for each vector.
 DOTPROD_INLINE int vectors_at_once(const int rows, const bk_format format) {
-  const int most = format == BK_SIGN1 ? 12 : 20;
+  const int most = format == BK_TERNARY2 ? 20 : format == BK_SIGN1 ? 12 : 8;
   return PANEL_VECTORS * rows * part_count(rows, format) <= most ? PANEL_VECTORS
                                                                  : PANEL_VECTORS / 2;
 }
 
-// Field f of each byte of a step. Signs: -1 where the bit is set. Ternary codes with three parts are
-// masked where they are: those of field 1 count 4 times and those of field 2 16 times, and each of
-// these is a part of its own. Field 3 would be too large for a signed byte; shifted, it needs no
-// mask.
+// Ternary codes at 2 bits. Those with three parts are masked where they are: codes of field 1 count 4
+// times and those of field 2 16 times, and each of these is a part of its own. Field 3 would be too
+// large for a signed byte; shifted, it needs no mask.
+DOTPROD_INLINE uint8x16_t ternary_field(uint8x16_t step, const int f, const int parts) {
+  uint8x16_t low = vdupq_n_u8(3);
+  if (f == 3) return vshrq_n_u8(step, 6);
+  if (parts == MOST_PARTS) return vandq_u8(step, vdupq_n_u8((uint8_t)(3 << (2 * f))));
+  return vandq_u8(f == 0 ? step : f == 1 ? vshrq_n_u8(step, 2) : vshrq_n_u8(step, 4), low);
+}
+
+// Signs: -1 where the bit is set.
+DOTPROD_INLINE uint8x16_t sign_field(uint8x16_t step, const int f) {
+  uint8x16_t bit = vdupq_n_u8((uint8_t)(1 << f));
+  // Of a bit 0 that it knows clang makes two instructions.
+  if (f == 0) __asm__("" : "+w"(bit));
+  return vtstq_u8(step, bit);
+}
+
+// Field f of each byte of a step.
 DOTPROD_INLINE int8x16_t field(uint8x16_t step, const int f, const int parts,
                                const bk_format format) {
-  if (format == BK_SIGN1) {
-    uint8x16_t bit = vdupq_n_u8((uint8_t)(1 << f));
-    // Of a bit 0 that it knows clang makes two instructions.
-    if (f == 0) __asm__("" : "+w"(bit));
-    return vreinterpretq_s8_u8(vtstq_u8(step, bit));
-  }
-  if (f == 3) return vreinterpretq_s8_u8(vshrq_n_u8(step, 6));
-  uint8x16_t low = vdupq_n_u8(3);
-  uint8x16_t code = parts == MOST_PARTS ? vandq_u8(step, vdupq_n_u8((uint8_t)(3 << (2 * f))))
-                    : f == 1            ? vandq_u8(vshrq_n_u8(step, 2), low)
-                    : f == 2            ? vandq_u8(vshrq_n_u8(step, 4), low)
-                                        : vandq_u8(step, low);
-  return vreinterpretq_s8_u8(code);
+  return vreinterpretq_s8_u8(format == BK_SIGN1      ? sign_field(step, f)
+                             : format == BK_TERNARY2 ? ternary_field(step, f, parts)
+                                                     : trit_digit(split_trits(step), f));
 }
 
 // The sum of stored codes times bytes from its parts.
 DOTPROD_INLINE int32x4_t total(const int32x4_t part[MOST_PARTS], const int parts, const int is_low,
                                const bk_format format) {
-  if (format == BK_SIGN1) {
-    int32x4_t sum = parts == 2 ? vaddq_s32(part[0], part[1]) : part[0];
-    // A set bit is a stored 2. As a byte without sign it counted 255, which times -0x01010101 is 1 in
-    // 32 bits.
-    return vmulq_n_s32(sum, is_low ? -2 * 0x01010101 : -2);
-  }
-  if (parts == 1) return part[0];
-  return vaddq_s32(vaddq_s32(part[0], vshrq_n_s32(part[1], 2)), vshrq_n_s32(part[2], 4));
+  if (parts == MOST_PARTS)
+    return vaddq_s32(vaddq_s32(part[0], vshrq_n_s32(part[1], 2)), vshrq_n_s32(part[2], 4));
+  int32x4_t sum = parts == 2 ? vaddq_s32(part[0], part[1]) : part[0];
+  if (format != BK_SIGN1) return sum;
+  // A set bit is a stored 2. As a byte without sign it counted 255, which times -0x01010101 is 1 in
+  // 32 bits.
+  return vmulq_n_s32(sum, is_low ? -2 * 0x01010101 : -2);
 }
 
 // Adds the products of some vectors of a step, one field after the other. A vector of bytes has four
-// quads: those of several rows, or of several fields.
+// quads: those of several rows, or of several fields. The last vector may reach beyond the step, by
+// less than the zeros that follow the columns.
 DOTPROD_INLINE void add_step(const uint8_t *step, tile_bytes bytes, part_sums sum,
                              const int vectors, const int high, const int low,
                              const bk_format format) {
-  const int parts = part_count(high + low, format), fields = format == BK_SIGN1 ? 8 : 4;
+  const int parts = part_count(high + low, format), fields = dot_fields(format);
   int8x16_t x[2 * TILE_ROWS], x_low[TILE_ROWS];
   UNROLL for (int f = 0; f < fields; f++) {
     const int first = high * f, part = f % parts;
@@ -108,7 +114,6 @@ DOTPROD_INLINE void add_steps(const uint8_t *steps, size_t count, tile_bytes byt
                               panel_sums sums, const int first, const int vectors,
                               const int high, const int low, const bk_format format) {
   const int rows = high + low, parts = part_count(rows, format);
-  const int step_columns = format == BK_SIGN1 ? 32 : 16;
   for (size_t left; count > 0; count -= left) {
     part_sums sum;
     left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
@@ -119,8 +124,8 @@ DOTPROD_INLINE void add_steps(const uint8_t *steps, size_t count, tile_bytes byt
       __builtin_prefetch(steps + PREFETCH_BYTES);
       add_step(steps + 16 * first, bytes, sum, vectors, high, low, format);
       steps += BK_STEP_BYTES;
-      bytes.high += step_columns * high;
-      bytes.low += step_columns * low;
+      bytes.high += 4 * dot_fields(format) * high;
+      bytes.low += 4 * dot_fields(format) * low;
     }
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int t = 0; t < rows; t++)
@@ -210,5 +215,6 @@ DOTPROD_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_toke
   }
 
 FEW_TOKENS(ternary2, BK_TERNARY2)
+FEW_TOKENS(ternary1_6, BK_TERNARY1_6)
 FEW_TOKENS(sign1, BK_SIGN1)
 #endif

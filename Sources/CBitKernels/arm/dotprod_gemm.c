@@ -48,7 +48,7 @@ const bk_kernels bk_dotprod = {
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
-    .few_tokens = {12, 2, 8},
+    .few_tokens = {8, 8, 8},
     .peak = &peak,
 };
 #endif

@@ -1,11 +1,8 @@
-// Ternary codes at 2 bits and sign codes in the layout BK_DOT: panels to steps and back. NEON is
-// enough. Equals scalar.c's codes bit for bit.
+// The layout BK_DOT: panels to steps and back. NEON is enough.
 #if defined(__aarch64__)
 #include "dotprod.h"
 
 enum { MOST_FIELDS = 8 };
-
-BK_INLINE int field_count(const bk_format format) { return format == BK_SIGN1 ? 8 : 4; }
 
 // A vector of a panel's quad. What lies at the columns that pad a quad, or beyond the last quad,
 // becomes a stored 0.
@@ -22,6 +19,11 @@ BK_INLINE uint8x16_t join(const uint8x16_t field[MOST_FIELDS], const bk_format f
   // Codes are below 4, so every one is inserted above those before it.
   if (format == BK_TERNARY2)
     return vsliq_n_u8(vsliq_n_u8(field[0], field[1], 2), vsliq_n_u8(field[2], field[3], 2), 4);
+  if (format == BK_TERNARY1_6) {
+    uint8x16_t number = field[0];
+    for (int f = 1; f < 5; f++) number = vmlaq_u8(field[f], number, vdupq_n_u8(3));
+    return number;
+  }
   // A stored 2 is a set bit. From the last field to the first, each below the ones after it.
   uint8x16_t bytes = vshrq_n_u8(field[7], 1);
   for (int f = 6; f >= 0; f--)
@@ -31,6 +33,7 @@ BK_INLINE uint8x16_t join(const uint8x16_t field[MOST_FIELDS], const bk_format f
 
 // The inverse: field f of each byte.
 BK_INLINE uint8x16_t field(uint8x16_t step, const int f, const bk_format format) {
+  if (format == BK_TERNARY1_6) return trit_digit(split_trits(step), f);
   // A negative count shifts to the right.
   if (format == BK_SIGN1)
     return vandq_u8(vshlq_u8(step, vdupq_n_s8((int8_t)(1 - f))), vdupq_n_u8(2));
@@ -39,7 +42,7 @@ BK_INLINE uint8x16_t field(uint8x16_t step, const int f, const bk_format format)
 
 BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                     size_t step_stride, const bk_format format) {
-  const size_t fields = (size_t)field_count(format);
+  const size_t fields = (size_t)dot_fields(format);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
     for (size_t s = 0; 4 * fields * s < columns; s++)
       for (size_t v = 0; v < PANEL_VECTORS; v++) {
@@ -52,16 +55,18 @@ BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, u
 
 BK_INLINE void unpack(const uint8_t *steps, size_t step_stride, size_t columns, uint8_t *panels,
                       size_t panel_bytes, const bk_format format) {
-  const int fields = field_count(format);
+  const int fields = dot_fields(format);
   const size_t quads = bk_divide_up(columns, 4), whole = quads / (size_t)fields;
   const int rest = (int)(quads % (size_t)fields);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride) {
     const uint8_t *step = steps;
     uint8_t *panel = panels;
     for (size_t s = 0; s < whole; s++, step += BK_STEP_BYTES, panel += 64 * fields)
-      UNROLL for (int v = 0; v < PANEL_VECTORS; v++)
+      UNROLL for (int v = 0; v < PANEL_VECTORS; v++) {
+        uint8x16_t bytes = vld1q_u8(step + 16 * v);
         UNROLL for (int f = 0; f < fields; f++)
-          vst1q_u8(panel + 64 * f + 16 * v, field(vld1q_u8(step + 16 * v), f, format));
+          vst1q_u8(panel + 64 * f + 16 * v, field(bytes, f, format));
+      }
     for (int f = 0; f < rest; f++)
       for (int v = 0; v < PANEL_VECTORS; v++)
         vst1q_u8(panel + 64 * f + 16 * v, field(vld1q_u8(step + 16 * v), f, format));
@@ -79,5 +84,6 @@ BK_INLINE void unpack(const uint8_t *steps, size_t step_stride, size_t columns, 
   }
 
 FORMAT_FUNCTIONS(ternary2, BK_TERNARY2)
+FORMAT_FUNCTIONS(ternary1_6, BK_TERNARY1_6)
 FORMAT_FUNCTIONS(sign1, BK_SIGN1)
 #endif

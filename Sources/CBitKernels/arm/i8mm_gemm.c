@@ -165,7 +165,7 @@ const bk_kernels bk_i8mm = {
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
-    .few_tokens = {3, 2, 5},
+    .few_tokens = {6, 6, 6},
     .peak = &peak,
 };
 #endif

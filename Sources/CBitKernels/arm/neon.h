@@ -52,6 +52,12 @@ BK_INLINE trit_fields split_trits(uint8x16_t bytes) {
 // The digits to base 3 of 0...8 and of 0...26, the highest one first.
 extern const uint8_t bk_neon_pair_digits[2][16], bk_neon_triple_digits[3][32];
 
+// Digit j of each byte, 0 being the highest of five.
+BK_INLINE uint8x16_t trit_digit(trit_fields fields, const int j) {
+  if (j < 2) return vqtbl1q_u8(vld1q_u8(bk_neon_pair_digits[j]), fields.pair);
+  return vqtbl2q_u8(vld1q_u8_x2(bk_neon_triple_digits[j - 2]), fields.triple);
+}
+
 float bk_neon_absmax(const float *x, size_t n);
 int32_t bk_neon_quantize8(const float *x, size_t n, float scale, int32_t low, int32_t high,
                           int8_t *q);

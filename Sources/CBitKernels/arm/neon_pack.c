@@ -177,12 +177,8 @@ BK_INLINE void unpack_quads(const uint8_t *steps, size_t columns, uint8_t *panel
 // A vector of bytes of BK_TERNARY1_6 to its columns.
 BK_INLINE void split(uint8x16_t bytes, uint8_t *columns) {
   trit_fields fields = split_trits(bytes);
-  for (int j = 0; j < 2; j++)
-    vst1q_u8(columns + BK_STRIP_ROWS * j,
-             vqtbl1q_u8(vld1q_u8(bk_neon_pair_digits[j]), fields.pair));
-  for (int j = 0; j < 3; j++)
-    vst1q_u8(columns + BK_STRIP_ROWS * (2 + j),
-             vqtbl2q_u8(vld1q_u8_x2(bk_neon_triple_digits[j]), fields.triple));
+  UNROLL for (int j = 0; j < 5; j++)
+    vst1q_u8(columns + BK_STRIP_ROWS * j, trit_digit(fields, j));
 }
 
 // A vector of four columns to a quad.
