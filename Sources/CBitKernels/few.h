@@ -1,5 +1,5 @@
-// What multiply_few does for the layout BK_DOT whatever the vectors are: where the panels of a strip
-// and the segments of its columns begin, and how they are scaled.
+// What multiply_few does for the layout BK_DOT whatever the vectors are: where the panels of a
+// strip and the segments of its columns begin, and how they are scaled.
 #ifndef BITKERNELS_FEW_H
 #define BITKERNELS_FEW_H
 

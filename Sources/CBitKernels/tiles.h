@@ -1,5 +1,5 @@
-// How a call of multiply, multiply_low or multiply_scaled is cut into tiles: some panels by some rows
-// of bytes, whose sums all stay in registers.
+// How a call of multiply, multiply_low or multiply_scaled is cut into tiles: some panels by some
+// rows of bytes, whose sums all stay in registers.
 #ifndef BITKERNELS_TILES_H
 #define BITKERNELS_TILES_H
 
@@ -42,8 +42,8 @@ BK_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, tile
   return at;
 }
 
-// Where a tile prefetches: line i + 4j (i < 4) is at line + i * stride + j * step. Only the first tile
-// does; the others touch a line that is there.
+// Where a tile prefetches: line i + 4j (i < 4) is at line + i * stride + j * step. Only the first
+// tile does; the others touch a line that is there.
 typedef struct {
   const uint8_t *line;
   size_t stride, step;

@@ -1,6 +1,19 @@
-// Dot products of four bytes (sdot), few tokens, straight from packed codes in the layout BK_DOT: 16
-// rows and four, five or eight quads of columns for each step. Equals scalar.c: integers are exact,
-// and the float operations are the same.
+// Dot products of four bytes (sdot), few tokens, straight from packed codes in the layout BK_DOT:
+// 16 rows and four, five or eight quads of columns for each step. Equals scalar.c: integers are
+// exact, and the float operations are the same.
+//
+// Why not look-ups, as in neon_gemv.c: cycles for the codes of a step and one token, by llvm-mca 19
+// (whose model of Apple M1 has three of its four vector units), with vector instructions:
+//                        instructions  M1    N1    N2    V1    V2   (N1...V2: Neoverse)
+//   ternary2    sdot               32  10.7  16    16     8     8
+//               look-ups           44  18.4  31    29    21    14
+//   ternary1.6  sdot               60  23    32    31    21    16
+//               look-ups           58  25    40    36    21    18
+//   sign1       sdot               64  21.4  32    32    16    16
+//               look-ups           44  18.4  31    29    21    14
+// Look-ups need tables, too, which one thread prepares in the time of about one strip, and take the
+// same time again for every further token; sdot needs half of it for the second one (ternary2 5.3,
+// ternary1.6 8, sign1 10.6 cycles of M1). So sdot is better even for signs.
 #if defined(__aarch64__)
 #include "../few.h"
 #include "dotprod.h"
@@ -44,9 +57,9 @@ DOTPROD_INLINE int vectors_at_once(const int rows, const bk_format format) {
                                                                  : PANEL_VECTORS / 2;
 }
 
-// Ternary codes at 2 bits. Those with three parts are masked where they are: codes of field 1 count 4
-// times and those of field 2 16 times, and each of these is a part of its own. Field 3 would be too
-// large for a signed byte; shifted, it needs no mask.
+// Ternary codes at 2 bits. Those with three parts are masked where they are: codes of field 1 count
+// 4 times and those of field 2 16 times, and each of these is a part of its own. Field 3 would be
+// too large for a signed byte; shifted, it needs no mask.
 DOTPROD_INLINE uint8x16_t ternary_field(uint8x16_t step, const int f, const int parts) {
   uint8x16_t low = vdupq_n_u8(3);
   if (f == 3) return vshrq_n_u8(step, 6);
@@ -82,9 +95,9 @@ DOTPROD_INLINE int32x4_t total(const int32x4_t part[MOST_PARTS], const int parts
   return vmulq_n_s32(sum, is_low ? -2 * 0x01010101 : -2);
 }
 
-// Adds the products of some vectors of a step, one field after the other. A vector of bytes has four
-// quads: those of several rows, or of several fields. The last vector may reach beyond the step, by
-// less than the zeros that follow the columns.
+// Adds the products of some vectors of a step, one field after the other. A vector of bytes has
+// four quads: those of several rows, or of several fields. The last vector may reach beyond the
+// step, by less than the zeros that follow the columns.
 DOTPROD_INLINE void add_step(const uint8_t *step, tile_bytes bytes, part_sums sum,
                              const int vectors, const int high, const int low,
                              const bk_format format) {
@@ -100,10 +113,11 @@ DOTPROD_INLINE void add_step(const uint8_t *step, tile_bytes bytes, part_sums su
     UNROLL for (int v = 0; v < vectors; v++) {
       int8x16_t w = field(vld1q_u8(step + 16 * v), f, parts, format);
       UNROLL for (int t = 0; t < high; t++) {
-        int32x4_t *to = sum[v][t] + part, *to_low = sum[v][high + t] + part;
         const int i = first + t;
-        *to = dot(*to, w, x[i / 4], i % 4);
-        if (low) *to_low = dot_low(*to_low, w, x_low[i / 4], i % 4);
+        sum[v][t][part] = dot(sum[v][t][part], w, x[i / 4], i % 4);
+        if (!low) continue;
+        int32x4_t *to = &sum[v][high + t][part];
+        *to = dot_low(*to, w, x_low[i / 4], i % 4);
       }
     }
   }
@@ -129,7 +143,8 @@ DOTPROD_INLINE void add_steps(const uint8_t *steps, size_t count, tile_bytes byt
     }
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int t = 0; t < rows; t++)
-        sums[first + v][t] = vaddq_s32(sums[first + v][t], total(sum[v][t], parts, t >= high, format));
+        sums[first + v][t] =
+            vaddq_s32(sums[first + v][t], total(sum[v][t], parts, t >= high, format));
   }
 }
 

@@ -48,7 +48,13 @@ const bk_kernels bk_dotprod = {
     .multiply = multiply,
     .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
-    .few_tokens = {8, 8, 8},
+    // Cycles for the codes of a step, by llvm-mca 19 for Apple M1, Neoverse N1 and V2:
+    //   ternary2    6 tokens   40,  60, 30;  unpacked  43,  76, 34
+    //               8 tokens   59,  88, 44;  unpacked  54,  92, 42
+    //   ternary1.6  6 tokens   66,  84, 42;  unpacked  64, 105, 50
+    //               8 tokens  100, 124, 63;  unpacked  78, 125, 60
+    //   sign1       8 tokens  107, 160, 80;  unpacked 106, 190, 87
+    .few_tokens = {6, 6, 8},
     .peak = &peak,
 };
 #endif

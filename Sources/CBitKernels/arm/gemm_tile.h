@@ -1,5 +1,5 @@
 // Many tokens: panels times woven rows of bytes. A tile has a panel or more and all rows of a woven
-// tile, the last of which may be missing: their sums are computed from what lies there, and dropped.
+// tile. The last ones may be missing: their sums are computed from what lies there, and dropped.
 // Included once by a file that first defines:
 //   TARGET     the attribute of its functions;
 //   TILE_SUMS  the most sums[v][t] of a tile, as below, that the registers hold;

@@ -91,8 +91,11 @@ const bk_kernels bk_neon = {
                       bk_neon_prepare_sign1},
     .multiply_few = {bk_neon_multiply_few_ternary2, bk_neon_multiply_few_ternary1_6,
                      bk_neon_multiply_few_sign1},
-    // Judged by the number of instructions: a byte product costs about as much as a lookup.
-    .few_tokens = {8, 8, 16},
+    // Cycles for a step of T tokens, by llvm-mca 19 for Apple M1 and Neoverse N1:
+    //   ternary2    18T, 31T;  unpacked 16 + 16T, 40 + 32T
+    //   ternary1.6  25T, 40T;  unpacked 34 + 20T, 63 + 40T
+    //   sign1       18T, 31T;  unpacked 36 + 32T, 78 + 64T
+    .few_tokens = {8, 8, BK_ANY_TOKENS},
     .peak = &peak,
 };
 #endif

@@ -146,8 +146,8 @@ BK_INLINE void copy_rows(uint8x16_t bytes, uint8x16_t copies[4]) {
   }
 }
 
-// Bytes of BK_TERNARY2 and BK_SIGN1 are whole quads: one or two. In four copies of a byte, each takes
-// the bits of its own column.
+// Bytes of BK_TERNARY2 and BK_SIGN1 are whole quads: one or two. In four copies of a byte, each
+// takes the bits of its own column.
 BK_INLINE uint8x16_t take_quad(uint8x16_t copies, size_t quad, bk_format format) {
   if (format == BK_SIGN1) {
     uint8x16_t bits = vreinterpretq_u8_u32(vdupq_n_u32(quad ? 0x80402010 : 0x08040201));
