@@ -92,7 +92,8 @@ DOTPROD_INLINE int32x4_t total(const int32x4_t part[MOST_PARTS], const int parts
   if (format != BK_SIGN1) return sum;
   // A set bit is a stored 2. As a byte without sign it counted 255, which times -0x01010101 is 1 in
   // 32 bits.
-  return vmulq_n_s32(sum, is_low ? -2 * 0x01010101 : -2);
+  uint32_t factor = is_low ? 0u - 2 * 0x01010101u : 0u - 2;
+  return vreinterpretq_s32_u32(vmulq_n_u32(vreinterpretq_u32_s32(sum), factor));
 }
 
 // Adds the products of some vectors of a step, one field after the other. A vector of bytes has
