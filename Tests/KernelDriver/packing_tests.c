@@ -10,6 +10,15 @@ static size_t panel_byte(size_t row, size_t column) {
          column % 4;
 }
 
+// The byte of five trits, 81 a + 27 b + 9 c + 3 d + e.
+static uint8_t trit_byte(unsigned number, bk_layout layout) {
+#if defined(__x86_64__)
+  if (layout == BK_DOT) return bk_trit_bytes[number];
+#endif
+  (void)layout;
+  return (uint8_t)number;
+}
+
 // The byte of stored codes, one for each field of a byte, in the given layout.
 static uint8_t packed_byte(const uint8_t *stored, bk_format format, bk_layout layout) {
   static const int powers[] = {81, 27, 9, 3, 1};
@@ -18,7 +27,7 @@ static uint8_t packed_byte(const uint8_t *stored, bk_format format, bk_layout la
     byte += format == BK_TERNARY2     ? stored[f] << (2 * f)
             : format == BK_TERNARY1_6 ? stored[f] * powers[f]
                                       : (stored[f] == 2) << f;
-  return format == BK_TERNARY1_6 && layout == BK_DOT ? bk_trit_bytes[byte] : (uint8_t)byte;
+  return format == BK_TERNARY1_6 ? trit_byte((unsigned)byte, layout) : (uint8_t)byte;
 }
 
 // The place in a strip, whose panels' steps lie `stride` bytes apart, of a row's byte `j` of a step,
@@ -138,7 +147,7 @@ static void test_trits(const bk_kernels *kernels) {
     uint8_t strip[BK_STRIP_PANELS * 64], panels[BK_STRIP_PANELS][320];
     for (size_t i = 0; i < sizeof strip; i++) {
       unsigned number = (first + (unsigned)i) % 243;
-      strip[i] = layout == BK_DOT ? bk_trit_bytes[number] : (uint8_t)number;
+      strip[i] = trit_byte(number, layout);
     }
     kernels->unpack[BK_TERNARY1_6](strip, 64, columns, panels[0], sizeof panels[0]);
     int equal = 1;

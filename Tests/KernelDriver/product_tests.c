@@ -76,11 +76,12 @@ static tokens new_tokens(const test_case *c) {
   t.inverse = random_floats(c, c->tokens * bk_block_count(c->columns, c->x_block));
   for (size_t i = 0; i < count; i++) {
     if (i % stride < c->columns) t.values[i] = (int16_t)activation_of(c);
-    t.sums[i / stride] += t.values[i];
-    if (wide)
+    if (wide) {
       ((int16_t *)t.memory.bytes)[i] = t.values[i];
-    else
+    } else {
       ((int8_t *)t.memory.bytes)[i] = (int8_t)t.values[i];
+      t.sums[i / stride] += t.values[i];
+    }
   }
   t.x = (bk_activations){stride, wide ? NULL : t.memory.bytes, wide ? t.memory.bytes : NULL,
                          wide ? NULL : t.sums, t.inverse.bytes, c->x_block};

@@ -1,47 +1,19 @@
-// Dot products of four bytes (sdot), many tokens; the rest is NEON's. Codes are 0...2, so that they
-// are the same as signed bytes. Equals scalar.c bit for bit.
+// Dot products of four bytes (sdot), many tokens, and the set of kernels. Equals scalar.c bit for
+// bit.
 #if defined(__aarch64__)
+#include "dotprod.h"
+
+#define TARGET DOTPROD
+#define LANE_SUM int32x4_t
+enum { LEAST_ROWS = 1, TILE_ROWS = DOTPROD_TILE_ROWS, TILE_SUMS = TILE_ROWS * PANEL_VECTORS };
+
+DOTPROD_INLINE int32x4_t zero_sum(void) { return vdupq_n_s32(0); }
+DOTPROD_INLINE int32x4_t total(int32x4_t sum) { return sum; }
+
+#include "lane_tile.h"
 #include "gemm_tile.h"
 
-#define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
-#define DOTPROD_INLINE static inline __attribute__((always_inline)) TARGET
-
-// Tokens of a tile: 24 sums, 6 vectors of activations, and the codes being multiplied.
-enum { TILE_TOKENS = 6 };
-
-// Adds the products of quad K of the panel and lane LANE of the activations.
-#define ADD_QUAD(K, LANE)                                                                        \
-  for (size_t v = 0; v < 4; v++) {                                                               \
-    int8x16_t w = vreinterpretq_s8_u8(vld1q_u8(codes + 64 * (K) + 16 * v));                      \
-    for (size_t t = 0; t < tokens; t++)                                                          \
-      sum[v][t] = vdotq_laneq_s32(sum[v][t], w, x[t], LANE);                                     \
-  }
-
-DOTPROD_INLINE void tile(const product *m, size_t panel, size_t token, size_t tokens) {
-  const uint8_t *codes = m->panels + panel * m->panel_bytes;
-  const int8_t *q = m->q + token * m->stride;
-  int32x4_t sum[4][TILE_TOKENS];
-  int8x16_t x[TILE_TOKENS];
-  for (size_t v = 0; v < 4; v++)
-    for (size_t t = 0; t < tokens; t++) sum[v][t] = vdupq_n_s32(0);
-  size_t k = 0;
-  for (; k + 4 <= m->quads; k += 4) {
-    for (size_t t = 0; t < tokens; t++) x[t] = vld1q_s8(q + t * m->stride + 4 * k);
-    ADD_QUAD(k, 0)
-    ADD_QUAD(k + 1, 1)
-    ADD_QUAD(k + 2, 2)
-    ADD_QUAD(k + 3, 3)
-  }
-  for (; k < m->quads; k++) {
-    for (size_t t = 0; t < tokens; t++) x[t] = broadcast_quad(q + t * m->stride + 4 * k);
-    ADD_QUAD(k, 0)
-  }
-  for (size_t t = 0; t < tokens; t++)
-    for (size_t v = 0; v < 4; v++)
-      add_rows(m, BK_PANEL_ROWS * panel + 4 * v, token + t, sum[v][t]);
-}
-
-MULTIPLY_FUNCTIONS(TARGET, TILE_TOKENS, tile)
+MULTIPLY_FUNCTIONS(multiply_rows)
 
 TARGET static uint64_t dot_product(size_t rounds, int32_t *sink) {
   // Products that all differ, and enough sums to hide the latency; all values fit the registers.
@@ -71,12 +43,18 @@ static const bk_peak_kernels peak = {bk_neon_read_all, dot_product};
 
 const bk_kernels bk_dotprod = {
     NEON_MEMBERS,
+    DOTPROD_LAYOUT_MEMBERS,
     .name = "dotprod",
     .multiply = multiply,
+    .multiply_low = multiply_low,
     .multiply_scaled = multiply_scaled,
-    // Judged by the number of instructions: unpacking costs as much as the products of three or
-    // four tokens.
-    .few_tokens = {2, 2, 6},
+    // Cycles for the codes of a step, by llvm-mca 19 for Apple M1, Neoverse N1 and V2:
+    //   ternary2    6 tokens   40,  60, 30;  unpacked  43,  76, 34
+    //               8 tokens   59,  88, 44;  unpacked  54,  92, 42
+    //   ternary1.6  6 tokens   66,  84, 42;  unpacked  64, 105, 50
+    //               8 tokens  100, 124, 63;  unpacked  78, 125, 60
+    //   sign1       8 tokens  107, 160, 80;  unpacked 106, 190, 87
+    .few_tokens = {6, 6, 8},
     .peak = &peak,
 };
 #endif

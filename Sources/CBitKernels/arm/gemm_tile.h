@@ -1,78 +1,76 @@
-// Splits a call of multiply or multiply_scaled into tiles: a panel of 16 rows by some tokens, whose
-// sums all stay in the 32 registers.
-#ifndef BITKERNELS_NEON_TILE_H
-#define BITKERNELS_NEON_TILE_H
+// Many tokens: panels times woven rows of bytes. A tile has a panel or more and all rows of a woven
+// tile. The last ones may be missing: their sums are computed from what lies there, and dropped.
+// Included once by a file that first defines:
+//   TARGET     the attribute of its functions;
+//   TILE_SUMS  the most sums[v][t] of a tile, as below, that the registers hold;
+//   LEAST_ROWS, TILE_ROWS  the fewest and the most rows of a tile, up to 6;
+//   multiply_tile(panels, at, sum, panel_count, width, is_low)  sets sum[v][t] to the sums of rows
+//              4v...4v + 3 of the panels and row t of the bytes, signed or unsigned (is_low) ones.
+#define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
-#include "neon.h"
-
-// The arguments of multiply, or, where `totals` is set, of multiply_scaled.
-typedef struct {
-  const uint8_t *panels;
-  size_t panel_bytes, panel_count, quads;
-  const int8_t *q;
-  size_t stride;
-  int32_t *sums;
-  const int32_t *offsets;
-  size_t offset_stride;
-  const float *scales;
-  float *totals;
-} product;
-
-// Computes the tile of one panel and `tokens` tokens, the first of which is `token`.
-typedef void add_tile(const product *m, size_t panel, size_t token, size_t tokens);
-
-// The four codes of a quad in every lane.
-BK_INLINE int8x16_t broadcast_quad(const int8_t *q) {
-  int32_t four;
-  memcpy(&four, q, 4);
-  return vreinterpretq_s8_s32(vdupq_n_s32(four));
-}
-
-// Adds the sums of four rows of a token to the results.
-BK_INLINE void add_rows(const product *m, size_t row, size_t token, int32x4_t sum) {
-  size_t out = BK_STRIP_ROWS * token + row;
-  if (m->totals) {
-    sum = vsubq_s32(sum, vdupq_n_s32(m->offsets[token * m->offset_stride]));
-    vst1q_f32(m->totals + out, vfmaq_f32(vld1q_f32(m->totals + out), vcvtq_f32_s32(sum),
-                                         vld1q_f32(m->scales + row)));
-  } else {
-    vst1q_s32(m->sums + out, vaddq_s32(vld1q_s32(m->sums + out), sum));
+// Adds the sums of four rows, the first of which is `row`, to the results of row t of the bytes.
+TILE_INLINE void add_results(const tile_place *at, const int row, const int t, int32x4_t sum) {
+  const int out = BK_STRIP_ROWS * t + row;
+  if (!at->totals) {
+    vst1q_s32(at->sums + out, vaddq_s32(vld1q_s32(at->sums + out), sum));
+    return;
   }
+  const bk_scaling *s = &at->scaling;
+  float factor = s->factors ? s->factors[(size_t)t * s->factor_stride] : 1;
+  add_scaled(at->totals + out, sum, s->offsets[(size_t)t * s->offset_stride],
+             vld1q_f32(s->scales + row), factor);
 }
 
-// As many tiles of `count` tokens as fit; returns the token after them. The panels stay in the
-// first cache from one tile to the next.
-BK_INLINE size_t add_tiles(const product *m, size_t token, size_t tokens, size_t count,
-                           add_tile *tile) {
-  for (; token + count <= tokens; token += count)
-    for (size_t p = 0; p < m->panel_count; p++) tile(m, p, token, count);
-  return token;
+TILE_INLINE void tile(const bk_panels *panels, tile_place at, size_t row_count,
+                      const int panel_count, const int width, const int is_low) {
+  int32x4_t sum[STRIP_VECTORS][TILE_ROWS];
+  multiply_tile(panels, &at, sum, panel_count, width, is_low);
+  UNROLL for (int t = 0; t < width; t++)
+    if ((size_t)t < row_count)
+      UNROLL for (int v = 0; v < PANEL_VECTORS * panel_count; v++)
+        add_results(&at, 4 * v, t, sum[v][t]);
 }
 
-// Full tiles, then smaller ones for the rest, with constant sizes so that they are unrolled.
-BK_INLINE void multiply_tokens(const product *m, size_t tokens, size_t tile_tokens,
-                               add_tile *tile) {
-  size_t t = add_tiles(m, 0, tokens, tile_tokens, tile);
-  if (tile_tokens > 4) t = add_tiles(m, t, tokens, 4, tile);
-  t = add_tiles(m, t, tokens, 2, tile);
-  add_tiles(m, t, tokens, 1, tile);
+// One woven tile and all panels, which stay in the first cache from one tile to the next.
+TILE_INLINE void tile_panels(const bk_panels *panels, const bk_rows *rows, tile_place at,
+                             size_t row, const int width, const int is_low) {
+  const int fit = TILE_SUMS / (PANEL_VECTORS * width), most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
+  size_t left = rows->count - row, row_count = left < rows->width ? left : rows->width, p = 0;
+  for (; p + most <= panels->count; p += most)
+    tile(panels, place_at(panels, rows, at, p, row), row_count, most, width, is_low);
+  if (most > 1)
+    for (; p < panels->count; p++)
+      tile(panels, place_at(panels, rows, at, p, row), row_count, 1, width, is_low);
 }
 
-// The functions multiply and multiply_scaled of a set.
-#define MULTIPLY_FUNCTIONS(TARGET, TILE_TOKENS, TILE)                                            \
-  TARGET static void multiply(const uint8_t *panels, size_t panel_bytes, size_t panel_count,     \
-                              size_t quads, const int8_t *q, size_t stride, size_t tokens,       \
-                              int32_t *sums) {                                                   \
-    product m = {panels, panel_bytes, panel_count, quads, q, stride, .sums = sums};              \
-    multiply_tokens(&m, tokens, TILE_TOKENS, TILE);                                              \
+#define TILE_CASE(WIDTH)                                                                         \
+  case WIDTH:                                                                                    \
+    if (LEAST_ROWS <= WIDTH && WIDTH <= TILE_ROWS)                                               \
+      tile_panels(panels, rows, at, row, WIDTH, is_low);                                         \
+    break;
+
+// Tiles whose widths are constants.
+TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, tile_place at,
+                               const int is_low) {
+  for (size_t row = 0; row < rows->count; row += rows->width) switch (rows->width) {
+      TILE_CASE(1)
+      TILE_CASE(2)
+      TILE_CASE(3)
+      TILE_CASE(4)
+      TILE_CASE(5)
+      TILE_CASE(6)
+    }
+}
+
+// The functions multiply, multiply_low and multiply_scaled by a function like multiply_rows.
+#define MULTIPLY_FUNCTIONS(ROWS)                                                                 \
+  TARGET static void multiply(const bk_panels *panels, const bk_rows *rows, int32_t *sums) {     \
+    ROWS(panels, rows, (tile_place){.sums = sums}, 0);                                           \
   }                                                                                              \
-  TARGET static void multiply_scaled(                                                            \
-      const uint8_t *panels, size_t panel_bytes, size_t panel_count, size_t quads,               \
-      const int8_t *q, size_t stride, size_t tokens, const int32_t *offsets,                     \
-      size_t offset_stride, const float *scales, float *totals) {                                \
-    product m = {panels, panel_bytes,   panel_count, quads, q, stride, .offsets = offsets,       \
-                 .offset_stride = offset_stride, .scales = scales, .totals = totals};            \
-    multiply_tokens(&m, tokens, TILE_TOKENS, TILE);                                              \
+  TARGET static void multiply_low(const bk_panels *panels, const bk_rows *rows, int32_t *sums) { \
+    ROWS(panels, rows, (tile_place){.sums = sums}, 1);                                           \
+  }                                                                                              \
+  TARGET static void multiply_scaled(const bk_panels *panels, const bk_rows *rows,               \
+                                     const bk_scaling *scaling, float *totals) {                 \
+    ROWS(panels, rows, (tile_place){.totals = totals, .scaling = *scaling}, 0);                  \
   }
-
-#endif

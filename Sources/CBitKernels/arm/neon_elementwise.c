@@ -76,9 +76,19 @@ void bk_neon_finish(const int32_t *sums, size_t rows, int32_t offset, const floa
   bk_finish_rows(sums, rows, offset, scales, inverse, bias, out);
 }
 
-void bk_neon_finish_scaled(const float *totals, size_t rows, float inverse, const float *bias,
-                           float *out) {
-  bk_finish_totals(totals, rows, inverse, bias, out);
+void bk_neon_finish_wide(const int32_t *high, const int32_t *low, size_t rows, const float *scales,
+                         float inverse, const float *bias, float *out) {
+  bk_finish_wide_rows(high, low, rows, scales, inverse, bias, out);
+}
+
+void bk_neon_finish_scaled(const float *totals, size_t rows, const float *scales, float inverse,
+                           const float *bias, float *out) {
+  bk_finish_totals(totals, rows, scales, inverse, bias, out);
+}
+
+void bk_neon_add_totals(const int32_t *sums, int32_t offset, const float *scales, float factor,
+                        float *totals) {
+  bk_add_row_totals(sums, offset, scales, factor, totals);
 }
 
 uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes) {

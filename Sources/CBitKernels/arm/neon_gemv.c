@@ -1,8 +1,8 @@
-// NEON, one token: packed codes are not unpacked; their sums are looked up. For four columns of
-// sign codes, or two of ternary ones, a token has 16 possible sums. A table lookup reads the sums
-// of 16 rows, with a nibble of each row's byte as the index. A byte of BK_TERNARY1_6 has two sums:
-// of its first two columns (9 of them) and of its last three (27). Equals scalar.c: integers are
-// exact, and the float operations are the same.
+// NEON, few tokens, one after the other: packed codes are not unpacked; their sums are looked up.
+// For four columns of sign codes, or two of ternary ones, a token has 16 possible sums. A table
+// lookup reads the sums of 16 rows, with a nibble of each row's byte as the index. A byte of
+// BK_TERNARY1_6 has two sums: of its first two columns (9 of them) and of its last three (27).
+// Equals scalar.c: integers are exact, and the float operations are the same.
 //
 // A sum v, |v| <= 384, is stored as two signed bytes, 32 * high + low, so that eight can be added
 // within bytes: -16 <= low < 16, |high| <= 12.
@@ -10,7 +10,7 @@
 #include "neon.h"
 
 // Adds q times 16 factors to 16 sums.
-BK_INLINE int16x8x2_t add_scaled(int16x8x2_t sums, int8_t q, int8x16_t factors) {
+BK_INLINE int16x8x2_t add_multiples(int16x8x2_t sums, int8_t q, int8x16_t factors) {
   int8x16_t every = vdupq_n_s8(q);
   sums.val[0] = vmlal_s8(sums.val[0], vget_low_s8(every), vget_low_s8(factors));
   sums.val[1] = vmlal_high_s8(sums.val[1], every, factors);
@@ -39,7 +39,7 @@ int32_t bk_neon_prepare_ternary2(const int8_t *q, size_t steps, uint8_t *tables)
   };
   for (size_t i = 0; i < 2 * steps; i++, q += 2, tables += 32) {
     int16x8x2_t v = sums_from(0);
-    for (int j = 0; j < 2; j++) v = add_scaled(v, q[j], vld1q_s8(codes[j]));
+    for (int j = 0; j < 2; j++) v = add_multiples(v, q[j], vld1q_s8(codes[j]));
     store_sums(v, tables, tables + 16);
   }
   return 0;
@@ -59,7 +59,7 @@ int32_t bk_neon_prepare_sign1(const int8_t *q, size_t steps, uint8_t *tables) {
     int sum = q[0] + q[1] + q[2] + q[3];
     odd += sum & 1;
     int16x8x2_t v = sums_from(-(sum >> 1));
-    for (int j = 0; j < 4; j++) v = add_scaled(v, q[j], vld1q_s8(bits[j]));
+    for (int j = 0; j < 4; j++) v = add_multiples(v, q[j], vld1q_s8(bits[j]));
     store_sums(v, tables, tables + 16);
   }
   return -odd;
@@ -73,12 +73,12 @@ BK_INLINE int8x16_t digit_codes(const uint8_t *digits) {
 int32_t bk_neon_prepare_ternary1_6(const int8_t *q, size_t steps, uint8_t *tables) {
   for (size_t s = 0; s < steps; s++, q += 5, tables += TRIT_TABLE_BYTES) {
     int16x8x2_t v = sums_from(0);
-    for (int j = 0; j < 2; j++) v = add_scaled(v, q[j], digit_codes(bk_neon_pair_digits[j]));
+    for (int j = 0; j < 2; j++) v = add_multiples(v, q[j], digit_codes(bk_neon_pair_digits[j]));
     store_sums(v, tables, tables + 16);
     for (size_t half = 0; half < 2; half++) {
       v = sums_from(0);
       for (int j = 0; j < 3; j++)
-        v = add_scaled(v, q[2 + j], digit_codes(bk_neon_triple_digits[j] + 16 * half));
+        v = add_multiples(v, q[2 + j], digit_codes(bk_neon_triple_digits[j] + 16 * half));
       store_sums(v, tables + 32 + 16 * half, tables + 64 + 16 * half);
     }
   }
@@ -144,12 +144,12 @@ BK_INLINE void add_steps(const uint8_t *codes, size_t steps, const uint8_t *tabl
     size_t count = steps < BYTE_STEPS ? steps : BYTE_STEPS;
     if (count == BYTE_STEPS) {
       for (size_t s = 0; s < BYTE_STEPS; s++) {
-        __builtin_prefetch(codes + PREFETCH_BYTES + BK_STRIP_ROWS * s);
-        add(codes + BK_STRIP_ROWS * s, tables + table_bytes * s, &bytes);
+        __builtin_prefetch(codes + PREFETCH_BYTES + BK_STEP_BYTES * s);
+        add(codes + BK_STEP_BYTES * s, tables + table_bytes * s, &bytes);
       }
     } else {
       for (size_t s = 0; s < count; s++)
-        add(codes + BK_STRIP_ROWS * s, tables + table_bytes * s, &bytes);
+        add(codes + BK_STEP_BYTES * s, tables + table_bytes * s, &bytes);
     }
     int8x16_t weight = vdupq_n_s8(32);
     for (int n = 0; n < STEP_VECTORS; n++) {
@@ -158,7 +158,7 @@ BK_INLINE void add_steps(const uint8_t *codes, size_t steps, const uint8_t *tabl
                              vget_low_s8(weight));
       words[n][1] = vmlal_high_s8(vaddw_high_s8(words[n][1], low), high, weight);
     }
-    codes += BK_STRIP_ROWS * count;
+    codes += BK_STEP_BYTES * count;
     tables += table_bytes * count;
     steps -= count;
   }
@@ -176,55 +176,55 @@ BK_INLINE float32x4_t load_scales(const bk_matrix *m, size_t first) {
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(m->half_scales + first)));
 }
 
-BK_INLINE void multiply_token(const bk_matrix *m, const bk_token *token, size_t first_strip,
-                              size_t strips, int32_t *sums, float *totals, bk_format format,
-                              add_step *add) {
-  bk_block_steps layout = bk_steps(m->columns, format, m->block_columns);
+BK_INLINE void multiply_token(const bk_matrix *m, size_t strip, const uint8_t *tables,
+                              const int32_t *constants, int32_t *sums, float *totals,
+                              bk_format format, add_step *add) {
+  bk_block_steps layout =
+      bk_steps(m->columns, bk_step_columns(BK_LOOKUP, format), m->block_columns);
   size_t table_bytes = format == BK_TERNARY1_6 ? TRIT_TABLE_BYTES : NIBBLE_TABLE_BYTES;
   int16_t factor = format == BK_SIGN1 ? 2 : 1;
-  int has_blocks = m->block_columns > 0;
-  const uint8_t *codes = m->codes + first_strip * BK_STRIP_ROWS * bk_step_count(layout);
-  size_t scale = first_strip * BK_STRIP_ROWS * layout.blocks;
-  for (size_t strip = 0; strip < strips; strip++) {
-    const uint8_t *tables = token->tables;
-    size_t first_row = BK_STRIP_ROWS * strip;
-    if (has_blocks) memset(totals + first_row, 0, BK_STRIP_ROWS * sizeof(float));
-    for (size_t b = 0; b < layout.blocks; b++) {
-      int32x4_t sum[STEP_VECTORS][4];
-      for (int n = 0; n < STEP_VECTORS; n++)
-        for (int v = 0; v < 4; v++) sum[n][v] = vdupq_n_s32(token->constants[b]);
-      size_t steps = b + 1 < layout.blocks ? layout.steps : layout.last_steps;
-      while (steps > 0) {
-        size_t count = steps < WORD_STEPS ? steps : WORD_STEPS;
-        add_steps(codes, count, tables, table_bytes, add, factor, sum);
-        codes += BK_STRIP_ROWS * count;
-        tables += table_bytes * count;
-        steps -= count;
-      }
-      for (size_t n = 0; n < STEP_VECTORS; n++)
-        for (size_t v = 0; v < 4; v++) {
-          size_t row = n / 2 * 32 + n % 2 * 4 + 8 * v;
-          if (has_blocks) {
-            float *out = totals + first_row + row;
-            vst1q_f32(out, vfmaq_f32(vld1q_f32(out), vcvtq_f32_s32(sum[n][v]),
-                                     load_scales(m, scale + row)));
-          } else {
-            vst1q_s32(sums + first_row + row, sum[n][v]);
-          }
-        }
-      if (has_blocks) scale += BK_STRIP_ROWS;
+  const uint8_t *codes = m->codes + strip * BK_STEP_BYTES * bk_step_count(layout);
+  size_t scale = strip * BK_STRIP_ROWS * layout.blocks;
+  if (m->block_columns) memset(totals, 0, BK_STRIP_ROWS * sizeof(float));
+  for (size_t b = 0; b < layout.blocks; b++) {
+    int32x4_t sum[STEP_VECTORS][4];
+    for (int n = 0; n < STEP_VECTORS; n++)
+      for (int v = 0; v < 4; v++) sum[n][v] = vdupq_n_s32(constants[b]);
+    size_t steps = b + 1 < layout.blocks ? layout.steps : layout.last_steps;
+    while (steps > 0) {
+      size_t count = steps < WORD_STEPS ? steps : WORD_STEPS;
+      add_steps(codes, count, tables, table_bytes, add, factor, sum);
+      codes += BK_STEP_BYTES * count;
+      tables += table_bytes * count;
+      steps -= count;
     }
+    for (size_t n = 0; n < STEP_VECTORS; n++)
+      for (size_t v = 0; v < 4; v++) {
+        size_t row = n / 2 * 32 + n % 2 * 4 + 8 * v;
+        if (m->block_columns)
+          add_scaled(totals + row, sum[n][v], 0, load_scales(m, scale + row), 1);
+        else
+          vst1q_s32(sums + row, sum[n][v]);
+      }
+    if (m->block_columns) scale += BK_STRIP_ROWS;
   }
 }
 
-#define FORMAT_FUNCTION(NAME, FORMAT, ADD)                                                       \
-  void bk_neon_multiply_token_##NAME(const bk_matrix *m, const bk_token *token,                  \
-                                     size_t first_strip, size_t strips, int32_t *sums,           \
-                                     float *totals) {                                            \
-    multiply_token(m, token, first_strip, strips, sums, totals, FORMAT, ADD);                    \
+BK_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
+                            int32_t *sums, float *totals, bk_format format, add_step *add) {
+  for (size_t t = 0; t < tokens->rows.count; t++)
+    multiply_token(m, strip, tokens->tables + t * tokens->table_stride,
+                   tokens->offsets + t * tokens->offset_stride, sums + t * BK_STRIP_ROWS,
+                   totals + t * BK_STRIP_ROWS, format, add);
+}
+
+#define FEW_TOKENS(NAME, FORMAT, ADD)                                                            \
+  void bk_neon_multiply_few_##NAME(const bk_matrix *m, size_t strip, const bk_tokens *tokens,    \
+                                   int32_t *sums, float *totals) {                               \
+    multiply_few(m, strip, tokens, sums, totals, FORMAT, ADD);                                   \
   }
 
-FORMAT_FUNCTION(ternary2, BK_TERNARY2, add_nibbles)
-FORMAT_FUNCTION(ternary1_6, BK_TERNARY1_6, add_trits)
-FORMAT_FUNCTION(sign1, BK_SIGN1, add_nibbles)
+FEW_TOKENS(ternary2, BK_TERNARY2, add_nibbles)
+FEW_TOKENS(ternary1_6, BK_TERNARY1_6, add_trits)
+FEW_TOKENS(sign1, BK_SIGN1, add_nibbles)
 #endif

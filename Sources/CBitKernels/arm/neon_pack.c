@@ -1,4 +1,4 @@
-// NEON: weights to codes, panels to strips and back. Equals scalar.c bit for bit.
+// NEON: weights to codes, panels to strips (BK_LOOKUP) and back. Equals scalar.c bit for bit.
 #if defined(__aarch64__)
 #include "neon.h"
 
@@ -72,21 +72,6 @@ BK_INLINE size_t panel_vector(size_t vector, size_t v, size_t panel_bytes) {
   return (vector / 2 * 2 + v / 2) * panel_bytes + 32 * (v % 2) + 16 * (vector % 2);
 }
 
-// A vector of four columns to a quad.
-BK_INLINE void interleave(const uint8_t *columns, size_t vector, uint8_t *panels,
-                          size_t panel_bytes) {
-  uint8x16_t c[4];
-  for (size_t j = 0; j < 4; j++) c[j] = vld1q_u8(columns + BK_STRIP_ROWS * j + 16 * vector);
-  uint8x16x2_t left = vzipq_u8(c[0], c[1]), right = vzipq_u8(c[2], c[3]);
-  for (size_t half = 0; half < 2; half++) {
-    uint16x8x2_t quad = vzipq_u16(vreinterpretq_u16_u8(left.val[half]),
-                                  vreinterpretq_u16_u8(right.val[half]));
-    for (size_t v = 0; v < 2; v++)
-      vst1q_u8(panels + panel_vector(vector, 2 * half + v, panel_bytes),
-               vreinterpretq_u8_u16(quad.val[v]));
-  }
-}
-
 // A quad to a vector of four columns.
 BK_INLINE void separate(const uint8_t *panels, size_t panel_bytes, size_t vector,
                         uint8_t *columns) {
@@ -103,7 +88,7 @@ BK_INLINE void separate(const uint8_t *panels, size_t panel_bytes, size_t vector
 // A vector of a step's columns to its bytes.
 BK_INLINE uint8x16_t join(const uint8_t *columns, bk_format format) {
   uint8x16_t v[8];
-  for (size_t j = 0; j < bk_format_columns(format); j++)
+  for (size_t j = 0; j < bk_step_columns(BK_LOOKUP, format); j++)
     v[j] = vld1q_u8(columns + BK_STRIP_ROWS * j);
   if (format == BK_TERNARY2) {
     // Codes are below 4, so every one is inserted above those before it.
@@ -129,38 +114,13 @@ const uint8_t bk_neon_triple_digits[3][32] = {
     {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2},
 };
 
-// A vector of a step's bytes to its columns.
-BK_INLINE void split(uint8x16_t bytes, uint8_t *columns, bk_format format) {
-  if (format == BK_TERNARY2) {
-    uint8x16_t mask = vdupq_n_u8(3);
-    vst1q_u8(columns, vandq_u8(bytes, mask));
-    vst1q_u8(columns + BK_STRIP_ROWS, vandq_u8(vshrq_n_u8(bytes, 2), mask));
-    vst1q_u8(columns + 2 * BK_STRIP_ROWS, vandq_u8(vshrq_n_u8(bytes, 4), mask));
-    vst1q_u8(columns + 3 * BK_STRIP_ROWS, vshrq_n_u8(bytes, 6));
-  } else if (format == BK_TERNARY1_6) {
-    trit_fields fields = split_trits(bytes);
-    for (int j = 0; j < 2; j++)
-      vst1q_u8(columns + BK_STRIP_ROWS * j,
-               vqtbl1q_u8(vld1q_u8(bk_neon_pair_digits[j]), fields.pair));
-    for (int j = 0; j < 3; j++)
-      vst1q_u8(columns + BK_STRIP_ROWS * (2 + j),
-               vqtbl2q_u8(vld1q_u8_x2(bk_neon_triple_digits[j]), fields.triple));
-  } else {
-    uint8x16_t two = vdupq_n_u8(2);
-    for (int j = 0; j < 8; j++)
-      // A negative count shifts to the right.
-      vst1q_u8(columns + BK_STRIP_ROWS * j,
-               vandq_u8(vshlq_u8(bytes, vdupq_n_s8((int8_t)(1 - j))), two));
-  }
-}
-
 // The capacity of the buffer in columns: whole quads and, in every format, whole steps.
 enum { BUFFER_COLUMNS = 40 };
 
 BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                     bk_format format) {
   uint8_t buffer[BK_STRIP_ROWS * BUFFER_COLUMNS];
-  size_t unit = bk_format_columns(format);
+  size_t unit = bk_step_columns(BK_LOOKUP, format);
   for (size_t first = 0; first < columns; first += BUFFER_COLUMNS) {
     size_t count = columns - first < BUFFER_COLUMNS ? columns - first : BUFFER_COLUMNS;
     for (size_t c = 0; c < count; c += 4)
@@ -176,16 +136,74 @@ BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, u
   }
 }
 
-BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, size_t panel_bytes,
-                      bk_format format) {
+// Four copies of every byte of a vector: those of four rows in each result.
+BK_INLINE void copy_rows(uint8x16_t bytes, uint8x16_t copies[4]) {
+  uint8x16x2_t twice = vzipq_u8(bytes, bytes);
+  for (int half = 0; half < 2; half++) {
+    uint16x8_t pairs = vreinterpretq_u16_u8(twice.val[half]);
+    copies[2 * half] = vreinterpretq_u8_u16(vzip1q_u16(pairs, pairs));
+    copies[2 * half + 1] = vreinterpretq_u8_u16(vzip2q_u16(pairs, pairs));
+  }
+}
+
+// Bytes of BK_TERNARY2 and BK_SIGN1 are whole quads: one or two. In four copies of a byte, each
+// takes the bits of its own column.
+BK_INLINE uint8x16_t take_quad(uint8x16_t copies, size_t quad, bk_format format) {
+  if (format == BK_SIGN1) {
+    uint8x16_t bits = vreinterpretq_u8_u32(vdupq_n_u32(quad ? 0x80402010 : 0x08040201));
+    return vandq_u8(vtstq_u8(copies, bits), vdupq_n_u8(2));
+  }
+  // A negative count shifts to the right.
+  int8x16_t shifts = vreinterpretq_s8_u32(vdupq_n_u32(0xfafcfe00));
+  return vandq_u8(vshlq_u8(copies, shifts), vdupq_n_u8(3));
+}
+
+BK_INLINE void unpack_quads(const uint8_t *steps, size_t columns, uint8_t *panels,
+                            size_t panel_bytes, bk_format format) {
+  size_t step_quads = format == BK_SIGN1 ? 2 : 1, quads = bk_divide_up(columns, 4);
+  for (size_t q = 0; q < quads; q += step_quads, steps += BK_STEP_BYTES) {
+    size_t count = quads - q < step_quads ? quads - q : step_quads;
+    UNROLL for (size_t n = 0; n < STEP_VECTORS; n++) {
+      uint8x16_t copies[4];
+      copy_rows(vld1q_u8(steps + 16 * n), copies);
+      UNROLL for (size_t i = 0; i < step_quads; i++)
+        UNROLL for (size_t v = 0; v < 4 && i < count; v++)
+          vst1q_u8(panels + 64 * (q + i) + panel_vector(n, v, panel_bytes),
+                   take_quad(copies[v], i, format));
+    }
+  }
+}
+
+// A vector of bytes of BK_TERNARY1_6 to its columns.
+BK_INLINE void split(uint8x16_t bytes, uint8_t *columns) {
+  trit_fields fields = split_trits(bytes);
+  UNROLL for (int j = 0; j < 5; j++)
+    vst1q_u8(columns + BK_STRIP_ROWS * j, trit_digit(fields, j));
+}
+
+// A vector of four columns to a quad.
+BK_INLINE void interleave(const uint8_t *columns, size_t vector, uint8_t *panels,
+                          size_t panel_bytes) {
+  uint8x16_t c[4];
+  for (size_t j = 0; j < 4; j++) c[j] = vld1q_u8(columns + BK_STRIP_ROWS * j + 16 * vector);
+  uint8x16x2_t left = vzipq_u8(c[0], c[1]), right = vzipq_u8(c[2], c[3]);
+  for (size_t half = 0; half < 2; half++) {
+    uint16x8x2_t quad = vzipq_u16(vreinterpretq_u16_u8(left.val[half]),
+                                  vreinterpretq_u16_u8(right.val[half]));
+    for (size_t v = 0; v < 2; v++)
+      vst1q_u8(panels + panel_vector(vector, 2 * half + v, panel_bytes),
+               vreinterpretq_u8_u16(quad.val[v]));
+  }
+}
+
+BK_INLINE void unpack_trits(const uint8_t *steps, size_t columns, uint8_t *panels,
+                            size_t panel_bytes) {
   uint8_t buffer[BK_STRIP_ROWS * BUFFER_COLUMNS];
-  size_t unit = bk_format_columns(format);
   for (size_t first = 0; first < columns; first += BUFFER_COLUMNS) {
     size_t count = columns - first < BUFFER_COLUMNS ? columns - first : BUFFER_COLUMNS;
-    size_t step_count = bk_divide_up(count, unit);
-    for (size_t s = 0; s < step_count; s++, steps += BK_STRIP_ROWS)
+    for (size_t c = 0; c < count; c += 5, steps += BK_STEP_BYTES)
       for (size_t v = 0; v < STEP_VECTORS; v++)
-        split(vld1q_u8(steps + 16 * v), buffer + BK_STRIP_ROWS * unit * s + 16 * v, format);
+        split(vld1q_u8(steps + 16 * v), buffer + BK_STRIP_ROWS * c + 16 * v);
     for (size_t c = 0; c < count; c += 4)
       for (size_t v = 0; v < STEP_VECTORS; v++)
         interleave(buffer + BK_STRIP_ROWS * c, v, panels + BK_PANEL_ROWS * (first + c),
@@ -195,12 +213,17 @@ BK_INLINE void unpack(const uint8_t *steps, size_t columns, uint8_t *panels, siz
 
 #define FORMAT_FUNCTIONS(NAME, FORMAT)                                                           \
   void bk_neon_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,            \
-                           uint8_t *steps) {                                                     \
+                           uint8_t *steps, size_t step_stride) {                                 \
+    (void)step_stride;                                                                           \
     pack(panels, panel_bytes, columns, steps, FORMAT);                                           \
   }                                                                                              \
-  void bk_neon_unpack_##NAME(const uint8_t *steps, size_t columns, uint8_t *panels,              \
-                             size_t panel_bytes) {                                               \
-    unpack(steps, columns, panels, panel_bytes, FORMAT);                                         \
+  void bk_neon_unpack_##NAME(const uint8_t *steps, size_t step_stride, size_t columns,           \
+                             uint8_t *panels, size_t panel_bytes) {                              \
+    (void)step_stride;                                                                           \
+    if (FORMAT == BK_TERNARY1_6)                                                                 \
+      unpack_trits(steps, columns, panels, panel_bytes);                                         \
+    else                                                                                         \
+      unpack_quads(steps, columns, panels, panel_bytes, FORMAT);                                 \
   }
 
 FORMAT_FUNCTIONS(ternary2, BK_TERNARY2)

@@ -22,7 +22,8 @@
 // the panel: byte 4r + j has the codes of row r in the columns 4f + j (f = 0, 1...), so that field f
 // of the four bytes of a row is a quad, the four adjacent columns that one dot product takes:
 //   BK_TERNARY2:   code + 1 of column 4f + j in bits 2f and 2f + 1;
-//   BK_TERNARY1_6: five trits, code + 1, by the tables of trits.h;
+//   BK_TERNARY1_6: five trits, code + 1: on x86-64 by the tables of trits.h, elsewhere the number
+//                  81 a + 27 b + 9 c + 3 d + e for fields 0...4;
 //   BK_SIGN1:      bit f is 1 where the code of column 4f + j is +1.
 //
 // In both, with a scale for each block of columns, every block begins with a step of its own. In

@@ -44,15 +44,6 @@ EMULATED __attribute__((target(""))) __m256i emulated_dpbusd256(__m256i sum, __m
   return sum;
 }
 
-EMULATED __attribute__((target(""))) __m256i emulated_permute256(__m256i index, __m256i values) {
-  unsigned char from[32], at[32], result[32];
-  memcpy(from, &values, 32);
-  memcpy(at, &index, 32);
-  for (int i = 0; i < 32; i++) result[i] = from[at[i] & 31];
-  memcpy(&values, result, 32);
-  return values;
-}
-
 EMULATED __m512i emulated_load(const void *p) {
   __m512i v;
   memcpy(v.bytes, p, 64);
@@ -67,13 +58,78 @@ EMULATED __m512i emulated_set1(int value) {
   return v;
 }
 
-// a + factor * b in each lane, with the wrap-around of unsigned numbers.
-EMULATED __m512i emulated_add(__m512i a, __m512i b, unsigned factor) {
-  unsigned x[16], y[16];
-  memcpy(x, a.bytes, 64);
-  memcpy(y, b.bytes, 64);
-  for (int l = 0; l < 16; l++) x[l] += factor * y[l];
-  memcpy(a.bytes, x, 64);
+EMULATED __m512i emulated_set1_bytes(char value) {
+  __m512i v;
+  memset(v.bytes, value, 64);
+  return v;
+}
+
+// Defines an operation on lanes x of a vector and y of another one, or the number y.
+#define EMULATED_OPERATION(NAME, TYPE, EXPRESSION)                                               \
+  EMULATED __m512i NAME(__m512i a, __m512i b) {                                                  \
+    for (size_t i = 0; i < 64; i += sizeof(TYPE)) {                                              \
+      TYPE x, y;                                                                                 \
+      memcpy(&x, a.bytes + i, sizeof x);                                                         \
+      memcpy(&y, b.bytes + i, sizeof y);                                                         \
+      x = (TYPE)(EXPRESSION);                                                                    \
+      memcpy(a.bytes + i, &x, sizeof x);                                                         \
+    }                                                                                            \
+    return a;                                                                                    \
+  }
+#define EMULATED_SHIFT(NAME, TYPE, EXPRESSION)                                                   \
+  EMULATED __m512i NAME(__m512i a, unsigned y) {                                                 \
+    for (size_t i = 0; i < 64; i += sizeof(TYPE)) {                                              \
+      TYPE x;                                                                                    \
+      memcpy(&x, a.bytes + i, sizeof x);                                                         \
+      x = (TYPE)(EXPRESSION);                                                                    \
+      memcpy(a.bytes + i, &x, sizeof x);                                                         \
+    }                                                                                            \
+    return a;                                                                                    \
+  }
+
+EMULATED_OPERATION(emulated_add, unsigned, x + y)
+EMULATED_OPERATION(emulated_subtract, unsigned, x - y)
+EMULATED_OPERATION(emulated_add_bytes, unsigned char, x + y)
+EMULATED_OPERATION(emulated_and, unsigned, x & y)
+EMULATED_OPERATION(emulated_or, unsigned, x | y)
+EMULATED_SHIFT(emulated_left, unsigned, x << y)
+EMULATED_SHIFT(emulated_right, int, x >> y)
+EMULATED_SHIFT(emulated_left_words, unsigned short, x << y)
+EMULATED_SHIFT(emulated_right_words, unsigned short, x >> y)
+
+EMULATED __m512i emulated_permute(__m512i indices, __m512i table) {
+  for (int i = 0; i < 64; i++) indices.bytes[i] = table.bytes[indices.bytes[i] & 63];
+  return indices;
+}
+
+EMULATED __m512i emulated_permute_two(__m512i a, __m512i indices, __m512i b) {
+  for (int i = 0; i < 64; i++) {
+    unsigned char index = indices.bytes[i];
+    indices.bytes[i] = (index & 64 ? b : a).bytes[index & 63];
+  }
+  return indices;
+}
+
+// Bit number 4 a + 2 b + c of a truth table, for all bits of the vectors.
+EMULATED __m512i emulated_logic(__m512i a, __m512i b, __m512i c, int truth) {
+  for (int i = 0; i < 512; i++) {
+    int bit = i % 8, byte = i / 8;
+    int number = (a.bytes[byte] >> bit & 1) << 2 | (b.bytes[byte] >> bit & 1) << 1 |
+                 (c.bytes[byte] >> bit & 1);
+    a.bytes[byte] = (unsigned char)((a.bytes[byte] & ~(1 << bit)) | (truth >> number & 1) << bit);
+  }
+  return a;
+}
+
+EMULATED unsigned long long emulated_top_bits(__m512i v) {
+  unsigned long long mask = 0;
+  for (int i = 0; i < 64; i++) mask |= (unsigned long long)(v.bytes[i] >> 7) << i;
+  return mask;
+}
+
+EMULATED __m512i emulated_select(__m512i a, unsigned long long mask, __m512i b) {
+  for (int i = 0; i < 64; i++)
+    if (mask >> i & 1) a.bytes[i] = b.bytes[i];
   return a;
 }
 
@@ -103,6 +159,17 @@ EMULATED __m512 emulated_to_floats(__m512i v) {
   return result;
 }
 
+EMULATED __m512 emulated_set1_float(float value) {
+  __m512 v;
+  for (int l = 0; l < 16; l++) v.lanes[l] = value;
+  return v;
+}
+
+EMULATED __m512 emulated_multiply(__m512 a, __m512 b) {
+  for (int l = 0; l < 16; l++) a.lanes[l] *= b.lanes[l];
+  return a;
+}
+
 EMULATED __m512 emulated_fma(__m512 a, __m512 b, __m512 c) {
   for (int l = 0; l < 16; l++) c.lanes[l] = fmaf(a.lanes[l], b.lanes[l], c.lanes[l]);
   return c;
@@ -110,17 +177,30 @@ EMULATED __m512 emulated_fma(__m512 a, __m512 b, __m512 c) {
 
 #undef _mm256_dpbusd_avx_epi32
 #define _mm256_dpbusd_avx_epi32 emulated_dpbusd256
-#undef _mm256_permutexvar_epi8
-#define _mm256_permutexvar_epi8 emulated_permute256
 #define _mm512_setzero_si512() emulated_set1(0)
+#define _mm512_set1_epi8 emulated_set1_bytes
 #define _mm512_set1_epi32 emulated_set1
 #define _mm512_loadu_si512 emulated_load
 #define _mm512_storeu_si512 emulated_store
-#define _mm512_add_epi32(a, b) emulated_add(a, b, 1)
-#define _mm512_sub_epi32(a, b) emulated_add(a, b, -1u)
+#define _mm512_add_epi8 emulated_add_bytes
+#define _mm512_add_epi32 emulated_add
+#define _mm512_sub_epi32 emulated_subtract
+#define _mm512_and_si512 emulated_and
+#define _mm512_or_si512 emulated_or
+#define _mm512_slli_epi16 emulated_left_words
+#define _mm512_srli_epi16 emulated_right_words
+#define _mm512_slli_epi32 emulated_left
+#define _mm512_srai_epi32 emulated_right
+#define _mm512_ternarylogic_epi32 emulated_logic
+#define _mm512_permutexvar_epi8 emulated_permute
+#define _mm512_permutex2var_epi8 emulated_permute_two
+#define _mm512_movepi8_mask emulated_top_bits
+#define _mm512_mask_mov_epi8 emulated_select
 #define _mm512_dpbusd_epi32 emulated_dpbusd512
 #define _mm512_loadu_ps emulated_load_floats
 #define _mm512_storeu_ps emulated_store_floats
+#define _mm512_set1_ps emulated_set1_float
+#define _mm512_mul_ps emulated_multiply
 #define _mm512_cvtepi32_ps emulated_to_floats
 #define _mm512_fmadd_ps emulated_fma
 
