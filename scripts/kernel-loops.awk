@@ -54,8 +54,10 @@ function add_instruction(instruction,  operands, operand) {
     (op[count] ~ /^st/ || instruction ~ /^[^ ]+ [a-z]+ ptr \[/)
 }
 
-# A loop reaches from a label to the last jump back to it.
+# A loop reaches from a label to the last jump back to it. Functions that pack or unpack look codes up
+# and store them; they have no sums.
 function report_function(  i, first, other, end, inner) {
+  if (name ~ /(^|_)(un)?pack_/) count = 0
   for (i = 1; i <= count; i++)
     if (target[i] in label && label[target[i]] <= i) end[label[target[i]]] = i
   for (first in end) {

@@ -73,6 +73,7 @@ void bk_neon_finish_wide(const int32_t *high, const int32_t *low, size_t rows, c
                          float inverse, const float *bias, float *out);
 void bk_neon_finish_scaled(const float *totals, size_t rows, const float *scales, float inverse,
                            const float *bias, float *out);
+void bk_neon_expand_halves(const uint16_t *halves, size_t n, float *floats);
 void bk_neon_add_totals(const int32_t *sums, int32_t offset, const float *scales, float factor,
                         float *totals);
 uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes);
@@ -100,6 +101,7 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
   .encode_panel = {bk_neon_encode_ternary, bk_neon_encode_sign},                                 \
   .block_sums = bk_neon_block_sums, .finish = bk_neon_finish,                                    \
   .finish_wide = bk_neon_finish_wide, .finish_scaled = bk_neon_finish_scaled,                    \
-  .add_totals = bk_neon_add_totals, .training = &bk_neon_training
+  .add_totals = bk_neon_add_totals, .expand_halves = bk_neon_expand_halves,                      \
+  .training = &bk_neon_training
 
 #endif

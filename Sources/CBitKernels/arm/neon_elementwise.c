@@ -102,6 +102,13 @@ uint64_t bk_neon_read_all(const uint8_t *memory, size_t bytes) {
   return vgetq_lane_u64(words, 0) ^ vgetq_lane_u64(words, 1);
 }
 
+void bk_neon_expand_halves(const uint16_t *halves, size_t n, float *floats) {
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    vst1q_f32(floats + i, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + i))));
+  for (; i < n; i++) floats[i] = bk_half(halves[i]);
+}
+
 // Separate products and sums: compilers may or may not fuse vmla and vmls.
 static void adamw(size_t n, const bk_adamw_constants *c, const float *g, float *p, float *m,
                   float *v) {

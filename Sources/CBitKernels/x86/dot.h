@@ -2,14 +2,14 @@
 #ifndef BITKERNELS_DOT_H
 #define BITKERNELS_DOT_H
 
+#include "../tiles.h"
+
 #define TILE_INLINE static inline __attribute__((always_inline)) TARGET
 
-// Loops over the sums of a tile must be unrolled: sums that are indexed live in memory.
+// Loops over the fields of a byte that must not be unrolled; see dot_few.h.
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
 #define ROLLED _Pragma("clang loop unroll(disable)")
 #else
-#define UNROLL
 #define ROLLED
 #endif
 

@@ -3,129 +3,8 @@
 // need, and
 //   add_integers(v, w), subtract_integers(v, w), shift_integers_right(v, n),
 //   shift_integers_left(v, n).
-#include "dot_fields.h"
-
-// Keeps the compiler from making a vector of codes, or loading what comes after it, any earlier: it
-// would take registers from the sums.
-#define HERE(VECTOR_OF_CODES) __asm__ volatile("" : "+v"(VECTOR_OF_CODES) : : "memory")
-
-// Rows of bytes of a tile: those of `high` tokens, and the low bytes of as many or of none. A quad of
-// all rows has quad_bytes bytes.
-typedef struct {
-  const int8_t *high, *low;
-  size_t quad_bytes;
-} tile_bytes;
-
-PACKED_INLINE tile_bytes next_quad(tile_bytes bytes) {
-  return (tile_bytes){bytes.high + bytes.quad_bytes, bytes.low + bytes.quad_bytes,
-                      bytes.quad_bytes};
-}
-
-// ---- Masked fields ------------------------------------------------------------------------------
-
-// For one row of bytes, fields are not shifted but masked where they are, and so weighted: four
-// sums for each row of bytes, in which a code counts 1, 4, 16 and 64 times, or 1, 2, 4 and 8 times
-// for signs. The most that a step adds to one of them is 2 * 4 * 128 * 128, so 32 bits hold the sums
-// of this many steps.
-enum { WEIGHTED_STEPS = 8192, WEIGHTS = 4, WEIGHTED_ROWS = 4 };
-
-typedef VECTOR weighted_sums[WEIGHTS];
-
-// The most rows for which masks are faster than shifts. Measured with 512 bits: the more fields a
-// byte has, the more shifts are saved; two panels at once, which need fewer sums, save loads.
-PACKED_INLINE int weighted_rows(const bk_format format) {
-  if (REGISTERS == 16) return 1;
-  return format == BK_TERNARY2 ? 1 : format == BK_TERNARY1_6 ? 3 : WEIGHTED_ROWS;
-}
-
-// Adds the products of one field, which has the weight of sums `f`. As signed bytes, which the
-// product with low bytes takes, codes must not count 64 times.
-PACKED_INLINE void add_field(VECTOR w, const int f, const int bits, tile_bytes bytes,
-                             weighted_sums sum[WEIGHTED_ROWS], const int high, const int low) {
-  HERE(w);
-  UNROLL for (int t = 0; t < high; t++)
-    sum[t][f] = dot(sum[t][f], w, broadcast(bytes.high + 4 * t));
-  const int is_large = bits * f == 6;
-  VECTOR signed_w = low && is_large ? shift_right(w, bits) : w;
-  UNROLL for (int t = 0; t < low; t++) {
-    VECTOR *to = &sum[high + t][is_large ? f - 1 : f];
-    *to = dot_low(*to, signed_w, broadcast(bytes.low + 4 * t));
-  }
-}
-
-// Adds the products of one vector of a step.
-PACKED_INLINE void add_weighted(const uint8_t *step, tile_bytes bytes,
-                                weighted_sums sum[WEIGHTED_ROWS], const int high, const int low,
-                                const bk_format format) {
-  step_codes c = load_step(step, format);
-  VECTOR v = c.part[0];
-  const int bits = format == BK_SIGN1 ? 1 : 2;
-  // The other four signs of a byte are shifted to where the first four were.
-  ROLLED for (int half = 0; half < (format == BK_SIGN1 ? 2 : 1); half++) {
-    UNROLL for (int f = 0; f < WEIGHTS; f++) {
-      VECTOR w = and_bytes(v, ((1 << bits) - 1) << (bits * f));
-#if HAS_TRITS
-      if (format == BK_TERNARY1_6) w = masked_exclusive_or(v, c.part[1], 3 << (2 * f));
-#endif
-      add_field(w, f, bits, bytes, sum, high, low);
-      bytes = next_quad(bytes);
-    }
-    v = shift_right(v, 4);
-  }
-  if (format == BK_TERNARY1_6) add_field(c.part[2], 0, bits, bytes, sum, high, low);
-}
-
-// The sums of stored codes.
-PACKED_INLINE VECTOR unweighted(const weighted_sums sum, const bk_format format) {
-  const int bits = format == BK_SIGN1 ? 1 : 2;
-  VECTOR total = sum[0];
-  UNROLL for (int f = 1; f < WEIGHTS; f++)
-    total = add_integers(total, shift_integers_right(sum[f], bits * f));
-  return format == BK_SIGN1 ? add_integers(total, total) : total;
-}
-
-enum { WEIGHTED_PREFETCH = 8192 };
-
-// Adds the products of some steps of a panel.
-PACKED_INLINE void add_weighted_steps(const uint8_t *steps, size_t count, tile_bytes bytes,
-                                      VECTOR total[2 * PANEL_VECTORS][TILE_ROWS], const int high,
-                                      const int low, const bk_format format) {
-  // A single row's sums need not wait for one another if two vectors have sums of their own.
-  const int vectors = high + low == 1 ? 2 : PANEL_VECTORS, at_once = vectors / PANEL_VECTORS;
-  const size_t step_bytes = (size_t)field_count(format) * bytes.quad_bytes;
-  while (count > 0) {
-    weighted_sums sum[2][WEIGHTED_ROWS];
-    size_t left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
-    count -= left;
-    UNROLL for (int v = 0; v < vectors; v++)
-      UNROLL for (int t = 0; t < high + low; t++)
-        UNROLL for (int f = 0; f < WEIGHTS; f++) sum[v][t][f] = zero_vector();
-    for (; left >= (size_t)at_once; left -= (size_t)at_once) {
-      UNROLL for (int v = 0; v < vectors; v++) {
-        if (v % PANEL_VECTORS == 0)
-          __builtin_prefetch(steps + WEIGHTED_PREFETCH + 64 / PANEL_VECTORS * v);
-        add_weighted(steps + 64 / PANEL_VECTORS * v, bytes, sum[v], high, low, format);
-        if (v % PANEL_VECTORS == PANEL_VECTORS - 1) {
-          bytes.high += step_bytes;
-          bytes.low += step_bytes;
-        }
-      }
-      steps += BK_STEP_BYTES * at_once;
-    }
-    if (left > 0) {
-      add_weighted(steps, bytes, sum[0], high, low, format);
-      steps += BK_STEP_BYTES;
-      bytes.high += step_bytes;
-      bytes.low += step_bytes;
-    }
-    UNROLL for (int v = 0; v < vectors; v++)
-      UNROLL for (int t = 0; t < high + low; t++)
-        total[v % PANEL_VECTORS][t] =
-            add_integers(total[v % PANEL_VECTORS][t], unweighted(sum[v][t], format));
-  }
-}
-
-// ---- Shifted fields -----------------------------------------------------------------------------
+#include "../few.h"
+#include "dot_masked.h"
 
 // Adds the products of one field of one or two vectors of codes.
 PACKED_INLINE void add_codes(const VECTOR *w, const int vectors, tile_bytes bytes,
@@ -188,23 +67,8 @@ PACKED_INLINE void add_packed(const uint8_t *steps, size_t panel_stride, size_t 
       UNROLL for (int t = 0; t < high + low; t++) sum[v][t] = add_integers(sum[v][t], sum[v][t]);
 }
 
-// ---- A strip ------------------------------------------------------------------------------------
-
-// Some panels of a strip and some tokens: the arguments of multiply_few from there on.
-typedef struct {
-  const bk_matrix *matrix;
-  const bk_tokens *tokens;
-  const uint8_t *steps;
-  size_t panel_stride, segment_columns;
-  bk_block_steps segments;
-  // Where the scales of these rows begin, for a matrix with blocks.
-  size_t scale;
-  int32_t *sums;
-  float *totals;
-} few_place;
-
-// Multiplies the given number of panels with a number of tokens that is the function's own.
-typedef void few_function(const few_place *at, size_t panels);
+// Multiplies the panels of a place with a number of tokens that is the function's own.
+typedef void few_function(const few_place *at);
 
 // The scales of the weights for a segment and the rows of a vector; ones without blocks.
 PACKED_INLINE FLOATS segment_scales(const few_place *at, size_t column, size_t row) {
@@ -227,10 +91,7 @@ PACKED_INLINE void add_segment(const few_place *at, size_t segment,
     size_t offset = (size_t)t * tokens->offset_stride + segment;
     int32_t offsets = tokens->offsets[offset];
     if (low) offsets = 256 * offsets + tokens->low_offsets[offset];
-    FLOATS factor = all_floats(1);
-    if (tokens->factors)
-      factor = all_floats(tokens->factors[(size_t)t * tokens->factor_stride +
-                                          column / tokens->block_columns]);
+    FLOATS factor = all_floats(few_factor(at, (size_t)t, column));
     UNROLL for (int v = 0; v < vectors; v++) {
       VECTOR s = sum[v][t];
       if (low) s = add_integers(shift_integers_left(s, 8), sum[v][high + t]);
@@ -286,66 +147,35 @@ PACKED_INLINE void few_tile(const few_place *at, const int panel_count, const in
 }
 
 // All panels and a tile's tokens.
-PACKED_INLINE void few_panels(few_place at, size_t panels, const int high, const int low,
+PACKED_INLINE void few_panels(few_place at, const int high, const int low,
                               const bk_format format) {
   const int rows = high + low;
   // Trits take registers for masks and for what they are looked up from.
   const int can_pair = REGISTERS == 32 && rows <= (format == BK_TERNARY1_6 ? 10 : TILE_ROWS);
   // Taking the weights off again costs too much after every short segment.
-  const int is_masked =
-      rows == 1 || (rows <= weighted_rows(format) && at.segment_columns == 0);
-  for (size_t p = 0; p < panels;) {
-    few_place now = at;
-    now.steps += p * at.panel_stride;
-    now.scale += BK_PANEL_ROWS * p;
-    if (at.segment_columns)
-      now.totals += BK_PANEL_ROWS * p;
-    else
-      now.sums += BK_PANEL_ROWS * p;
+  const int is_masked = rows == 1 || (rows <= weighted_rows(format) && !at.segment_columns);
+  while (at.panels > 0) {
+    size_t panels = 1;
     if (is_masked && rows <= weighted_rows(format)) {
-      few_tile(&now, 1, high, low, 1, format);
-      p += 1;
-    } else if (rows > 1 && can_pair && p + 2 <= panels) {
-      few_tile(&now, 2, high, low, 0, format);
-      p += 2;
+      few_tile(&at, 1, high, low, 1, format);
+    } else if (rows > 1 && can_pair && at.panels > 1) {
+      few_tile(&at, 2, high, low, 0, format);
+      panels = 2;
     } else if (rows > 1) {
-      few_tile(&now, 1, high, low, 0, format);
-      p += 1;
+      few_tile(&at, 1, high, low, 0, format);
     }
+    few_advance(&at, panels);
   }
-}
-
-PACKED_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
-                                int32_t *sums, float *totals, few_function *const *narrow,
-                                few_function *const *wide, const bk_format format) {
-  const size_t columns = 4 * (size_t)field_count(format);
-  bk_block_steps steps = bk_steps(m->columns, columns, m->block_columns);
-  size_t segment = m->block_columns, count = tokens->rows.count;
-  if (tokens->factors && (segment == 0 || tokens->block_columns < segment))
-    segment = tokens->block_columns;
-  few_place at = {.matrix = m,
-                  .tokens = tokens,
-                  .panel_stride = BK_STEP_BYTES * bk_step_count(steps),
-                  .segment_columns = segment,
-                  .segments = bk_steps(m->columns, columns, segment),
-                  .scale = strip * steps.blocks * BK_STRIP_ROWS,
-                  .sums = sums,
-                  .totals = totals};
-  at.steps = m->codes + strip * BK_STRIP_PANELS * at.panel_stride;
-  if (segment) memset(totals, 0, count * BK_STRIP_ROWS * sizeof *totals);
-  size_t rows = m->rows - strip * BK_STRIP_ROWS;
-  size_t panels = rows < BK_STRIP_ROWS ? bk_divide_up(rows, BK_PANEL_ROWS) : BK_STRIP_PANELS;
-  (tokens->low.count ? wide : narrow)[count - 1](&at, panels);
 }
 
 // A function for each number of tokens, so that the sums of each have registers of their own.
 #define FEW_FUNCTION(NAME, FORMAT, COUNT)                                                        \
-  TARGET static void few_##NAME##_##COUNT(const few_place *at, size_t panels) {                  \
-    few_panels(*at, panels, COUNT, 0, FORMAT);                                                   \
+  TARGET static void few_##NAME##_##COUNT(const few_place *at) {                                 \
+    few_panels(*at, COUNT, 0, FORMAT);                                                           \
   }
 #define WIDE_FUNCTION(NAME, FORMAT, COUNT)                                                       \
-  TARGET static void wide_##NAME##_##COUNT(const few_place *at, size_t panels) {                 \
-    few_panels(*at, panels, COUNT, COUNT, FORMAT);                                               \
+  TARGET static void wide_##NAME##_##COUNT(const few_place *at) {                                \
+    few_panels(*at, COUNT, COUNT, FORMAT);                                                       \
   }
 
 #define SIX_FUNCTIONS(NAME, FORMAT)                                                              \
@@ -400,5 +230,6 @@ PACKED_INLINE void multiply_few(const bk_matrix *m, size_t strip, const bk_token
                                         const bk_tokens *tokens, int32_t *sums, float *totals) { \
     static few_function *const narrow[TILE_ROWS] = {NARROW_ENTRIES(NAME)};                       \
     static few_function *const wide[TILE_ROWS / 2] = {WIDE_ENTRIES(NAME)};                       \
-    multiply_few(m, strip, tokens, sums, totals, narrow, wide, FORMAT);                          \
+    few_place at = few_strip(m, strip, tokens, sums, totals, FORMAT);                            \
+    (tokens->low.count ? wide : narrow)[tokens->rows.count - 1](&at);                            \
   }

@@ -17,17 +17,6 @@
 // What becomes of the sums.
 typedef enum { ADD_SUMS, ADD_LOW_SUMS, ADD_SCALED } tile_kind;
 
-// A tile's place: its first panel and row of bytes, and where its results go.
-typedef struct {
-  const uint8_t *codes;
-  const int8_t *bytes;
-  int32_t *sums;
-  float *totals;
-  bk_scaling scaling;
-  // Whether to prefetch what is ahead of the panels.
-  int is_first;
-} tile_place;
-
 // The sums of a tile become part of totals.
 TILE_INLINE void add_tile_totals(const tile_place *at, VECTOR sum[4 * PANEL_VECTORS][TILE_ROWS],
                                  const int vectors, const int row_count) {
@@ -58,13 +47,10 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
   const uint8_t *codes = at.codes;
   const int8_t *bytes = at.bytes;
   size_t quad_bytes = 4 * rows->width, panel_stride = panels->stride;
-  // The first tile prefetches; the others touch a line that is there.
-  const uint8_t *ahead = at.is_first ? panels->ahead : codes;
-  size_t ahead_stride = at.is_first ? panels->ahead_stride : 0;
-  size_t ahead_step = at.is_first ? panels->ahead_step : 0;
+  tile_ahead ahead = ahead_of(panels, &at);
   for (size_t k = 0; k < panels->quads; k++) {
     VECTOR w[4 * PANEL_VECTORS];
-    __builtin_prefetch(ahead + k % 4 * ahead_stride + k / 4 * ahead_step);
+    __builtin_prefetch(ahead.line + k % 4 * ahead.stride + k / 4 * ahead.step);
     UNROLL for (int v = 0; v < vectors; v++)
       w[v] = load_vector(codes + (size_t)(v / PANEL_VECTORS) * panel_stride +
                          64 / PANEL_VECTORS * (v % PANEL_VECTORS));
@@ -90,25 +76,6 @@ TILE_INLINE void tile(const bk_panels *panels, const bk_rows *rows, tile_place a
     }
 }
 
-// The place of a tile that begins with a later panel and row of bytes.
-TILE_INLINE tile_place place_at(const bk_panels *panels, const bk_rows *rows, tile_place at,
-                                size_t panel, size_t row, const tile_kind kind) {
-  at.codes += panel * panels->stride;
-  // The first row of a tile.
-  at.bytes += row * rows->stride;
-  size_t out = BK_STRIP_ROWS * row + BK_PANEL_ROWS * panel;
-  if (kind == ADD_SCALED) {
-    at.totals += out;
-    at.scaling.offsets += row * at.scaling.offset_stride;
-    at.scaling.scales += BK_PANEL_ROWS * panel;
-    if (at.scaling.factors) at.scaling.factors += row * at.scaling.factor_stride;
-  } else {
-    at.sums += out;
-  }
-  at.is_first = panel == 0 && row == 0;
-  return at;
-}
-
 // Some rows of bytes and all panels, which stay in the first cache from one call to the next.
 TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_place at, size_t row,
                            const int row_count, const tile_kind kind) {
@@ -117,10 +84,10 @@ TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_pl
   const int most = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
   size_t p = 0;
   for (; p + most <= panels->count; p += most)
-    tile(panels, rows, place_at(panels, rows, at, p, row, kind), most, row_count, kind);
+    tile(panels, rows, place_at(panels, rows, at, p, row), most, row_count, kind);
   if (most > 1)
     for (; p < panels->count; p++)
-      tile(panels, rows, place_at(panels, rows, at, p, row, kind), 1, row_count, kind);
+      tile(panels, rows, place_at(panels, rows, at, p, row), 1, row_count, kind);
 }
 
 #define TILE_CASE(COUNT)                                                                         \
@@ -131,8 +98,6 @@ TILE_INLINE void tile_rows(const bk_panels *panels, const bk_rows *rows, tile_pl
 // Tiles whose numbers of rows are constants.
 TILE_INLINE void multiply_rows(const bk_panels *panels, const bk_rows *rows, tile_place at,
                                const tile_kind kind) {
-  at.codes = panels->codes;
-  at.bytes = rows->bytes;
   for (size_t row = 0; row < rows->count; row += rows->width) {
     size_t left = rows->count - row;
     switch (left < rows->width ? left : rows->width) {
