@@ -48,7 +48,7 @@ let package = Package(
     .executableTarget(
       name: "bitlinear",
       dependencies: [
-        "BitTraining", "BitConversion",
+        "BitTraining", "BitConversion", "BitBLAS",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(

@@ -11,12 +11,13 @@ extension FloatMatmul {
   ///
   /// With OpenBLAS, the rows of the result are split over the threads of ``ThreadPool/shared``, and
   /// OpenBLAS itself is set to one thread *for the whole process*, because two pools of spinning
-  /// threads on the same cores slow each other down.
+  /// threads on the same cores slow each other down. On a CPU that is newer than the OpenBLAS at
+  /// hand, the kernels for the CPU's features are chosen instead of those for the oldest CPU.
   public static let blas = FloatMatmul { m, n, k, a, b, c in
     #if canImport(Accelerate)
       multiply(0..<m, n, k, a, b, c)
     #else
-      _ = openBLASUsesOneThread
+      _ = openBLASIsReady
       ThreadPool.shared.parallelFor(m, grain: max(4, 1 + 262_144 / (n * k))) { rows in
         multiply(rows, n, k, a, b, c)
       }
@@ -24,7 +25,10 @@ extension FloatMatmul {
   }
 
   #if !canImport(Accelerate)
-    private static let openBLASUsesOneThread: Void = openblas_set_num_threads(1)
+    private static let openBLASIsReady: Void = {
+      openblas_set_num_threads(1)
+      OpenBLASKernels.choice
+    }()
   #endif
 
   private static func multiply(
@@ -43,4 +47,15 @@ extension FloatMatmul {
   #else
     private typealias Index = blasint
   #endif
+}
+
+extension FloatMatmul {
+  /// The name of the BLAS that ``blas`` uses and, where it has several, of its kernels.
+  public static var blasName: String {
+    #if canImport(Accelerate)
+      "Accelerate"
+    #else
+      "\(OpenBLASKernels.library), \(OpenBLASKernels.name)"
+    #endif
+  }
 }

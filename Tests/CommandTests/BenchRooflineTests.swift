@@ -8,11 +8,13 @@ import Testing
   /// A product of 1000 bytes and 2 * 10 * 20 operations for each token, on a machine that reads
   /// 2 GB/s and does 1.6 GOP/s: it needs half a microsecond to read, and a quarter of a microsecond
   /// for each token to multiply.
-  private func result(tokens: Int, threads: Int = 1, microseconds: Double = 1) throws -> BenchResult
-  {
+  private func result(
+    tokens: Int, threads: Int = 1, bits: Int = 8, microseconds: Double = 1
+  ) throws -> BenchResult {
     BenchResult(
       format: try #require(BenchFormat(argument: "ternary2")),
-      shape: try #require(BenchShape(argument: "10x20")), tokens: tokens, threads: threads, bits: 8,
+      shape: try #require(BenchShape(argument: "10x20")), tokens: tokens, threads: threads,
+      bits: bits,
       mode: .hot,
       timing: Timing(median: microseconds, fastest: microseconds / 2, slowest: microseconds * 2),
       weightBytes: 1000, limitGBps: 2, limitGOPs: 1.6)
@@ -22,6 +24,11 @@ import Testing
   func slowerLimitCounts(tokens: Int, microseconds: Double, share: Double) throws {
     let result = try result(tokens: tokens, microseconds: microseconds)
     #expect(abs(result.roofline - share) < 1e-9)
+  }
+
+  @Test func wideActivationsHaveTwoBytes() throws {
+    #expect(abs(try result(tokens: 3, bits: 9).roofline - 1.5) < 1e-9)
+    #expect(abs(try result(tokens: 1, bits: 16).roofline - 0.5) < 1e-9)
   }
 
   @Test func slowProductsAreNamed() throws {

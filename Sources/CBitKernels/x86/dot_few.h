@@ -231,5 +231,8 @@ PACKED_INLINE void few_panels(few_place at, const int high, const int low,
     static few_function *const narrow[TILE_ROWS] = {NARROW_ENTRIES(NAME)};                       \
     static few_function *const wide[TILE_ROWS / 2] = {WIDE_ENTRIES(NAME)};                       \
     few_place at = few_strip(m, strip, tokens, sums, totals, FORMAT);                            \
-    (tokens->low.count ? wide : narrow)[tokens->rows.count - 1](&at);                            \
+    if (tokens->low.count)                                                                       \
+      wide[tokens->rows.count - 1](&at);                                                         \
+    else                                                                                         \
+      narrow[tokens->rows.count - 1](&at);                                                       \
   }

@@ -18,9 +18,11 @@ struct BenchResult {
   /// Bytes of weights and their scales per second, in 10^9.
   private var gbps: Double { Double(weightBytes) / timing.median * 1e-3 }
 
-  /// Operations per second, in 10^9; a multiplication and an addition count as two.
+  /// Operations on bytes per second, in 10^9; a multiplication and an addition count as two.
+  /// Activations of more than 8 bits have two bytes.
   private var gops: Double {
-    2 * Double(shape.rows) * Double(shape.columns) * Double(tokens) / timing.median * 1e-3
+    let bytes = Double(tokens) * (bits > 8 ? 2 : 1)
+    return 2 * Double(shape.rows) * Double(shape.columns) * bytes / timing.median * 1e-3
   }
 
   private var shareOfLimit: Double { gbps / limitGBps }

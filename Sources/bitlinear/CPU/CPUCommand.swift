@@ -1,4 +1,5 @@
 import ArgumentParser
+import BitBLAS
 import BitCore
 import BitFiles
 
@@ -33,7 +34,7 @@ struct CPUCommand: ParsableCommand {
     return [
       "features": .string(CPU.features), "kernel": .string(CPU.kernelName),
       "kernels": .array(CPU.usableKernelNames.map { .string($0) }),
-      "formats": .object(JSONObject(formats)),
+      "formats": .object(JSONObject(formats)), "blas": .string(FloatMatmul.blasName),
       "processors": .integer(Int64(ThreadPool.processors)),
       "threads": .integer(Int64(ThreadPool.shared.threads)),
     ]
@@ -50,6 +51,7 @@ struct CPUCommand: ParsableCommand {
       ["features", CPU.features],
       ["kernels that this CPU can run", CPU.usableKernelNames.joined(separator: ", ")],
       ["kernels in use", CPU.kernelName],
+      ["float products of training", FloatMatmul.blasName],
     ] + formats + [
       ["processors", "\(ThreadPool.processors)"],
       ["threads in use", "\(ThreadPool.shared.threads)"],

@@ -4,6 +4,7 @@
 #ifndef EMULATED_VNNI_H
 #define EMULATED_VNNI_H
 
+#include "../../../Sources/CBitKernels/internal.h"
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
@@ -175,6 +176,16 @@ EMULATED __m512 emulated_fma(__m512 a, __m512 b, __m512 c) {
   return c;
 }
 
+EMULATED __attribute__((target(""))) __m512 emulated_from_halves(__m256i halves) {
+  __m512 v;
+  unsigned short bits[16];
+  memcpy(bits, &halves, 32);
+  for (int l = 0; l < 16; l++) v.lanes[l] = bk_half(bits[l]);
+  return v;
+}
+
+#include "elementwise.h"
+
 #undef _mm256_dpbusd_avx_epi32
 #define _mm256_dpbusd_avx_epi32 emulated_dpbusd256
 #define _mm512_setzero_si512() emulated_set1(0)
@@ -203,5 +214,6 @@ EMULATED __m512 emulated_fma(__m512 a, __m512 b, __m512 c) {
 #define _mm512_mul_ps emulated_multiply
 #define _mm512_cvtepi32_ps emulated_to_floats
 #define _mm512_fmadd_ps emulated_fma
+#define _mm512_cvtph_ps emulated_from_halves
 
 #endif
