@@ -18,6 +18,7 @@ const bk_kernels bk_avx512vbmi = {
     .unpack = {bk_avx512_unpack_ternary2, bk_avx512_unpack_ternary1_6, bk_avx512_unpack_sign1},
     .multiply_few = {bk_avx512_multiply_few_ternary2, bk_avx512_multiply_few_ternary1_6,
                      bk_avx512_multiply_few_sign1},
+    // As in avx512vnni.c; ternary1.6 took 366 and 405 us with 13 tokens, 562 and 684 with 24.
     .few_tokens = {31, 31, 31},
 };
 #endif

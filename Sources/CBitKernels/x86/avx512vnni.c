@@ -36,6 +36,8 @@ const bk_kernels bk_avx512vnni = {
     .prepare_token = {NULL, bk_avx2_prepare_ternary1_6, NULL},
     .multiply_few = {bk_avx512_multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6,
                      bk_avx512_multiply_few_sign1},
+    // Measured for 2560x2560 (ternary2): straight from packed codes and unpacked, 13 tokens took 292
+    // and 393 us, 24 tokens 490 and 561, about 31 the same. AVX2's look-ups are slower from three on.
     .few_tokens = {31, 2, 31},
 };
 #endif

@@ -76,6 +76,7 @@ const bk_kernels bk_avxvnni = {
     .prepare_token = {NULL, bk_avx2_prepare_ternary1_6, NULL},
     .multiply_few = {bk_avxvnni_multiply_few_ternary2, bk_avx2_multiply_few_ternary1_6,
                      bk_avxvnni_multiply_few_sign1},
+    // Not measured: what one tile holds, whose codes are then decoded once; AVX2's for ternary1.6.
     .few_tokens = {6, 2, 6},
     .peak = &peak,
 };
