@@ -25,9 +25,8 @@ typedef struct {
 // The beginning of a strip, whose totals are cleared.
 BK_INLINE few_place few_strip(const bk_matrix *m, size_t strip, const bk_tokens *tokens,
                               int32_t *sums, float *totals, bk_format format) {
-  size_t columns = bk_step_columns(BK_DOT, format), segment = m->block_columns;
-  if (tokens->factors && (segment == 0 || tokens->block_columns < segment))
-    segment = tokens->block_columns;
+  size_t columns = bk_step_columns(BK_DOT, format);
+  size_t segment = bk_segment_columns(m->block_columns, tokens->block_columns);
   bk_block_steps steps = bk_steps(m->columns, columns, m->block_columns);
   size_t panel_stride = BK_STEP_BYTES * bk_step_count(steps);
   size_t rows = m->rows - strip * BK_STRIP_ROWS;

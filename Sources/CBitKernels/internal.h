@@ -61,6 +61,17 @@ BK_INLINE bk_block_steps bk_steps(size_t columns, size_t step_columns, size_t bl
                           bk_divide_up(last, step_columns)};
 }
 
+// The columns of a segment, the shorter of the blocks of weights and activations; 0 without blocks.
+BK_INLINE size_t bk_segment_columns(size_t weight_block, size_t activation_block) {
+  if (weight_block == 0 || activation_block == 0) return weight_block + activation_block;
+  return weight_block < activation_block ? weight_block : activation_block;
+}
+
+// Fields of a byte in the layout BK_DOT: quads of a step.
+BK_INLINE int bk_dot_fields(bk_format format) {
+  return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
+}
+
 BK_INLINE size_t bk_step_count(bk_block_steps steps) {
   return (steps.blocks - 1) * steps.steps + steps.last_steps;
 }

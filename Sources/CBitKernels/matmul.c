@@ -16,10 +16,8 @@ enum {
 
 // ---- What is where in the scratch memory --------------------------------------------------------
 
-// The columns of a segment, the shorter of the blocks of weights and activations; 0 without blocks.
 static size_t segment_columns(const bk_matrix *m, const bk_activations *x) {
-  if (m->block_columns == 0 || x->block_columns == 0) return m->block_columns + x->block_columns;
-  return m->block_columns < x->block_columns ? m->block_columns : x->block_columns;
+  return bk_segment_columns(m->block_columns, x->block_columns);
 }
 
 // Whether multiply_few can do it, and fast.
@@ -107,34 +105,30 @@ static void sum_segments(const bk_kernels *kernels, const int8_t *row, size_t co
     kernels->block_sums(row + whole * segment, bk_divide_up(rest, 32) * 32, 1, sums + whole);
 }
 
-// Where quad k of a token's row is.
-static int8_t *quad_of(const scratch_layout *s, size_t stride, int8_t *rows, size_t token,
-                       size_t k) {
-  if (s->width == 0) return rows + token * stride + 4 * k;
-  return rows + token / s->width * s->width * stride + 4 * (s->width * k + token % s->width);
+// The bytes from the first quad of a token's row on, and from one quad to the next.
+static size_t row_offset(const scratch_layout *s, size_t stride, size_t token) {
+  if (s->width == 0) return token * stride;
+  return token / s->width * s->width * stride + 4 * (token % s->width);
 }
 
-static void weave(const scratch_layout *s, size_t stride, const int8_t *row, int8_t *rows,
-                  size_t token) {
-  int8_t *to = quad_of(s, stride, rows, token, 0);
-  for (size_t k = 0; k < stride / 4; k++) memcpy(to + 4 * s->width * k, row + 4 * k, 4);
+static size_t quad_bytes(const scratch_layout *s) { return s->width ? 4 * s->width : 4; }
+
+static void weave(const scratch_layout *s, size_t stride, const int8_t *row, size_t token) {
+  int8_t *to = s->high + row_offset(s, stride, token);
+  for (size_t k = 0; k < stride / 4; k++) memcpy(to + quad_bytes(s) * k, row + 4 * k, 4);
 }
 
 // 16-bit codes to high bytes and low bytes, and the sums of both for each segment.
 static void split_wide(const bk_matmul_job *job, size_t token, const scratch_layout *s) {
   size_t columns = job->matrix.columns, stride = job->x.stride;
   size_t segment = segment_columns(&job->matrix, &job->x), length = segment ? segment : columns;
+  size_t offset = row_offset(s, stride, token);
   const int16_t *q = job->x.wide + token * stride;
-  for (size_t k = 0; k < stride / 4; k++) {
-    int8_t high[4];
-    uint8_t low[4];
+  for (size_t k = 0; k < stride / 4; k++, offset += quad_bytes(s))
     for (size_t j = 0; j < 4; j++) {
-      high[j] = (int8_t)(q[4 * k + j] >> 8);
-      low[j] = (uint8_t)(q[4 * k + j] & 255);
+      s->high[offset + j] = (int8_t)(q[4 * k + j] >> 8);
+      s->low[offset + j] = (int8_t)(uint8_t)(q[4 * k + j] & 255);
     }
-    memcpy(quad_of(s, stride, s->high, token, k), high, 4);
-    memcpy(quad_of(s, stride, s->low, token, k), low, 4);
-  }
   for (size_t g = 0; g < s->segments; g++) {
     size_t first = g * length, end = columns - first < length ? columns : first + length;
     int32_t high = 0, low = 0;
@@ -170,7 +164,7 @@ void bk_prepare(const bk_matmul_job *job, bk_range tokens) {
       continue;
     }
     const int8_t *row = x->narrow + t * x->stride;
-    if (s.is_copied) weave(&s, x->stride, row, s.high, t);
+    if (s.is_copied) weave(&s, x->stride, row, t);
     if (s.table_bytes)
       prepare_tables(job, t, &s);
     else if (segment)
@@ -335,14 +329,14 @@ static const int8_t *first_rows(const pass *p) {
   return p->scratch->is_copied ? p->scratch->high : p->job->x.narrow;
 }
 
-static void add_chunk(const pass *p, const bk_panels *panels, size_t column) {
+// Adds the products of some columns to sums; those of low bytes follow as further tokens.
+static void add_sums(const pass *p, const bk_panels *panels, size_t column, int32_t *sums) {
   const bk_kernels *kernels = p->job->kernels;
-  int is_wide = p->job->x.wide != NULL;
   bk_rows rows = rows_at(p, first_rows(p), column);
-  kernels->multiply(panels, &rows, p->words->sums);
-  if (!is_wide) return;
+  kernels->multiply(panels, &rows, sums);
+  if (!p->job->x.wide) return;
   rows = rows_at(p, p->scratch->low, column);
-  kernels->multiply_low(panels, &rows, p->words->sums + p->tokens * BK_STRIP_ROWS);
+  kernels->multiply_low(panels, &rows, sums + p->tokens * BK_STRIP_ROWS);
 }
 
 // totals = fma(float(256 * high + low), scale * factor, totals), with the offsets of both sums.
@@ -351,10 +345,7 @@ static void add_wide_segment(const pass *p, const bk_panels *panels, size_t colu
   const bk_kernels *kernels = p->job->kernels;
   int32_t *high = p->segment_sums, *low = high + p->tokens * BK_STRIP_ROWS;
   memset(high, 0, 2 * p->tokens * BK_STRIP_ROWS * sizeof *high);
-  bk_rows rows = rows_at(p, p->scratch->high, column);
-  kernels->multiply(panels, &rows, high);
-  rows = rows_at(p, p->scratch->low, column);
-  kernels->multiply_low(panels, &rows, low);
+  add_sums(p, panels, column, high);
   for (size_t t = 0; t < p->tokens; t++) {
     size_t offset = t * scaling->offset_stride, row = t * BK_STRIP_ROWS;
     int32_t offsets = 256 * scaling->offsets[offset] + low_offsets[offset];
@@ -438,7 +429,7 @@ static void matmul_many(const bk_matmul_job *job, bk_range strips, bk_range toke
         if (has_segments)
           add_segment(&p, &panels, strip, c, c * chunks.columns);
         else
-          add_chunk(&p, &panels, c * chunks.columns);
+          add_sums(&p, &panels, c * chunks.columns, words.sums);
       }
       finish_pass(&p, strip, has_segments);
     }

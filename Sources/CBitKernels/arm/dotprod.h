@@ -32,11 +32,6 @@ DOTPROD_INLINE int32x4_t dot_low(int32x4_t sum, int8x16_t codes, int8x16_t x, co
   }
 }
 
-// Fields of a byte: quads of a step.
-BK_INLINE int dot_fields(const bk_format format) {
-  return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
-}
-
 #define DOTPROD_FORMAT(NAME)                                                                     \
   void bk_dotprod_pack_##NAME(const uint8_t *panels, size_t panel_bytes, size_t columns,         \
                               uint8_t *steps, size_t step_stride);                               \

@@ -102,7 +102,7 @@ DOTPROD_INLINE int32x4_t total(const int32x4_t part[MOST_PARTS], const int parts
 DOTPROD_INLINE void add_step(const uint8_t *step, tile_bytes bytes, part_sums sum,
                              const int vectors, const int high, const int low,
                              const bk_format format) {
-  const int parts = part_count(high + low, format), fields = dot_fields(format);
+  const int parts = part_count(high + low, format), fields = bk_dot_fields(format);
   int8x16_t x[2 * TILE_ROWS], x_low[TILE_ROWS];
   UNROLL for (int f = 0; f < fields; f++) {
     const int first = high * f, part = f % parts;
@@ -139,8 +139,8 @@ DOTPROD_INLINE void add_steps(const uint8_t *steps, size_t count, tile_bytes byt
       __builtin_prefetch(steps + PREFETCH_BYTES);
       add_step(steps + 16 * first, bytes, sum, vectors, high, low, format);
       steps += BK_STEP_BYTES;
-      bytes.high += 4 * dot_fields(format) * high;
-      bytes.low += 4 * dot_fields(format) * low;
+      bytes.high += 4 * bk_dot_fields(format) * high;
+      bytes.low += 4 * bk_dot_fields(format) * low;
     }
     UNROLL for (int v = 0; v < vectors; v++)
       UNROLL for (int t = 0; t < rows; t++)

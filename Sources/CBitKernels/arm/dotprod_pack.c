@@ -42,7 +42,7 @@ BK_INLINE uint8x16_t field(uint8x16_t step, const int f, const bk_format format)
 
 BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                     size_t step_stride, const bk_format format) {
-  const size_t fields = (size_t)dot_fields(format);
+  const size_t fields = (size_t)bk_dot_fields(format);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
     for (size_t s = 0; 4 * fields * s < columns; s++)
       for (size_t v = 0; v < PANEL_VECTORS; v++) {
@@ -55,7 +55,7 @@ BK_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, u
 
 BK_INLINE void unpack(const uint8_t *steps, size_t step_stride, size_t columns, uint8_t *panels,
                       size_t panel_bytes, const bk_format format) {
-  const int fields = dot_fields(format);
+  const int fields = bk_dot_fields(format);
   const size_t quads = bk_divide_up(columns, 4), whole = quads / (size_t)fields;
   const int rest = (int)(quads % (size_t)fields);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride) {

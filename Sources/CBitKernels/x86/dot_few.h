@@ -50,7 +50,7 @@ PACKED_INLINE void add_packed(const uint8_t *steps, size_t panel_stride, size_t 
                               const int panel_count, const int high, const int low,
                               const bk_format format) {
   const int together = PANEL_VECTORS == 1 ? panel_count : 1;
-  const size_t step_bytes = (size_t)field_count(format) * bytes.quad_bytes;
+  const size_t step_bytes = (size_t)bk_dot_fields(format) * bytes.quad_bytes;
   for (; count > 0; count--) {
     UNROLL for (int p = 0; p < panel_count; p++)
       __builtin_prefetch(steps + (size_t)(panel_count + p) * panel_stride, 0, 2);
@@ -152,11 +152,11 @@ PACKED_INLINE void few_panels(few_place at, const int high, const int low,
   const int rows = high + low;
   // Trits take registers for masks and for what they are looked up from.
   const int can_pair = REGISTERS == 32 && rows <= (format == BK_TERNARY1_6 ? 10 : TILE_ROWS);
-  // Taking the weights off again costs too much after every short segment.
-  const int is_masked = rows == 1 || (rows <= weighted_rows(format) && !at.segment_columns);
+  const int can_mask = rows <= weighted_rows(format);
   while (at.panels > 0) {
     size_t panels = 1;
-    if (is_masked && rows <= weighted_rows(format)) {
+    // Taking the weights off again costs too much after every short segment.
+    if (can_mask && (rows == 1 || !at.segment_columns)) {
       few_tile(&at, 1, high, low, 1, format);
     } else if (rows > 1 && can_pair && at.panels > 1) {
       few_tile(&at, 2, high, low, 0, format);

@@ -12,10 +12,6 @@
 
 enum { MOST_FIELDS = 8 };
 
-PACKED_INLINE int field_count(const bk_format format) {
-  return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
-}
-
 // A vector of a step, ready to be split into fields.
 typedef struct {
   VECTOR part[3];
@@ -79,7 +75,7 @@ PACKED_INLINE VECTOR join(const VECTOR v[MOST_FIELDS], const bk_format format) {
   }
 #endif
   VECTOR joined = format == BK_SIGN1 ? and_bytes(shift_right(v[0], 1), 1) : v[0];
-  UNROLL for (int f = 1; f < field_count(format); f++) {
+  UNROLL for (int f = 1; f < bk_dot_fields(format); f++) {
     const int bits = format == BK_SIGN1 ? f - 1 : 2 * f;
     joined = or_bytes(joined, bits == 0 ? v[f] : shift_left(v[f], bits));
   }
@@ -96,7 +92,7 @@ PACKED_INLINE VECTOR load_quad(const uint8_t *panel, size_t quad, size_t columns
 
 PACKED_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t columns, uint8_t *steps,
                         size_t step_stride, const bk_format format) {
-  const size_t fields = (size_t)field_count(format), whole = columns / (4 * fields);
+  const size_t fields = (size_t)bk_dot_fields(format), whole = columns / (4 * fields);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
     for (size_t s = 0; 4 * fields * s < columns; s++)
       for (size_t half = 0; half < PANEL_VECTORS; half++) {
@@ -115,7 +111,7 @@ PACKED_INLINE void pack(const uint8_t *panels, size_t panel_bytes, size_t column
 
 PACKED_INLINE void unpack(const uint8_t *steps, size_t step_stride, size_t columns,
                           uint8_t *panels, size_t panel_bytes, const bk_format format) {
-  const size_t fields = (size_t)field_count(format), quads = bk_divide_up(columns, 4);
+  const size_t fields = (size_t)bk_dot_fields(format), quads = bk_divide_up(columns, 4);
   for (size_t p = 0; p < BK_STRIP_PANELS; p++, panels += panel_bytes, steps += step_stride)
     for (size_t s = 0; fields * s < quads; s++)
       for (size_t half = 0; half < PANEL_VECTORS; half++) {

@@ -87,7 +87,7 @@ PACKED_INLINE void add_weighted_steps(const uint8_t *steps, size_t count, tile_b
                                       const int low, const bk_format format) {
   // A single row's sums need not wait for one another if two vectors have sums of their own.
   const int vectors = high + low == 1 ? 2 : PANEL_VECTORS, at_once = vectors / PANEL_VECTORS;
-  const size_t step_bytes = (size_t)field_count(format) * bytes.quad_bytes;
+  const size_t step_bytes = (size_t)bk_dot_fields(format) * bytes.quad_bytes;
   while (count > 0) {
     weighted_sums sum[2][WEIGHTED_ROWS];
     size_t left = count < WEIGHTED_STEPS ? count : WEIGHTED_STEPS;
