@@ -1,22 +1,31 @@
 """BitLinear for PyTorch: 1-bit and 1.58-bit linear layers, computed by a Swift library.
 
-Training: :class:`BitLinear`, :func:`replace_linear`. Inference: :class:`PackedBitLinear`,
-:func:`pack_model`. Files: :func:`save_packed`, :func:`load_packed`, :func:`load_metadata`.
+Training: :class:`BitLinear`, :class:`Recipe`, :func:`replace_linear`, :func:`set_strength`,
+:class:`StrengthSchedule`. Inference: :class:`PackedBitLinear`, :func:`pack_model`. Files:
+:func:`save_packed`, :func:`load_packed`, :func:`load_metadata`.
 """
 
 from ._library import version as _version
 from ._threads import get_threads, set_threads
-from .conversion import pack_model, replace_linear
-from .files import load_metadata, load_packed, save_packed
+from ._warnings import BitLinearWarning
+from .conversion import ConversionReport, pack_model, replace_linear
+from .files import SaveReport, load_metadata, load_packed, save_packed
 from .linear import BitLinear
 from .packed import PackedBitLinear
 from .quantize import absmax_quantize
+from .recipe import Recipe
+from .strength import StrengthSchedule, set_strength
 
 __version__ = _version()
 
 __all__ = [
     "BitLinear",
+    "BitLinearWarning",
+    "ConversionReport",
     "PackedBitLinear",
+    "Recipe",
+    "SaveReport",
+    "StrengthSchedule",
     "absmax_quantize",
     "get_threads",
     "load_metadata",
@@ -24,5 +33,6 @@ __all__ = [
     "pack_model",
     "replace_linear",
     "save_packed",
+    "set_strength",
     "set_threads",
 ]

@@ -42,18 +42,8 @@ class CLayer(ctypes.Structure):
         ("bias", _POINTER),
         ("norm_weight", _POINTER),
         ("norm_bias", _POINTER),
-    ]
-
-
-class CGradients(ctypes.Structure):
-    """Where gradients go."""
-
-    _fields_ = [
-        ("x", _POINTER),
-        ("weight", _POINTER),
-        ("bias", _POINTER),
-        ("norm_weight", _POINTER),
-        ("norm_bias", _POINTER),
+        ("weight_parameter", _POINTER),
+        ("weight_scale", _POINTER),
     ]
 
 
@@ -93,21 +83,15 @@ class CNamedLayer(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("layer", _POINTER)]
 
 
-#: ``bitlinear_matmul``: context, m, n, k, a, a_stride, a_transposed, b, b_stride, b_transposed, c.
-MATMUL = ctypes.CFUNCTYPE(
-    None, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_int64, c_int32, c_void_p, c_int64,
-    c_int32, c_void_p,
-)
-
 _RECIPE, _LAYER = POINTER(CRecipe), POINTER(CLayer)
 
-# Result and arguments of every function; a result of c_int32 is a status, but for the first four.
+# Result and arguments of every function; a result of c_int32 is a status, but for those
+# whose name says a number.
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_version": (c_char_p, []),
     "bitlinear_last_error": (c_char_p, []),
     "bitlinear_threads": (c_int32, []),
     "bitlinear_set_threads": (c_int32, [c_int32]),
-    "bitlinear_recipe_named": (c_int32, [c_char_p, _RECIPE]),
     "bitlinear_absmax_quantize": (
         c_int32,
         [_POINTER, c_int64, c_int64, c_int64, c_int32, c_int32, c_int32, _POINTER, _POINTER,
@@ -116,13 +100,22 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_forward": (
         c_int32, [_RECIPE, _LAYER, _POINTER, c_int64, c_int64, _POINTER, c_int64],
     ),
-    "bitlinear_backward": (
-        c_int32,
-        [_RECIPE, _LAYER, _POINTER, c_int64, c_int64, _POINTER, c_int64, POINTER(CGradients),
-         MATMUL, c_void_p],
+    "bitlinear_weight_values": (c_int32, [_RECIPE, _LAYER, c_int32, _POINTER]),
+    "bitlinear_input_values": (
+        c_int32, [_RECIPE, _LAYER, _POINTER, c_int64, c_int64, c_int32, _POINTER],
     ),
-    "bitlinear_pack": (c_int32, [_RECIPE, _LAYER, POINTER(c_void_p)]),
-    "bitlinear_packed_from_codes": (
+    "bitlinear_norm_backward": (
+        c_int32,
+        [_RECIPE, c_int64, _POINTER, _POINTER, _POINTER, c_int64, c_int64, _POINTER, c_int64,
+         _POINTER, _POINTER, _POINTER],
+    ),
+    "bitlinear_native_layout": (c_int32, [c_int32]),
+    "bitlinear_codes_bytes": (c_int64, [c_int32, c_int64, c_int64, c_int32]),
+    "bitlinear_convert_codes": (
+        c_int32, [c_int32, c_int64, c_int64, c_int32, _POINTER, c_int32, _POINTER],
+    ),
+    "bitlinear_pack_codes": (c_int32, [_RECIPE, _LAYER, _POINTER, _POINTER]),
+    "bitlinear_packed_borrow": (
         c_int32,
         [POINTER(CPackedInfo), _POINTER, _POINTER, _POINTER, _POINTER, _POINTER,
          POINTER(c_void_p)],
@@ -134,6 +127,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_packed_read": (
         c_int32, [c_void_p, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER],
     ),
+    "bitlinear_packed_codes": (c_int32, [c_void_p, c_int32, _POINTER]),
+    "bitlinear_packed_values": (c_int32, [c_void_p, c_int32, _POINTER]),
     "bitlinear_packed_free": (None, [c_void_p]),
     "bitlinear_save": (
         c_int32,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Optional
 
 import torch
 from torch import Tensor
+
+#: The numbers of types of floats in the C interface.
+FLOAT_TYPES = {torch.float32: 0, torch.bfloat16: 1}
 
 
 def rows(tensor: Tensor) -> tuple[Tensor, int]:
@@ -41,6 +45,23 @@ def plain(tensor: Tensor) -> Tensor:
     return tensor.resolve_neg()
 
 
+def vector(tensor: Optional[Tensor]) -> Optional[Tensor]:
+    """A float32 CPU tensor, contiguous, or None.
+
+    Raises:
+        ValueError: the tensor is not float32 on the CPU.
+    """
+    if tensor is None:
+        return None
+    require_float32(tensor)
+    return plain(tensor).contiguous()
+
+
+def address(tensor: Optional[Tensor]) -> Optional[int]:
+    """Where the values of a tensor begin; None for None."""
+    return None if tensor is None else tensor.data_ptr()
+
+
 def require_float32(tensor: Tensor) -> None:
     """Raises ValueError unless the library can read the tensor's memory."""
     if tensor.dtype is not torch.float32 or not tensor.is_cpu:
@@ -49,14 +70,15 @@ def require_float32(tensor: Tensor) -> None:
         )
 
 
-def floats_at(address: int, count: int) -> Tensor:
-    """``count`` floats of somebody else's memory as a tensor ``[count]``, not copied."""
-    return torch.frombuffer((ctypes.c_float * count).from_address(address), dtype=torch.float32)
+def version(tensor: Tensor) -> int:
+    """A number that changes with the tensor's values; 0 where PyTorch does not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
-def bytes_at(address: int | None, count: int) -> Tensor:
+def bytes_at(address: Optional[int], count: int) -> Tensor:
     """A copy of ``count`` bytes of somebody else's memory as a uint8 tensor ``[count]``."""
     if not count or not address:
-        return torch.empty(0, dtype=torch.uint8)
+        return torch.empty(0, dtype=torch.uint8, device="cpu")
     memory = (ctypes.c_uint8 * count).from_address(address)
+    # frombuffer and clone do not follow a default device.
     return torch.frombuffer(memory, dtype=torch.uint8).clone()

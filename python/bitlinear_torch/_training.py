@@ -1,26 +1,38 @@
-"""The differentiable operation of a layer with latent weights: ``torch.ops.bitlinear.forward``.
-
-The operations are PyTorch custom operators, so that torch.compile and torch.export keep them as
-one node of a graph.
-"""
+"""A layer with latent weights, computed by the library: directly, and as operators for graphs."""
 
 from __future__ import annotations
 
-import ctypes
-from typing import Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
-from ._direct import is_direct
-from ._library import CGradients, CLayer, check, library
-from ._matmul import matmul, raise_failure
-from ._memory import plain, require_float32, rows
-from ._recipe import Recipe, c_recipe
+from . import _formula as formula
+from . import _straight_through as straight_through
+from ._library import CLayer, check, library
+from ._memory import FLOAT_TYPES, address, rows, vector
+from ._routes import Route, is_direct, route
+from ._straight_through import NO_SECOND_DERIVATIVES
 from ._threads import follow_torch
+from .recipe import Recipe, from_options
+
+Gradients = tuple[
+    Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor]
+]
 
 
-def check_shapes(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+class Layer(NamedTuple):
+    """The parameters of a layer with latent weights, of float32."""
+
+    weight: Tensor
+    bias: Optional[Tensor]
+    norm_weight: Optional[Tensor]
+    norm_bias: Optional[Tensor]
+    groups: int
+    recipe: Recipe
+
+
+def check_shapes(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
     """Raises ValueError unless x ``[..., in]``, weight ``[out, in]`` and bias ``[out]`` fit."""
     if weight.dim() != 2 or 0 in weight.shape:
         raise ValueError(f"found a weight {list(weight.shape)}, expected [out, in]")
@@ -31,102 +43,204 @@ def check_shapes(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         raise ValueError(f"found a bias {list(bias.shape)}, expected [{weight.shape[0]}]")
 
 
-def c_layer(weight: Tensor, bias: Tensor | None, groups: int) -> tuple[CLayer, tuple]:
-    """The layer for the library, and the tensors that must live as long as it is used."""
-    weight, stride = rows(weight)
-    address = None
-    if bias is not None:
-        require_float32(bias)
-        bias = plain(bias).contiguous()
-        address = bias.data_ptr()
-    out_features, in_features = weight.shape
-    layer = CLayer(in_features, out_features, groups, weight.data_ptr(), stride, address)
-    return layer, (weight, bias)
+class c_layer:
+    """The layer for the library, with the tensors that must live as long as it is used."""
+
+    def __init__(self, layer: Layer) -> None:
+        weight, stride = rows(layer.weight)
+        out_features, in_features = weight.shape
+        vectors = [vector(part) for part in (layer.bias, layer.norm_weight, layer.norm_bias)]
+        statistics = (None, None)
+        if layer.recipe.weight_scale != "mean":
+            # The library knows the means; it is told the statistics of other recipes.
+            statistics = formula.weight_statistics(
+                layer.weight, layer.recipe, layer.groups
+            )
+        self.alive = (weight, vectors, statistics)
+        self.value = CLayer(
+            in_features, out_features, layer.groups, weight.data_ptr(), stride,
+            *map(address, vectors), *map(address, statistics),
+        )
 
 
-def forward(
-    x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, recipe: Recipe
-) -> Tensor:
+def forward(x: Tensor, layer: Layer) -> Tensor:
     """The output ``[..., out]`` of a layer, float32, without a gradient.
 
     Raises:
         ValueError: shapes, types, groups or recipe do not fit.
     """
-    check_shapes(x, weight, bias)
-    layer, alive = c_layer(weight, bias, groups)
+    check_shapes(x, layer.weight, layer.bias)
+    c = c_layer(layer)
     x, stride = rows(x)
-    out_features, in_features = weight.shape
+    out_features, in_features = layer.weight.shape
     y = x.new_empty((*x.shape[:-1], out_features))
     follow_torch()
     check(
         library.bitlinear_forward(
-            c_recipe(recipe), layer, x.data_ptr(), x.numel() // in_features, stride,
+            layer.recipe.pointer, c.value, x.data_ptr(), x.numel() // in_features, stride,
             y.data_ptr(), out_features,
         )
     )
-    del alive
     return y
 
 
+def weight_values(layer: Layer, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The quantized weight ``[out, in]``, of float32 or bfloat16."""
+    c = c_layer(layer)
+    values = layer.weight.new_empty(layer.weight.shape, dtype=dtype)
+    follow_torch()
+    check(
+        library.bitlinear_weight_values(
+            layer.recipe.pointer, c.value, FLOAT_TYPES[dtype], values.data_ptr()
+        )
+    )
+    return values
+
+
+def input_values(x: Tensor, layer: Layer, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The normalized and quantized input ``[tokens, in]``, of float32 or bfloat16."""
+    c = c_layer(layer._replace(recipe=layer.recipe.inference()))
+    x, stride = rows(x)
+    tokens, features = x.numel() // x.shape[-1], x.shape[-1]
+    values = x.new_empty((tokens, features), dtype=dtype)
+    follow_torch()
+    check(
+        library.bitlinear_input_values(
+            layer.recipe.pointer, c.value, x.data_ptr(), tokens, stride,
+            FLOAT_TYPES[dtype], values.data_ptr(),
+        )
+    )
+    return values
+
+
+def norm_gradients(
+    grad: Tensor, x: Tensor, recipe: Recipe, norm_weight: Optional[Tensor],
+    norm_bias: Optional[Tensor], wanted: tuple[bool, bool, bool],
+) -> tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
+    """The gradients of the norm's input, factor and offset, where wanted."""
+    if recipe.norm is None:
+        return (grad if wanted[0] else None), None, None
+    x, stride = rows(x)
+    grad, grad_stride = rows(grad)
+    features = x.shape[-1]
+    vectors = [vector(norm_weight), vector(norm_bias)]
+    shapes = (x.shape, (features,), (features,))
+    results = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted)]
+    follow_torch()
+    check(
+        library.bitlinear_norm_backward(
+            recipe.pointer, features, *map(address, vectors), x.data_ptr(),
+            x.numel() // features, stride, grad.data_ptr(), grad_stride, *map(address, results),
+        )
+    )
+    return results[0], results[1], results[2]
+
+
 def backward(
-    grad: Tensor, x: Tensor, weight: Tensor, groups: int, recipe: Recipe, wanted: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The straight-through gradients of x, weight and bias; empty ``[0]`` where not wanted."""
-    check_shapes(x, weight, None)
-    out_features, in_features = weight.shape
+    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: tuple[bool, ...]
+) -> Gradients:
+    """The straight-through gradients of x, weight, bias and norm; None where not wanted.
+
+    The float products are PyTorch's, in ``product_type``.
+    """
+    check_shapes(x, layer.weight, None)
+    out_features, in_features = layer.weight.shape
     if grad.shape != (*x.shape[:-1], out_features):
         raise ValueError(
             f"found a gradient {list(grad.shape)}, expected {[*x.shape[:-1], out_features]}"
         )
-    layer, alive = c_layer(weight, None, groups)
-    x, stride = rows(x)
-    grad, grad_stride = rows(grad)
-    results = gradient_shapes(x, weight, wanted)
-    addresses = [part.data_ptr() if want else None for part, want in zip(results, wanted)]
-    follow_torch()
-    status = library.bitlinear_backward(
-        c_recipe(recipe), layer, x.data_ptr(), x.numel() // in_features, stride,
-        grad.data_ptr(), grad_stride, ctypes.byref(CGradients(*addresses)), matmul, None,
-    )
-    raise_failure()
-    check(status)
-    del alive
-    return results
+    needs_x, needs_weight, needs_bias, needs_factor, needs_offset = wanted
+    values_type = product_type if product_type in FLOAT_TYPES else torch.float32
+    grad_rows = grad.reshape(-1, out_features)
+    product_rows = grad_rows.to(product_type)
+    grad_x = grad_weight = grad_bias = grad_factor = grad_offset = None
+    if needs_x or needs_factor or needs_offset:
+        values = weight_values(layer, values_type).to(product_type)
+        grad_normalized = (product_rows @ values).float().reshape(x.shape)
+        del values
+        grad_x, grad_factor, grad_offset = norm_gradients(
+            grad_normalized, x, layer.recipe, layer.norm_weight, layer.norm_bias,
+            (needs_x, needs_factor, needs_offset),
+        )
+    if needs_weight:
+        inputs = input_values(x, layer, values_type).to(product_type)
+        grad_weight = (product_rows.t() @ inputs).float()
+    if needs_bias:
+        grad_bias = grad_rows.sum(0)
+    return grad_x, grad_weight, grad_bias, grad_factor, grad_offset
 
 
-def gradient_shapes(
-    x: Tensor, weight: Tensor, wanted: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Memory for the gradients of x, weight and bias; ``[0]`` for one that is not wanted."""
-    shapes = (x.shape, weight.shape, weight.shape[:1])
-    x_grad, weight_grad, bias_grad = (
-        x.new_empty(shape if want else (0,)) for shape, want in zip(shapes, wanted)
-    )
-    return x_grad, weight_grad, bias_grad
+def _gradient_shapes(x: Tensor, weight: Tensor) -> tuple[tuple[int, ...], ...]:
+    out_features, in_features = weight.shape
+    return x.shape, weight.shape, (out_features,), (in_features,), (in_features,)
 
 
-@torch.library.custom_op("bitlinear::forward", mutates_args=(), device_types="cpu")
+def _is_library(*tensors: Optional[Tensor]) -> bool:
+    return all(tensor is None or tensor.is_cpu for tensor in tensors)
+
+
+@torch.library.custom_op("bitlinear::forward", mutates_args=())
 def forward_op(
-    x: Tensor, weight: Tensor, bias: Optional[Tensor], groups: int, weights: int,
-    activation_bits: int, per_token: bool, activation_epsilon: float, norm: int,
-    norm_groups: int, norm_epsilon: float, activation_block: int = 0,
+    x: Tensor, weight: Tensor, bias: Optional[Tensor], norm_weight: Optional[Tensor],
+    norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
+    activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
+    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype,
 ) -> Tensor:
     """:func:`forward` with the members of the recipe one by one."""
-    recipe = Recipe(weights, activation_bits, per_token, activation_epsilon, norm, norm_groups,
-                    norm_epsilon, activation_block)
-    return forward(x, weight, bias, groups, recipe)
+    recipe = from_options(
+        weights, weight_scale, activation_bits, per_token, activation_block, activation_epsilon,
+        norm, norm_groups, norm_eps,
+    )
+    if _is_library(x, weight):
+        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))
+    with torch.no_grad():
+        return straight_through.bit_linear(
+            x, weight, bias, norm_weight, norm_bias, groups, recipe, None, product_type
+        )
 
 
-@torch.library.custom_op("bitlinear::backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("bitlinear::backward", mutates_args=())
 def backward_op(
-    grad: Tensor, x: Tensor, weight: Tensor, groups: int, weights: int, activation_bits: int,
-    per_token: bool, activation_epsilon: float, norm: int, norm_groups: int,
-    norm_epsilon: float, activation_block: int, wanted: list[bool],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`backward` with the members of the recipe one by one."""
-    recipe = Recipe(weights, activation_bits, per_token, activation_epsilon, norm, norm_groups,
-                    norm_epsilon, activation_block)
-    return backward(grad, x, weight, groups, recipe, wanted)
+    grad: Tensor, x: Tensor, weight: Tensor, norm_weight: Optional[Tensor],
+    norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
+    activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
+    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype, wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """:func:`backward` with the members of the recipe one by one; ``[0]`` where not wanted."""
+    recipe = from_options(
+        weights, weight_scale, activation_bits, per_token, activation_block, activation_epsilon,
+        norm, norm_groups, norm_eps,
+    )
+    layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
+    if _is_library(grad, x, weight):
+        found = backward(grad, x, layer, product_type, tuple(wanted))
+    else:
+        found = _formula_gradients(grad, x, layer, product_type, wanted)
+    return tuple(x.new_empty(0) if part is None else _owned(part, grad) for part in found)
+
+
+def _owned(part: Tensor, grad: Tensor) -> Tensor:
+    # An operator must not return its input; a layer without a norm may hand it on.
+    return part.clone() if part.data_ptr() == grad.data_ptr() and part.numel() else part
+
+
+def _formula_gradients(
+    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: list[bool]
+) -> Gradients:
+    bias = x.new_zeros(layer.weight.shape[0]) if wanted[2] else None
+    inputs = [x, layer.weight, bias, layer.norm_weight, layer.norm_bias]
+    with torch.enable_grad():
+        inputs = [
+            part if part is None else part.detach().requires_grad_(want)
+            for part, want in zip(inputs, wanted)
+        ]
+        y = straight_through.bit_linear(
+            *inputs, layer.groups, layer.recipe, None, product_type
+        )
+        needed = [part for part, want in zip(inputs, wanted) if want]
+        found = iter(torch.autograd.grad(y, needed, grad))
+    parts = [next(found) if want else None for want in wanted]
+    return parts[0], parts[1], parts[2], parts[3], parts[4]
 
 
 @forward_op.register_fake
@@ -137,18 +251,18 @@ def _(x, weight, bias, *_options):
 
 @backward_op.register_fake
 def _(grad, x, weight, *options):
-    return gradient_shapes(x, weight, options[-1])
+    shapes = _gradient_shapes(x, weight)
+    return tuple(x.new_empty(shape if want else (0,)) for shape, want in zip(shapes, options[-1]))
 
 
 def _setup_context(ctx, inputs, output):
-    x, weight, _bias, *ctx.options = inputs
-    ctx.save_for_backward(x, weight)
+    x, weight, _bias, norm_weight, norm_bias, *ctx.options = inputs
+    ctx.save_for_backward(x, weight, norm_weight, norm_bias)
 
 
 def _backward(ctx, grad):
-    x, weight = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[:3])
-    gradients = backward_op(grad, x, weight, *ctx.options, wanted)
+    wanted = list(ctx.needs_input_grad[:5])
+    gradients = backward_op(grad, *ctx.saved_tensors, *ctx.options, wanted)
     found = [gradient if want else None for gradient, want in zip(gradients, wanted)]
     return (*found, *(None for _ in ctx.options))
 
@@ -156,34 +270,94 @@ def _backward(ctx, grad):
 forward_op.register_autograd(_backward, setup_context=_setup_context)
 
 
+def _refuse(*_arguments):
+    raise NotImplementedError(NO_SECOND_DERIVATIVES)
+
+
+backward_op.register_autograd(_refuse)
+
+
+@forward_op.register_vmap
+def _(info, in_dims, x, weight, bias, norm_weight, norm_bias, groups, *options):
+    tensors = (x, weight, bias, norm_weight, norm_bias)
+    is_alone = all(dim is None for dim in in_dims[1:5])
+    per_token = options[3]
+    if is_alone and per_token:
+        return forward_op(x.movedim(in_dims[0], 0), *tensors[1:], groups, *options), 0
+    # Each has statistics of its own.
+    results = [
+        forward_op(
+            *(part if dim is None else part.select(dim, index)
+              for part, dim in zip(tensors, in_dims)),
+            groups, *options,
+        )
+        for index in range(info.batch_size)
+    ]
+    return torch.stack(results), 0
+
+
 class _Direct(torch.autograd.Function):
     """The same without PyTorch's dispatcher, several times as fast for a small layer."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, groups, recipe):
-        ctx.save_for_backward(x, weight)
-        ctx.groups, ctx.recipe = groups, recipe
-        return forward(x, weight, bias, groups, recipe)
+    def forward(ctx, x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type):
+        ctx.save_for_backward(x, weight, norm_weight, norm_bias)
+        ctx.options = groups, recipe, product_type
+        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
-        wanted = list(ctx.needs_input_grad[:3])
-        if is_direct(grad, x, weight) and not torch.is_grad_enabled():
-            gradients = backward(grad, x, weight, ctx.groups, ctx.recipe, wanted)
+        x, weight, norm_weight, norm_bias = ctx.saved_tensors
+        groups, recipe, product_type = ctx.options
+        wanted = list(ctx.needs_input_grad[:5])
+        layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
+        way = route("auto", grad, x, weight)
+        if way is Route.DIRECT and not torch.is_grad_enabled():
+            found = backward(grad, x, layer, product_type, tuple(wanted))
+        elif way is Route.FORMULA:
+            # As where a batch of gradients comes at once.
+            found = _formula_gradients(grad, x, layer, product_type, wanted)
         else:
             # The operator says so if its result is differentiated again, which it cannot be.
-            gradients = backward_op(grad, x, weight, ctx.groups, *ctx.recipe, wanted)
-        found = [gradient if want else None for gradient, want in zip(gradients, wanted)]
-        return (*found, None, None)
+            parts = backward_op(
+                grad, x, weight, norm_weight, norm_bias, groups, *recipe.options, product_type,
+                wanted,
+            )
+            found = [part if want else None for part, want in zip(parts, wanted)]
+        return (*found, None, None, None)
 
 
 def bit_linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, recipe: Recipe
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    norm_weight: Optional[Tensor],
+    norm_bias: Optional[Tensor],
+    groups: int,
+    recipe: Recipe,
+    strength: Optional[Tensor],
+    product_type: torch.dtype,
+    backend: str,
 ) -> Tensor:
-    """The output ``[..., out]`` of a layer, float32, with straight-through gradients."""
-    if not is_direct(x, weight):
-        return forward_op(x, weight, bias, groups, *recipe)
+    """The output ``[..., out]`` of a layer, float32, with straight-through gradients.
+
+    Args:
+        x, weight, bias, norm_weight, norm_bias: of float32.
+        strength: how far quantized values replace latent ones, 0 to 1; None is 1.
+        product_type: in which backward multiplies.
+        backend: one of BACKENDS.
+    """
+    way = Route.FORMULA if strength is not None else route(backend, x, weight, bias)
+    if way is Route.FORMULA:
+        return straight_through.bit_linear(
+            x, weight, bias, norm_weight, norm_bias, groups, recipe, strength, product_type
+        )
+    if way is Route.OPERATOR:
+        return forward_op(
+            x, weight, bias, norm_weight, norm_bias, groups, *recipe.options, product_type
+        )
     if torch.is_grad_enabled():
-        return _Direct.apply(x, weight, bias, groups, recipe)
-    return forward(x, weight, bias, groups, recipe)
+        return _Direct.apply(
+            x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type
+        )
+    return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))

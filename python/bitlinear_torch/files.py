@@ -5,21 +5,27 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Union, overload
+from dataclasses import dataclass
+from typing import Optional, TypeVar, Union, overload
 
 import torch
 from torch import Tensor, nn
 
-from ._handle import PackedHandle
-from ._library import CNamedLayer, CTensor, check, library
-from ._memory import bytes_at
+from . import _codes
+from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
+from ._memory import address, bytes_at
+from ._packed import Handle, Parts, Shape
+from ._warnings import BitLinearWarning
 from .conversion import set_module
 from .linear import BitLinear
 from .packed import PackedBitLinear
+from .recipe import from_c
 
 Path = Union[str, "os.PathLike[str]"]
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -30,17 +36,46 @@ _DTYPES = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
+@dataclass(frozen=True)
+class SaveReport:
+    """What :func:`save_packed` wrote.
+
+    Attributes:
+        packed: the names of the packed layers.
+        tensors: the names of the other tensors.
+        unpacked: the names of :class:`BitLinear` layers that are not packed, whose weights were
+            written as floats.
+        byte_count: the length of the file.
+    """
+
+    packed: tuple[str, ...]
+    tensors: tuple[str, ...]
+    unpacked: tuple[str, ...]
+    byte_count: int
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.packed)} packed layers, {len(self.tensors)} other tensors, "
+            f"{len(self.unpacked)} BitLinear layers as floats, {self.byte_count:,} bytes"
+        )
+
+
 def save_packed(
-    model: nn.Module, path: Path, metadata: Mapping[str, str] | None = None
-) -> None:
+    model: nn.Module, path: Path, metadata: Optional[Mapping[str, str]] = None
+) -> SaveReport:
     """Writes a model to a safetensors file: packed layers, and all else in its ``state_dict``.
 
-    The file is written whole or not at all; one of that name is replaced.
+    The file is written whole or not at all; one of that name is replaced. A warning says so if no
+    layer is packed, or if a BitLinear is not.
 
     Args:
-        model: a module with :class:`PackedBitLinear` layers; see :func:`pack_model`.
+        model: a module with :class:`PackedBitLinear` layers, on any device; see
+            :func:`pack_model`.
         path: the file.
         metadata: words about the model, kept in the file.
+
+    Returns:
+        What was written.
 
     Raises:
         ValueError: the model is itself a PackedBitLinear, which then has no name; its state has
@@ -56,8 +91,11 @@ def save_packed(
     if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
         raise ValueError("found metadata that is not text, expected names and values of str")
     packed = _packed_layers(model)
+    alive = [(layer if layer.weight.is_cpu else _on_cpu(name, layer)) for name, layer in
+             packed.items()]
+    handles = [layer.handle() for layer in alive]
     layers = (CNamedLayer * len(packed))(
-        *((_text(name), layer.handle.pointer) for name, layer in packed.items())
+        *((_text(name), handle.pointer) for name, handle in zip(packed, handles))
     )
     tensors = _other_tensors(model, packed)
     entries = (CTensor * len(tensors))()
@@ -70,12 +108,32 @@ def save_packed(
             _path(path), layers, len(packed), entries, len(tensors), _text(json.dumps(metadata))
         )
     )
+    unpacked = [name for name, module in model.named_modules(remove_duplicate=False)
+                if isinstance(module, BitLinear)]
+    if unpacked or not packed:
+        found = f"{len(unpacked)} BitLinear layers as floats ({', '.join(unpacked[:3])}"
+        found += ", ...)" if len(unpacked) > 3 else ")"
+        warnings.warn(
+            f"save_packed wrote {found if unpacked else 'no packed layer'} to {os.fspath(path)}; "
+            "pack_model packs them", BitLinearWarning, stacklevel=2,
+        )
+    return SaveReport(tuple(packed), tuple(tensors), tuple(unpacked), os.stat(path).st_size)
+
+
+def _on_cpu(name: str, layer: PackedBitLinear) -> PackedBitLinear:
+    if layer.weight.is_meta:
+        raise ValueError(f"found layer {name} on meta, expected values: first load the model")
+    # In the layout that this layer's codes have, which need not be that of this CPU.
+    parts = layer.parts()
+    on_cpu = [None if part is None else part.detach().cpu() for part in parts]
+    assert on_cpu[0] is not None and on_cpu[1] is not None
+    return PackedBitLinear(Parts(on_cpu[0], on_cpu[1], *on_cpu[2:]), layer.shape())
 
 
 @overload
 def load_packed(path: Path) -> dict[str, PackedBitLinear | Tensor]: ...
 @overload
-def load_packed(path: Path, model: nn.Module) -> nn.Module: ...
+def load_packed(path: Path, model: ModelT) -> ModelT: ...
 
 
 def load_packed(
@@ -86,8 +144,9 @@ def load_packed(
     Args:
         path: the file.
         model: a model of the same names, changed in place: its BitLinear, nn.Linear and
-            PackedBitLinear layers that the file names become PackedBitLinear, and its other
-            parameters and buffers take the file's values. The names must match exactly.
+            PackedBitLinear layers that the file names become PackedBitLinear, on the device of
+            their weights, and its other parameters and buffers take the file's values. The names
+            must match exactly. A model on meta comes to be on the CPU.
 
     Returns:
         The model; or, without one, packed layers and tensors by name.
@@ -107,9 +166,38 @@ def load_packed(
     made: dict[nn.Module, PackedBitLinear] = {}
     places = [(name, model.get_submodule(name), layer) for name, layer in layers.items()]
     for name, old, layer in places:
-        set_module(model, name, made.setdefault(old, layer))
-    model.load_state_dict(tensors, strict=False)
+        if old not in made:
+            device = old.weight.device
+            made[old] = layer if device.type == "meta" else layer.to(device)
+            made[old].backend = getattr(old, "backend", "auto")
+        set_module(model, name, made[old])
+    _load_tensors(model, tensors)
     return model
+
+
+def _load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Loads tensors into a model, of which some may have no memory (meta) yet."""
+    own = model.state_dict(keep_vars=True)
+    without_memory = {
+        name: tensor for name, tensor in tensors.items() if own[name].is_meta
+    }
+    with_memory = {
+        name: tensor for name, tensor in tensors.items() if name not in without_memory
+    }
+    model.load_state_dict(with_memory, strict=False)
+    for name, tensor in without_memory.items():
+        # The type of the model, as where values are copied into it.
+        without_memory[name] = tensor.to(own[name].dtype)
+    model.load_state_dict(without_memory, strict=False, assign=True)
+    left = [
+        name for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        if tensor.is_meta
+    ]
+    if left:
+        warnings.warn(
+            f"{', '.join(left)} of the model is on meta and not part of its state, so that the "
+            "file has no values for it: compute it anew", BitLinearWarning, stacklevel=3,
+        )
 
 
 def load_metadata(path: Path) -> dict[str, str]:
@@ -207,8 +295,38 @@ def _read_layers(file: ctypes.c_void_p) -> dict[str, PackedBitLinear]:
         check(
             library.bitlinear_file_layer(file, index, ctypes.byref(name), ctypes.byref(pointer))
         )
-        layers[name.value.decode()] = PackedBitLinear(PackedHandle(pointer))
+        layers[name.value.decode()] = _layer_of(Handle(pointer))
     return layers
+
+
+def _layer_of(handle: Handle) -> PackedBitLinear:
+    """The layer of a handle of the library, in memory of PyTorch."""
+    info = CPackedInfo()
+    check(library.bitlinear_packed_describe(handle.pointer, ctypes.byref(info)))
+    recipe = from_c(info.recipe)
+    layout = _codes.native_layout(recipe.weights)
+    shape = Shape(info.in_features, info.out_features, layout, recipe)
+    codes = torch.empty(
+        _codes.codes_shape(recipe.weights, shape.out_features, shape.in_features, layout),
+        dtype=torch.int8, device="cpu",
+    )
+    scale = torch.empty(info.scale_count, dtype=torch.float32, device="cpu")
+    vectors = [
+        torch.empty(count, dtype=torch.float32, device="cpu") if exists else None
+        for count, exists in (
+            (shape.out_features, info.has_bias), (shape.in_features, info.has_norm_weight),
+            (shape.in_features, info.has_norm_bias),
+        )
+    ]
+    check(library.bitlinear_packed_codes(handle.pointer, layout, codes.data_ptr()))
+    check(
+        library.bitlinear_packed_read(
+            handle.pointer, None, scale.data_ptr(), *map(address, vectors)
+        )
+    )
+    if info.block_features:
+        scale = scale.view(shape.out_features, -1)
+    return PackedBitLinear(Parts(codes, scale, *vectors), shape)
 
 
 def _read_tensors(file: ctypes.c_void_p) -> dict[str, Tensor]:

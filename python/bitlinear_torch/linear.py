@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, Union
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from ._recipe import Norm, Recipe, RecipeName, make_recipe
+from ._checks import check_backend, check_strength, positive, require_floating
+from ._nested import is_nested, per_row
+from ._norm import LearnedNorm, learned_norm_of
 from ._training import bit_linear, check_shapes
-from .quantize import require_floating
+from ._types import output_type, product_type
+from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
 
 #: Beyond, the library's 32-bit sums would not be exact.
 MAXIMUM_IN_FEATURES = 1 << 23
@@ -19,53 +23,66 @@ if TYPE_CHECKING:
     from .packed import PackedBitLinear
 
 
-class BitLinear(nn.Module):
+class BitLinear(nn.Linear):
     """A linear layer that quantizes its weight to 1 or 1.58 bits and its input to integers.
 
     y = (codes of W . codes of norm(x)) * scale of the weight's group / scale of the token (+ bias).
     The product is exact; with blocks of activations, that of each block is, and they are added in
     their order. Gradients are straight-through: those of ``v + (q(v) - v).detach()`` for weight and
-    input.
+    input. There are no second derivatives.
 
-    Computes in float32 on the CPU and returns the type of the input, under autocast too. Rows of
-    the input with a NaN or an infinity give rows of NaN.
+    It is an nn.Linear to everything that asks, with the same parameters. On the CPU the Swift
+    library computes; on other devices, under torch.func and in exporters, the same formula in
+    PyTorch's own operations does, with the same codes.
+
+    Computes in float32 and returns the type of the input or, under autocast, that of autocast.
+    Rows of the input with a NaN or an infinity give rows of NaN.
 
     Args:
         in_features: features of the input.
         out_features: features of the output.
         groups: equal blocks of output features, each with a scale of its own; with norm "group",
-            also the number of groups of input features.
+            also the number of groups of input features, unless ``norm_groups`` says otherwise.
         bias: whether to add a learned bias.
-        recipe: "bitnet", 1 bit: the sign of w - mean, one scale for the whole input, no norm
-            (arXiv 2310.11453); or "b158", ternary weights, a scale for each token, RMSNorm
-            (arXiv 2402.17764).
-        activation_bits: 2 to 16.
-        per_token: whether each token (row of the last dimension) has a scale of its own;
-            "default" is what the recipe says.
+        recipe: how the layer quantizes, a :class:`Recipe` or the name of one: "bitnet", 1 bit: the
+            sign of w - mean, one scale for the whole input, no norm (arXiv 2310.11453); or "b158",
+            ternary weights, a scale for each token, RMSNorm (arXiv 2402.17764). The one scale of
+            "bitnet" couples the tokens of a sequence, past and future ones: use "b158" or
+            ``per_token=True`` for sequences.
+        activation_bits: 2 to 16; "default", like the others below, is what the recipe says.
+        per_token: whether each token (row of the last dimension) has a scale of its own.
         activation_block: 32, 64, 128 or 256: so many columns of a token have a scale of their own,
             whatever the recipe says, and an outlier costs precision in its block alone; the last
-            block of a token may be shorter. None is one scale for the token or the input.
-        norm: what is done to the input first, without learned parameters: None, "layer", "rms" or
-            "group"; "default" is what the recipe says.
+            block of a token may be shorter. None is what the recipe says.
+        norm: what is done to the input first: None, "layer", "rms" or "group".
+        norm_groups: equal parts of the features that norm "group" normalizes; None: ``groups``.
         norm_eps: added to the variance or the mean square.
+        learn_norm: whether the norm has a learned factor ``norm.weight`` and, but for "rms", a
+            learned offset ``norm.bias``, both ``[in_features]``.
+        backend: "auto", or "torch" to compute by PyTorch's operations on the CPU too: slower, but
+            a graph that is exported so needs nothing but PyTorch.
         device: of the parameters.
         dtype: of the parameters.
 
     Shape:
-        input ``[..., in_features]`` of any leading shape, also empty; output
-        ``[..., out_features]``.
+        input ``[..., in_features]`` of any leading shape, also empty, or a nested tensor of such
+        rows; output ``[..., out_features]``.
 
     Attributes:
         weight: the latent weight ``[out_features, in_features]``.
         bias: ``[out_features]`` or None.
+        norm: the module of the learned norm, or None.
+        recipe: how the layer quantizes.
+        strength: how far quantized values replace latent ones, from 0 to 1, at first 1; see
+            :func:`set_strength`.
 
     Raises:
-        ValueError: a number is out of its range, ``groups`` does not divide, or
-            ``activation_block`` comes with ``per_token=False``.
+        ValueError: a number is out of its range, or two arguments do not fit each other.
     """
 
     weight: nn.Parameter
-    bias: nn.Parameter | None
+    bias: Optional[nn.Parameter]  # type: ignore[assignment]
+    norm: Optional[LearnedNorm]
 
     def __init__(
         self,
@@ -74,104 +91,245 @@ class BitLinear(nn.Module):
         groups: int = 1,
         *,
         bias: bool = False,
-        recipe: RecipeName = "bitnet",
-        activation_bits: int = 8,
+        recipe: Union[RecipeName, Recipe] = "bitnet",
+        activation_bits: Union[int, Literal["default"]] = "default",
         per_token: Union[bool, Literal["default"]] = "default",
-        activation_block: Union[Literal[32, 64, 128, 256], None] = None,
-        norm: Norm = "default",
-        norm_eps: float = 1e-5,
+        activation_block: Optional[Literal[32, 64, 128, 256]] = None,
+        norm: Union[NormName, Literal["default"], None] = "default",
+        norm_groups: Optional[int] = None,
+        norm_eps: Union[float, Literal["default"]] = "default",
+        learn_norm: bool = False,
+        backend: Literal["auto", "torch"] = "auto",
         device: Any = None,
-        dtype: torch.dtype | None = None,
+        dtype: Optional[torch.dtype] = None,
     ) -> None:
-        super().__init__()
-        for name, value in (
-            ("in_features", in_features), ("out_features", out_features), ("groups", groups)
-        ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"found {name} {value!r}, expected a whole number from 1")
-        if out_features % groups:
-            raise ValueError(f"{groups} groups do not divide {out_features} output features")
-        if in_features > MAXIMUM_IN_FEATURES:
+        nn.Module.__init__(self)
+        if isinstance(groups, bool):
+            raise ValueError(
+                f"found groups {groups}, expected a whole number from 1; the bias is a keyword: "
+                f"bias={groups}"
+            )
+        self.in_features = positive("in_features", in_features)
+        self.out_features = positive("out_features", out_features)
+        self.groups = positive("groups", groups)
+        if self.out_features % self.groups:
+            raise ValueError(
+                f"{self.groups} groups do not divide {self.out_features} output features"
+            )
+        if self.in_features > MAXIMUM_IN_FEATURES:
             raise ValueError(
                 f"found in_features {in_features}, expected at most {MAXIMUM_IN_FEATURES}"
             )
-        self.in_features = in_features
-        self.out_features = out_features
-        self.groups = groups
-        self.recipe: Recipe = make_recipe(
-            recipe, activation_bits, per_token, norm, norm_eps, groups, activation_block
+        self.recipe = make_recipe(
+            recipe, activation_bits=activation_bits, per_token=per_token,
+            activation_block=activation_block, norm=norm, norm_groups=norm_groups,
+            norm_eps=norm_eps, groups=self.groups,
         )
-        if in_features % self.recipe.norm_groups:
-            raise ValueError(f"{groups} groups of norm do not divide {in_features} input features")
+        if self.in_features % self.recipe.norm_groups:
+            raise ValueError(
+                f"{self.recipe.norm_groups} groups of norm do not divide {self.in_features} input "
+                "features"
+            )
+        if learn_norm and self.recipe.norm is None:
+            raise ValueError("found learn_norm True without a norm, expected norm 'layer', 'rms' "
+                             "or 'group'")
+        self.backend = check_backend(backend)
         options = {"device": device, "dtype": dtype}
-        weight = torch.empty((out_features, in_features), **options)
+        weight = torch.empty((self.out_features, self.in_features), **options)
         if not weight.is_floating_point():
             raise TypeError(f"found dtype {dtype}, expected a floating point one")
         self.weight = nn.Parameter(weight)
         if bias:
-            self.bias = nn.Parameter(torch.empty(out_features, **options))
+            self.bias = nn.Parameter(torch.empty(self.out_features, **options))
         else:
             self.register_parameter("bias", None)
+        self.norm = None
+        if learn_norm:
+            self.norm = LearnedNorm(self.in_features, self.recipe.norm != "rms", **options)
+        self.register_buffer("_strength", None, persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weight and bias anew from U(-1/sqrt(in), 1/sqrt(in)), as nn.Linear does."""
+        """Draws weight and bias anew from U(-1/sqrt(in), 1/sqrt(in)), as nn.Linear does.
+
+        A learned norm becomes the identity.
+        """
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             nn.init.uniform_(self.bias, -bound, bound)
+        if self.norm is not None:
+            self.norm.reset_parameters()
+
+    @property
+    def strength(self) -> float:
+        """How far quantized values replace latent ones: v + strength * (quantized(v) - v)."""
+        return 1.0 if self._strength is None else float(self._strength)
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        value = check_strength(value)
+        if value == 1:
+            self._strength = None
+        elif self._strength is None:
+            self._strength = torch.tensor(value, dtype=torch.float32, device=self.weight.device)
+        else:
+            # The same tensor, so that a compiled graph of it goes on.
+            self._strength.fill_(value)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The output ``[..., out_features]``, of the type of the input.
+        """The output ``[..., out_features]``.
 
         Raises:
             TypeError: the input is not a floating point tensor.
-            ValueError: its last dimension is not ``in_features``, or it or the weight is not on the
-                CPU.
+            ValueError: its last dimension is not ``in_features``, or it is not where the weight is.
         """
+        if isinstance(input, fx.Proxy):
+            return call_leaf(self, input)
         require_floating(input)
-        if input.device != self.weight.device:
+        weight = self.weight
+        if input.device != weight.device:
             raise ValueError(
                 f"found an input on {input.device}, expected it where the weight is, "
-                f"on {self.weight.device}"
+                f"on {weight.device}"
             )
-        check_shapes(input, self.weight, self.bias)
-        x, weight = input.float(), self.weight.float()
-        bias = None if self.bias is None else self.bias.float()
-        return bit_linear(x, weight, bias, self.groups, self.recipe).to(input.dtype)
+        if is_nested(input):
+            return per_row(input, self.in_features, self.forward)
+        bias, norm = self.bias, self.norm
+        check_shapes(input, weight, bias)
+        if self.training and input.dim() > 2 and not self.recipe.per_token:
+            _warn_of_coupling()
+        norm_weight = norm_bias = None
+        if norm is not None:
+            norm_weight, norm_bias = norm.floats()
+        y = bit_linear(
+            input.float(), weight.float(), None if bias is None else bias.float(), norm_weight,
+            norm_bias, self.groups, self.recipe, self._strength,
+            product_type(weight), self.backend,
+        )
+        return y.to(output_type(input))
+
+    def quantized_weight(self) -> Tensor:
+        """The weight that the layer computes with at full strength, ``[out, in]`` of float32.
+
+        Each value is a code times the scale of its group. Its gradient, if it is asked for, goes
+        to ``weight`` unchanged (straight-through), so that it can be used in a loss.
+        """
+        from ._formula import weight_codes, weight_values
+
+        weight = self.weight.float()
+        values = weight_values(weight_codes(weight.detach(), self.recipe, self.groups))
+        if not weight.requires_grad or not torch.is_grad_enabled():
+            return values
+        return values + (weight - weight.detach())
 
     def extra_repr(self) -> str:
         """What the layer prints of itself."""
-        return (
+        text = (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"groups={self.groups}, bias={self.bias is not None}, {self.recipe.describe()}"
         )
+        if self.strength != 1:
+            text += f", strength={self.strength:g}"
+        return text if self.backend == "auto" else f"{text}, backend={self.backend!r}"
 
     @classmethod
-    def from_float(cls, linear: nn.Linear, **options: Any) -> BitLinear:
+    def from_float(cls, linear: nn.Module, **options: Any) -> BitLinear:
         """A layer with the parameters of ``linear``: the same objects, not copies.
 
         Args:
-            linear: a layer of floats.
+            linear: an nn.Linear; transformers' Conv1D, whose weight is transposed, so that the new
+                layer's is a copy; or transformers' AutoBitLinear, whose learned norm is kept.
             options: as in the constructor, but for the features, bias, device and dtype.
 
         Raises:
-            ValueError: an option has no meaning, or ``groups`` does not divide.
+            TypeError: ``linear`` is another kind of module.
+            ValueError: an option has no meaning, ``groups`` does not divide, or the weight is
+                computed from other tensors (a parametrization, weight_norm, pruning).
         """
+        from ._sources import source_of
+
+        source = source_of(linear)
+        if source.norm_weight is not None:
+            found = options.setdefault("norm", "rms")
+            if found != "rms" and not (found == "default"):
+                raise ValueError(
+                    f"found norm {found!r} for a {type(linear).__name__} with a learned RMSNorm, "
+                    "expected 'rms': its factors would be lost"
+                )
+            options.setdefault("norm_eps", source.norm_eps)
+            options["learn_norm"] = True
         # On meta: without memory, and without a draw from the random generator.
         layer = cls(
-            linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta",
-            **options,
+            source.weight.shape[1], source.weight.shape[0], bias=source.bias is not None,
+            device="meta", **options,
         )
-        layer.weight, layer.bias = linear.weight, linear.bias
+        layer.weight, layer.bias = source.weight, source.bias
+        if layer.norm is not None:
+            layer.norm = learned_norm_of(layer.norm, source.norm_weight, source.weight)
         return layer.train(linear.training)
 
     def pack(self) -> PackedBitLinear:
         """The layer for inference: 1 or 2 bits a weight, no latent weights, the same outputs.
 
         Raises:
-            ValueError: a weight is NaN or infinite, or the weight is not on the CPU.
+            ValueError: a weight is NaN or infinite; the weight has no memory (meta), is spread over
+                processes (DTensor) or is stale, because a hook computes it; or ``strength`` is not 1.
         """
         from .packed import PackedBitLinear
 
         return PackedBitLinear.from_layer(self)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        # Not an entry, so that the state is that of an nn.Linear and can be loaded by one.
+        metadata = getattr(destination, "_metadata", None)
+        if metadata is not None and prefix[:-1] in metadata:
+            metadata[prefix[:-1]]["recipe"] = encoded(self.recipe).decode()
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:
+        found, own = local_metadata.get("recipe"), encoded(self.recipe).decode()
+        if found is not None and found != own:
+            error_msgs.append(
+                f"{prefix[:-1] or 'BitLinear'}: the state is that of a layer with the recipe "
+                f"{found}, expected {own}"
+            )
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        # What torch.jit.script compiles in the place of the layer.
+        from ._script import ScriptableBitLinear
+
+        return ScriptableBitLinear(self)
+
+
+def call_leaf(module: nn.Module, input: fx.Proxy) -> Any:
+    """The call of a layer in a graph of torch.fx, where it is one node."""
+    tracer = input.tracer
+    path = tracer.path_of_module(module)
+    if not path:
+        raise ValueError(
+            f"torch.fx cannot trace a single {type(module).__name__}: put it into a module, such "
+            "as nn.Sequential, in whose graph it is one node"
+        )
+    return tracer.create_proxy("call_module", path, (input,), {})
+
+
+def _warn_of_coupling() -> None:
+    if torch.compiler.is_compiling():
+        return
+    warnings.warn(
+        "an input of tokens meets a BitLinear whose activations have one scale for the whole "
+        "input (per_token=False, as recipe 'bitnet' says): future tokens change past ones, and "
+        "padding and other sequences of a batch change all. Use recipe='b158' or per_token=True "
+        "for sequences",
+        stacklevel=4,
+    )

@@ -2,106 +2,242 @@
 
 from __future__ import annotations
 
-from typing import Any
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor, fx, nn
 
-from ._direct import is_direct
-from ._handle import PackedHandle, packed_forward_op
-from ._recipe import Recipe
-from .linear import BitLinear
-from .quantize import require_floating
+from . import _codes
+from . import _formula as formula
+from ._checks import check_backend, require_floating
+from ._library import check, library
+from ._memory import version
+from ._nested import is_nested, per_row
+from ._packed import (
+    Handle, Parts, Shape, packed_linear, packed_linear_in_graph, quantized_parts,
+)
+from ._routes import is_direct
+from ._sources import current_weight, require_memory
+from ._threads import follow_torch
+from ._training import Layer, c_layer
+from ._types import output_type
+from .linear import BitLinear, call_leaf
+from .recipe import Recipe, encoded
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # The parts that are tensors, by their names in a state_dict and in files.
-_TENSORS = {
-    "weight": "weight", "weight_scale": "weight_scale", "bias": "bias",
-    "norm.weight": "norm_weight", "norm.bias": "norm_bias",
+_NAMES = {
+    "codes": "weight", "scale": "weight_scale", "bias": "bias", "norm_weight": "norm.weight",
+    "norm_bias": "norm.bias",
 }
+_EXTRA = "_extra_state"
+
+
+class PackedNorm(nn.Module):
+    """The factor and the offset of a packed layer's norm, as buffers."""
+
+    def __init__(self, weight: Optional[Tensor], bias: Optional[Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def _load_from_state_dict(self, *_arguments: Any) -> None:
+        # The layer takes these tensors with its own, all or none.
+        return
 
 
 class PackedBitLinear(nn.Module):
-    """A linear layer of packed codes, for inference only: its outputs never require gradients.
+    """A linear layer of packed codes, for inference: it has no parameters.
 
-    It gives the same bits as the :class:`BitLinear` that it was packed from. It has no parameters
-    and no buffers, so ``.to(...)`` and ``.half()`` do nothing to it; it computes on the CPU in
-    float32 and returns the type of its input.
+    It gives the same bits as the :class:`BitLinear` that it was packed from. Gradients pass
+    through it to its input (straight-through), as adapters on a packed model need. On the CPU the
+    Swift library computes, from the codes where they are; on other devices PyTorch does.
 
-    Its ``state_dict`` holds the packed form: ``weight`` ``[out, bytes of a row]`` uint8,
-    ``weight_scale`` ``[groups]``, and ``bias`` ``[out]``, ``norm.weight`` ``[in]``, ``norm.bias``
-    ``[in]`` where there are such. ``load_state_dict`` takes it into a layer of the same recipe.
+    Its tensors are buffers, which ``.to(device)`` moves; other types of floats change nothing:
+    scales stay float32. ``state_dict`` holds the form of files: ``weight`` ``[out, bytes of a
+    row]`` uint8, ``weight_scale`` ``[groups]``, and ``bias`` ``[out]``, ``norm.weight`` ``[in]``,
+    ``norm.bias`` ``[in]`` where there are such; and the recipe, so that ``load_state_dict`` refuses
+    the state of a layer that computes otherwise.
 
     Made by :meth:`BitLinear.pack`, :func:`pack_model` or :func:`load_packed`.
 
     Shape:
-        input ``[..., in_features]`` of any leading shape, also empty; output
-        ``[..., out_features]``.
+        input ``[..., in_features]`` of any leading shape, also empty, or a nested tensor of such
+        rows; output ``[..., out_features]``, of the type of the input or, under autocast, that of
+        autocast.
+
+    Attributes:
+        weight: the codes, int8, in the order in which the kernels of this CPU read them.
+        weight_scale: the scale of each group ``[groups]``, or ``[out, blocks]`` where a block of
+            weights of a row has its own.
+        bias: ``[out]`` or None.
+        norm: the module with the norm's factor and offset, or None.
+        in_features, out_features: as those of nn.Linear.
+        recipe: how the layer quantizes.
+        backend: "auto" or "torch", as in :class:`BitLinear`.
     """
 
-    def __init__(self, handle: PackedHandle) -> None:
+    weight: Tensor
+    weight_scale: Tensor
+    bias: Optional[Tensor]
+    norm: Optional[PackedNorm]
+
+    def __init__(self, parts: Parts, shape: Shape) -> None:
         super().__init__()
-        self._handle = handle
+        self.in_features = shape.in_features
+        self.out_features = shape.out_features
+        self.recipe = shape.recipe.inference()
+        self.layout = shape.layout
+        self.backend: Literal["auto", "torch"] = "auto"
+        self.register_buffer("weight", parts.codes)
+        self.register_buffer("weight_scale", parts.scale)
+        self.register_buffer("bias", parts.bias)
+        has_norm = parts.norm_weight is not None or parts.norm_bias is not None
+        self.norm = PackedNorm(parts.norm_weight, parts.norm_bias) if has_norm else None
         self.eval()
 
     @classmethod
-    def from_layer(cls, layer: BitLinear) -> PackedBitLinear:
+    def from_layer(cls, layer: BitLinear) -> Self:
         """Packs a layer; see :meth:`BitLinear.pack`."""
-        weight, bias = layer.weight.detach(), layer.bias
-        return cls(
-            PackedHandle.pack(
-                weight.float(), None if bias is None else bias.detach().float(), layer.groups,
-                layer.recipe,
+        if layer.strength != 1:
+            raise ValueError(
+                f"found strength {layer.strength:g}, expected 1: a packed layer is fully "
+                "quantized; see set_strength"
             )
+        weight = current_weight(layer).detach()
+        bias = None if layer.bias is None else layer.bias.detach()
+        norm_weight = norm_bias = None
+        if layer.norm is not None:
+            norm_weight = layer.norm.weight.detach()
+            norm_bias = None if layer.norm.bias is None else layer.norm.bias.detach()
+        for name, part in (("weight", weight), ("bias", bias), ("norm.weight", norm_weight)):
+            require_memory(part, name)
+        floats = [
+            None if part is None else part.float().clone() for part in
+            (bias, norm_weight, norm_bias)
+        ]
+        quantize = _pack_by_library if weight.is_cpu else _pack_by_formula
+        codes, scale, layout = quantize(weight.float(), layer.groups, layer.recipe)
+        shape = Shape(layer.in_features, layer.out_features, layout, layer.recipe.inference())
+        packed = cls(Parts(codes, scale, floats[0], floats[1], floats[2]), shape)
+        packed.backend = check_backend(layer.backend)
+        return packed
+
+    @classmethod
+    def from_codes(
+        cls,
+        codes: Tensor,
+        scale: Tensor,
+        recipe: Recipe,
+        in_features: int,
+        bias: Optional[Tensor] = None,
+        norm_weight: Optional[Tensor] = None,
+        norm_bias: Optional[Tensor] = None,
+    ) -> Self:
+        """The layer of packed codes, as ``state_dict`` has them.
+
+        Args:
+            codes: uint8 ``[out, bytes of a row]``, consecutive from the lowest bits: code + 1 in 2
+                bits for ternary weights, a bit that is set for +1 for sign weights.
+            scale: ``[groups]``, or ``[out, blocks]`` with blocks of 64, 128 or 256 weights of a row.
+            recipe: how the layer quantizes.
+            in_features: columns of the codes.
+            bias: ``[out]`` or None.
+            norm_weight, norm_bias: ``[in]`` or None.
+
+        Raises:
+            ValueError: the parts do not fit one another, or are not what they must be.
+        """
+        if codes.dim() != 2:
+            raise ValueError(f"found packed codes {list(codes.shape)}, expected [out, bytes]")
+        recipe, out_features = recipe.inference(), codes.shape[0]
+        layout = _codes.native_layout(recipe.weights)
+        native = _codes.convert(
+            codes, recipe.weights, out_features, in_features, _codes.ROWS, layout
         )
-
-    @property
-    def in_features(self) -> int:
-        """Features of the input."""
-        return self._handle.in_features
-
-    @property
-    def out_features(self) -> int:
-        """Features of the output."""
-        return self._handle.out_features
+        vectors = [
+            None if part is None else part.detach().float().contiguous()
+            for part in (scale, bias, norm_weight, norm_bias)
+        ]
+        assert vectors[0] is not None
+        shape = Shape(in_features, out_features, layout, recipe)
+        parts = Parts(native, vectors[0], *vectors[1:])
+        _validate(parts, shape)
+        return cls(parts, shape)
 
     @property
     def groups(self) -> int:
-        """Equal blocks of output features with a scale each."""
-        return self._handle.groups
-
-    @property
-    def recipe(self) -> Recipe:
-        """How the layer quantizes."""
-        return self._handle.recipe
+        """Equal blocks of output features with a scale each; 1 if blocks of weights have scales."""
+        return self.weight_scale.shape[0] if self.weight_scale.dim() == 1 else 1
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory of codes, scales, bias and norm."""
-        return self._handle.nbytes
+        return sum(part.nbytes for part in self.parts() if part is not None)
 
-    @property
-    def handle(self) -> PackedHandle:
-        """The layer in the library's memory."""
-        return self._handle
+    def parts(self) -> Parts:
+        """The tensors, as the operation takes them."""
+        norm = self.norm
+        return Parts(
+            self.weight, self.weight_scale, self.bias, None if norm is None else norm.weight,
+            None if norm is None else norm.bias,
+        )
+
+    def shape(self) -> Shape:
+        """What the operation must know beside the tensors."""
+        return Shape(self.in_features, self.out_features, self.layout, self.recipe)
+
+    def handle(self) -> Handle:
+        """The layer for the library, which reads the codes where they are, on the CPU."""
+        parts = self.parts()
+        cached = self.__dict__.get("_cache")
+        if cached is not None and all(
+            own is other and (own is None or version(own) == count)
+            for own, (other, count) in zip(parts, cached[0])
+        ):
+            found: Handle = cached[1]
+            return found
+        handle = Handle.of(parts, self.shape())
+        versions = [(part, 0 if part is None else version(part)) for part in parts]
+        self.__dict__["_cache"] = versions, handle
+        return handle
 
     def forward(self, input: Tensor) -> Tensor:
-        """The output ``[..., out_features]``, of the type of the input, without a gradient.
+        """The output ``[..., out_features]``.
 
         Raises:
             TypeError: the input is not a floating point tensor.
-            ValueError: its last dimension is not ``in_features``, or it is not on the CPU.
+            ValueError: its last dimension is not ``in_features``, or it is on another device than
+                the codes.
         """
+        if isinstance(input, fx.Proxy):
+            return call_leaf(self, input)  # type: ignore[no-any-return]
         require_floating(input)
-        handle = self._handle
-        if input.dim() == 0 or input.shape[-1] != handle.in_features:
+        if input.dim() == 0 or (input.shape[-1] != self.in_features and not is_nested(input)):
             found = f"{input.shape[-1]} features in the last dimension" if input.dim() else (
                 "a scalar")
-            raise ValueError(f"found an input of {found}, expected {handle.in_features}")
-        x = input.detach().float()
-        if is_direct(x):
-            y = handle.forward(x)
+            raise ValueError(f"found an input of {found}, expected {self.in_features}")
+        if input.device != self.weight.device:
+            raise ValueError(
+                f"found an input on {input.device}, expected it where the codes are, "
+                f"on {self.weight.device}"
+            )
+        if is_nested(input):
+            return per_row(input, self.in_features, self.forward)
+        x = input.float()
+        if self.backend == "auto" and is_direct(x, self.weight):
+            y = packed_linear(x, self.parts(), self.shape(), self.handle())
         else:
-            y = packed_forward_op(x, handle.key, handle.out_features)
-        return y.to(input.dtype)
+            y = packed_linear_in_graph(x, self.parts(), self.shape(), self.backend)
+        return y.to(output_type(input))
+
+    def dequantized_weight(self) -> Tensor:
+        """The weights that the codes stand for, ``[out, in]`` of float32: code times scale."""
+        return formula.weight_values(quantized_parts(self.parts(), self.shape()))
 
     def extra_repr(self) -> str:
         """What the layer prints of itself."""
@@ -110,47 +246,168 @@ class PackedBitLinear(nn.Module):
             f"groups={self.groups}, {self.recipe.describe()}, nbytes={self.nbytes}"
         )
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def keep_type(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            is_same = moved.dtype is tensor.dtype or not tensor.is_floating_point()
+            return moved if is_same else tensor.to(moved.device)
+
+        self.__dict__.pop("_cache", None)
+        return super()._apply(keep_type, recurse)
+
+    # ---- State -----------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> Tensor:
+        """The recipe, as the bytes of its JSON."""
+        return torch.frombuffer(bytearray(encoded(self.recipe)), dtype=torch.uint8).clone()
+
+    def set_extra_state(self, state: Any) -> None:
+        """Does nothing: ``load_state_dict`` checks that the recipe is the same."""
+
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
     ) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        parts = self._handle.parts()
-        for name, attribute in _TENSORS.items():
-            tensor = getattr(parts, attribute)
-            if tensor is not None:
-                destination[prefix + name] = tensor
+        rows = _codes.convert(
+            self.weight, self.recipe.weights, self.out_features, self.in_features, self.layout,
+            _codes.ROWS,
+        )
+        destination[prefix + "weight"] = rows.view(torch.uint8)
 
     def _load_from_state_dict(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-        error_msgs,
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:
-        parts = self._handle.parts()
-        loaded: dict[str, Tensor] = {}
-        for name, attribute in _TENSORS.items():
-            own, key = getattr(parts, attribute), prefix + name
-            if own is None:
-                continue
-            found = state_dict.get(key)
-            if found is None:
-                if strict:
-                    missing_keys.append(key)
-            elif not isinstance(found, Tensor) or (found.shape, found.dtype) != (
-                own.shape, own.dtype
-            ):
-                text = f"{list(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else (
-                    type(found).__name__)
-                error_msgs.append(
-                    f"{key}: found {text}, expected {list(own.shape)} of {own.dtype}"
-                )
-            else:
-                loaded[attribute] = found.detach().cpu()
+        shape, own = self.shape(), self.parts()
+        expected = {
+            prefix + _NAMES[name]: part for name, part in own._asdict().items() if part is not None
+        }
         if strict:
-            known = {prefix + name for name, part in _TENSORS.items()
-                     if getattr(parts, part) is not None}
+            known = {*expected, prefix + _EXTRA}
+            missing_keys += [key for key in sorted(known) if key not in state_dict]
             unexpected_keys += [
                 key for key in state_dict if key.startswith(prefix) and key not in known
             ]
-        try:
-            self._handle = PackedHandle.from_parts(parts._replace(**loaded))
-        except ValueError as error:
-            error_msgs.append(f"{prefix.rstrip('.') or 'PackedBitLinear'}: {error}")
+        errors = _recipe_errors(state_dict.get(prefix + _EXTRA), self.recipe)
+        loaded = own._asdict()
+        for name, part in own._asdict().items():
+            key = prefix + _NAMES[name]
+            found = state_dict.get(key)
+            if part is None or key not in state_dict:
+                continue
+            rows_shape = _codes.codes_shape(
+                self.recipe.weights, self.out_features, self.in_features, _codes.ROWS
+            )
+            wanted = rows_shape if name == "codes" else tuple(part.shape)
+            dtypes = (torch.uint8, torch.int8) if name == "codes" else (torch.float32,)
+            if not isinstance(found, Tensor) or tuple(found.shape) != wanted or (
+                found.dtype not in dtypes
+            ):
+                text = f"{list(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else (
+                    type(found).__name__)
+                errors.append(f"{key}: found {text}, expected {list(wanted)} of {dtypes[0]}")
+                continue
+            loaded[name] = found.detach()
+        if not errors:
+            try:
+                if loaded["codes"] is not own.codes:
+                    loaded["codes"] = _codes.convert(
+                        loaded["codes"], self.recipe.weights, self.out_features,
+                        self.in_features, _codes.ROWS, self.layout,
+                    )
+                _validate(Parts(**loaded), shape)
+            except ValueError as error:
+                errors.append(f"{prefix.rstrip('.') or 'PackedBitLinear'}: {error}")
+        if errors:
+            error_msgs += errors
+            return
+        is_assigned = local_metadata.get("assign_to_params_buffers", False)
+        with torch.no_grad():
+            for name, part in own._asdict().items():
+                if part is None or loaded[name] is part:
+                    continue
+                if part.is_meta or is_assigned:
+                    module, _, attribute = _NAMES[name].rpartition(".")
+                    setattr(self.get_submodule(module), attribute, loaded[name].contiguous())
+                else:
+                    part.copy_(loaded[name])
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("_cache", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # From a CPU whose kernels read another layout.
+        native = _codes.native_layout(self.recipe.weights)
+        if self.layout != native:
+            self.weight = _codes.convert(
+                self.weight, self.recipe.weights, self.out_features, self.in_features,
+                self.layout, native,
+            )
+            self.layout = native
+
+
+def _pack_by_library(
+    weight: Tensor, groups: int, recipe: Recipe
+) -> tuple[Tensor, Tensor, int]:
+    out_features, in_features = weight.shape
+    layout = _codes.native_layout(recipe.weights)
+    codes = torch.empty(
+        _codes.codes_shape(recipe.weights, out_features, in_features, layout), dtype=torch.int8,
+        device="cpu",
+    )
+    scale = torch.empty(groups, dtype=torch.float32, device="cpu")
+    layer = c_layer(Layer(weight, None, None, None, groups, recipe))
+    follow_torch()
+    check(
+        library.bitlinear_pack_codes(
+            recipe.pointer, ctypes.byref(layer.value), codes.data_ptr(), scale.data_ptr()
+        )
+    )
+    return codes, scale, layout
+
+
+def _pack_by_formula(
+    weight: Tensor, groups: int, recipe: Recipe
+) -> tuple[Tensor, Tensor, int]:
+    codes, scale = formula.weight_codes(weight, recipe, groups)
+    bad = (~scale.isfinite()).nonzero()
+    if len(bad):
+        group = int(bad[0])
+        raise ValueError(
+            f"weight: found the scale {float(scale[group])} of group {group}, expected finite "
+            "weights"
+        )
+    layout = _codes.native_layout(recipe.weights)
+    native = _codes.convert(
+        _codes.pack_rows(codes, recipe.weights), recipe.weights, *weight.shape, _codes.ROWS,
+        layout,
+    )
+    return native, scale, layout
+
+
+def _validate(parts: Parts, shape: Shape) -> None:
+    """Raises ValueError unless the parts are those of a layer."""
+    if parts.codes.is_meta:
+        return
+    on_cpu = [None if part is None else part.detach().cpu().contiguous() for part in parts]
+    assert on_cpu[0] is not None and on_cpu[1] is not None
+    Handle.of(Parts(on_cpu[0], on_cpu[1], *on_cpu[2:]), shape)
+
+
+def _recipe_errors(state: Any, own: Recipe) -> list[str]:
+    if state is None:
+        return []
+    if not isinstance(state, Tensor) or state.dtype is not torch.uint8 or state.dim() != 1:
+        return [f"{_EXTRA}: found something that is no recipe, expected bytes of JSON"]
+    if state.is_meta:
+        return []
+    text = bytes(state.tolist())
+    if text != encoded(own):
+        return [
+            f"the state is that of a layer with the recipe {text.decode('utf-8', 'replace')}, "
+            f"expected {encoded(own).decode()}"
+        ]
+    return []

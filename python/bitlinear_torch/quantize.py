@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, Optional
+
 import torch
 from torch import Tensor
 
+from . import _formula as formula
+from ._checks import require_floating
 from ._library import check, library
 from ._memory import rows
+from ._routes import Route, route
 from ._threads import follow_torch
+from .recipe import Recipe
 
 
-def absmax_quantize(x: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
-    """Quantizes a tensor to integers, with one scale for all of it.
+def absmax_quantize(
+    x: Tensor,
+    bits: int = 8,
+    *,
+    per_token: bool = False,
+    block: Optional[Literal[32, 64, 128, 256]] = None,
+) -> tuple[Tensor, Tensor]:
+    """Quantizes a tensor to integers, with one scale for all of it unless told otherwise.
 
     With Q = 2^(bits - 1) - 1 and s = Q / max|x|: quant = clamp(round(x * s), -Q, Q), half to even,
     and dequant = quant / s. Zeros give zeros. A row of the last dimension with a NaN or an infinity
@@ -20,8 +32,11 @@ def absmax_quantize(x: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
     The gradient of ``dequant`` is passed to ``x`` as it is (straight-through).
 
     Args:
-        x: a floating point tensor of any shape, also empty, on the CPU.
+        x: a floating point tensor of any shape, also empty, on any device. float64 is computed in
+            float64, everything else in float32.
         bits: 2 to 16.
+        per_token: whether each row of the last dimension has a scale of its own.
+        block: 32, 64, 128 or 256: so many columns of a row have a scale of their own.
 
     Returns:
         ``quant``, int8 up to 8 bits and int16 above, and ``dequant`` of the type of ``x``; both of
@@ -29,55 +44,116 @@ def absmax_quantize(x: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
 
     Raises:
         TypeError: ``x`` is not a floating point tensor.
-        ValueError: ``x`` is on another device, or ``bits`` is outside 2 to 16.
+        ValueError: ``bits`` is outside 2 to 16, or ``block`` is another number.
     """
     require_floating(x)
-    if not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ValueError(f"found bits {bits!r}, expected 2 to 16")
-    quant, dequant = _absmax_quantize(x.float(), bits)
+    if x.is_nested:
+        raise TypeError("found a nested tensor, expected a plain one: values() has its rows")
+    try:
+        recipe = Recipe(
+            activation_bits=bits, per_token=per_token or block is not None,
+            activation_block=block,
+        )
+    except ValueError as error:
+        raise ValueError(str(error).replace("activation_", "")) from None
+    if x.numel() == 0:
+        # Nothing has a scale.
+        return x.new_empty(x.shape, dtype=_code_type(bits)), x * 1
+    exact = x if x.dtype is torch.float64 else x.float()
+    way = Route.FORMULA if exact.dtype is torch.float64 else route("auto", exact)
+    if way is Route.DIRECT and not (exact.requires_grad and torch.is_grad_enabled()):
+        quant, dequant = _quantize(exact, recipe)
+    elif way is Route.FORMULA:
+        quant, dequant = _by_formula(exact, recipe)
+    else:
+        quant, dequant = _absmax_quantize(exact, recipe.activation_bits, *_scales(recipe))
     return quant, dequant.to(x.dtype)
 
 
-def require_floating(x: Tensor) -> None:
-    """Raises unless ``x`` is a floating point tensor on the CPU or without memory (meta)."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"found {type(x).__name__}, expected a tensor")
-    if not x.is_floating_point():
-        raise TypeError(f"found a tensor of {x.dtype}, expected a floating point one")
-    if not x.is_cpu and not x.is_meta:
-        raise ValueError(f"found a tensor on {x.device}; bitlinear_torch computes on the CPU only")
+def _code_type(bits: int) -> torch.dtype:
+    return torch.int8 if bits <= 8 else torch.int16
+
+
+def _scales(recipe: Recipe) -> tuple[bool, int]:
+    return recipe.per_token, recipe.activation_block or 0
 
 
 def _outputs(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    quant = x.new_empty(x.shape, dtype=torch.int8 if bits <= 8 else torch.int16)
-    return quant, x.new_empty(x.shape)
+    return x.new_empty(x.shape, dtype=_code_type(bits)), x.new_empty(x.shape)
 
 
-@torch.library.custom_op("bitlinear::absmax_quantize", mutates_args=(), device_types="cpu")
-def _absmax_quantize(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    quant, dequant = _outputs(x, bits)
+def _by_formula(x: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    row = x.detach().reshape(1) if x.dim() == 0 else x.detach()
+    codes = formula.input_codes(row, recipe)
+    quant = codes.codes.to(_code_type(recipe.activation_bits)).reshape(x.shape)
+    return quant, _Identity.apply(x, formula.input_values(codes, recipe).reshape(x.shape))
+
+
+class _Identity(torch.autograd.Function):
+    """A value with the gradient, and the tangent, of another one."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, value: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
+        return tangent.clone()
+
+
+def _quantize(x: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    quant, dequant = _outputs(x, recipe.activation_bits)
     if x.numel() == 0:
         return quant, dequant
     x = x.reshape(1) if x.dim() == 0 else x
     x, stride = rows(x)
     features = x.shape[-1]
+    per_token, block = _scales(recipe)
     follow_torch()
     check(
         library.bitlinear_absmax_quantize(
-            x.data_ptr(), x.numel() // features, features, stride, bits, 0, 0,
-            quant.data_ptr(), None, dequant.data_ptr(),
+            x.data_ptr(), x.numel() // features, features, stride, recipe.activation_bits,
+            per_token, block, quant.data_ptr(), None, dequant.data_ptr(),
         )
     )
     return quant, dequant
 
 
+@torch.library.custom_op("bitlinear::absmax_quantize", mutates_args=())
+def _absmax_quantize(
+    x: Tensor, bits: int, per_token: bool = False, block: int = 0
+) -> tuple[Tensor, Tensor]:
+    recipe = Recipe(activation_bits=bits, per_token=per_token, activation_block=block or None)
+    if x.is_cpu:
+        return _quantize(x, recipe)
+    with torch.no_grad():
+        return _by_formula(x, recipe)
+
+
 @_absmax_quantize.register_fake
-def _(x, bits):
+def _(x, bits, per_token=False, block=0):
     return _outputs(x, bits)
 
 
+@_absmax_quantize.register_vmap
+def _(info, in_dims, x, *options):
+    parts = [_absmax_quantize(part, *options) for part in x.unbind(in_dims[0])]
+    quant, dequant = zip(*parts)
+    return (torch.stack(quant), torch.stack(dequant)), (0, 0)
+
+
 def _backward(ctx, _grad_quant, grad_dequant):
-    return grad_dequant, None
+    return grad_dequant, None, None, None
 
 
 _absmax_quantize.register_autograd(_backward)

@@ -1,0 +1,220 @@
+"""What a layer computes, in PyTorch's own operations: for every device, transform and exporter.
+
+The codes are those of the library, and so is the order of the operations on floats after the
+product. The product is that of the codes, which are whole numbers: it is exact in float32, and in
+the lower precisions that a user may allow for matrix products (TF32, bfloat16). Only a norm is
+summed in another order than the library's, so that a code may differ where a value lies within a
+rounding error of the middle between two codes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .recipe import Recipe
+
+_LARGEST = 3.4028234663852886e38
+
+# Whole numbers up to this one are exact in float32, and so are sums that stay below it.
+_EXACT = 1 << 24
+# The largest code that float32 products of reduced precision keep: bfloat16 has 8 bits.
+_SHORT_CODE = 1 << 8
+
+
+class Codes(NamedTuple):
+    """Whole numbers, as float32, that times their scales are values."""
+
+    codes: Tensor
+    scale: Tensor
+
+
+def normalize(
+    x: Tensor, recipe: Recipe, weight: Optional[Tensor], bias: Optional[Tensor]
+) -> Tensor:
+    """The normalized input, ``[..., features]`` of float32; the input itself without a norm."""
+    if recipe.norm is None:
+        return x
+    groups = recipe.norm_groups
+    parts = x.unflatten(-1, (groups, -1)) if groups > 1 else x
+    if recipe.norm != "rms":
+        parts = parts - parts.mean(-1, keepdim=True)
+    parts = parts * (1 / (parts.square().mean(-1, keepdim=True) + recipe.norm_eps).sqrt())
+    x = parts.flatten(-2) if groups > 1 else parts
+    if weight is not None:
+        x = x * weight
+    return x if bias is None else x + bias
+
+
+def input_codes(x: Tensor, recipe: Recipe) -> Codes:
+    """Codes ``[..., features]`` and scales s, with ``code / s`` near to x.
+
+    Scales are ``[..., 1]`` or, with blocks, ``[..., blocks]``. A row with a NaN or an infinity has
+    codes 0 and scales NaN, and does not count for the scale of a tensor.
+    """
+    levels = 2.0 ** (recipe.activation_bits - 1) - 1
+    block = recipe.activation_block
+    magnitudes = x.abs()
+    if block is None:
+        largest = magnitudes.amax(-1, keepdim=True)
+        is_finite = largest.isfinite()
+    else:
+        padding = -x.shape[-1] % block
+        magnitudes = F.pad(magnitudes, (0, padding)) if padding else magnitudes
+        largest = magnitudes.unflatten(-1, (-1, block)).amax(-1)
+        is_finite = largest.isfinite().all(-1, keepdim=True)
+    if not recipe.per_token:
+        # A zero more, which changes no maximum, for an input without rows.
+        rows = torch.where(is_finite, largest, torch.zeros_like(largest)).flatten()
+        largest = F.pad(rows, (0, 1)).amax().expand_as(largest)
+    scale = _scale(largest, recipe.activation_epsilon, levels)
+    scale = torch.where(is_finite, scale, torch.full_like(scale, torch.nan))
+    codes = (x * _columns(scale, x.shape[-1], block)).round().clamp(-levels, levels)
+    return Codes(torch.where(is_finite, codes, torch.zeros_like(codes)), scale)
+
+
+def _scale(largest: Tensor, epsilon: float, levels: float) -> Tensor:
+    largest = largest.clamp(min=epsilon) if epsilon else largest
+    # The reciprocal first, as the library; all zeros have any scale.
+    scale = (largest.reciprocal() * levels).clamp(max=_LARGEST)
+    return torch.where(largest > 0, scale, torch.ones_like(scale))
+
+
+def _columns(scale: Tensor, features: int, block: Optional[int]) -> Tensor:
+    """Scales of blocks for each column."""
+    return scale if block is None else scale.repeat_interleave(block, -1)[..., :features]
+
+
+def weight_statistics(weight: Tensor, recipe: Recipe, groups: int) -> tuple[Tensor, Tensor]:
+    """The numbers that codes are made with, and the scale, of each group: both ``[groups]``.
+
+    Sign weights are compared with the first, ternary ones multiplied by it.
+    """
+    blocks = weight.reshape(groups, -1)
+    # MPS has no float64: there a mean may differ from the library's in its last bit.
+    wide = blocks if blocks.device.type == "mps" else blocks.double()
+    if recipe.weights == "sign":
+        return wide.mean(1).float(), wide.abs().mean(1).float()
+    magnitudes = wide.abs()
+    if recipe.weight_scale == "threshold":
+        threshold = (0.7 * magnitudes.mean(1, keepdim=True)).clamp(min=1e-5)
+        is_kept = (magnitudes > threshold).to(magnitudes.dtype)
+        count = is_kept.sum(1)
+        scale = (magnitudes * is_kept).sum(1) / count.clamp(min=1)
+        scale = torch.where(count > 0, scale, threshold[:, 0])
+        # NaN * 0 is NaN, so the scale of weights with a NaN is one.
+        return (0.5 / threshold[:, 0]).float(), scale.float()
+    if recipe.weight_scale == "median":
+        center = blocks.abs().median(1).values
+    else:
+        center = magnitudes.mean(1).float()
+    scale = center.clamp(min=1e-5)
+    return scale.reciprocal(), scale
+
+
+def weight_codes(
+    weight: Tensor, recipe: Recipe, groups: int,
+    statistics: Optional[tuple[Tensor, Tensor]] = None,
+) -> Codes:
+    """Codes ``[out, in]`` and scales b ``[groups]``, with ``code * b`` near to the weight."""
+    parameter, scale = statistics or weight_statistics(weight, recipe, groups)
+    blocks = weight.reshape(groups, -1)
+    parameter = parameter.unsqueeze(1)
+    if recipe.weights == "sign":
+        codes = (blocks > parameter).to(weight.dtype) * 2 - 1
+    else:
+        codes = (blocks * parameter).round().clamp(-1, 1)
+    return Codes(codes.reshape(weight.shape), scale)
+
+
+def rows_of(scale: Tensor, out_features: int) -> Tensor:
+    """Scales of groups for each row, ``[out]``."""
+    groups = scale.shape[0]
+    return scale if groups == out_features else scale.repeat_interleave(out_features // groups)
+
+
+def input_values(x: Codes, recipe: Recipe) -> Tensor:
+    """The quantized input, ``code / s``."""
+    return x.codes / _columns(x.scale, x.codes.shape[-1], recipe.activation_block)
+
+
+def weight_values(weight: Codes) -> Tensor:
+    """The quantized weight ``code * b`` for scales ``[groups]`` or, of blocks, ``[out, blocks]``."""
+    codes, scale = weight
+    if scale.dim() == 1:
+        return codes * rows_of(scale, codes.shape[0]).unsqueeze(1)
+    block = block_length(codes.shape[1], scale.shape[1])
+    return codes * _columns(scale, codes.shape[1], block)
+
+
+def block_length(features: int, blocks: int) -> int:
+    """The columns of a block of weights; features are ``blocks`` of them, the last one cut."""
+    return next(
+        length for length in (64, 128, 256) if (features + length - 1) // length == blocks
+    )
+
+
+def exact_product(x: Tensor, weight: Tensor, bits: int, use_int8: bool = False) -> Tensor:
+    """The exact product of codes ``[..., in]`` and ``[out, in]`` as float32, rounded once.
+
+    Args:
+        bits: of the codes of x.
+        use_int8: whether to multiply 8-bit integers where the shapes allow it.
+    """
+    if bits > 9:
+        # Two bytes, of which the lower one may be negative too.
+        high = (x / 256).round()
+        low = x - 256 * high
+        whole = exact_product(high, weight, 9).long() * 256 + exact_product(low, weight, 9).long()
+        return whole.float()
+    longest = _EXACT // _SHORT_CODE
+    if x.shape[-1] > longest:
+        parts = zip(x.split(longest, -1), weight.split(longest, 1))
+        return torch.stack([exact_product(a, b, bits).long() for a, b in parts]).sum(0).float()
+    if use_int8 and bits <= 8 and _has_int8_product(x, weight):
+        rows = x.reshape(-1, x.shape[-1]).to(torch.int8)
+        product = torch._int_mm(rows, weight.to(torch.int8).t())
+        return product.reshape(*x.shape[:-1], -1).float()
+    return F.linear(x, weight)
+
+
+def _has_int8_product(x: Tensor, weight: Tensor) -> bool:
+    # What torch._int_mm takes on CUDA.
+    rows = x.numel() // x.shape[-1]
+    return rows > 16 and weight.shape[0] % 8 == 0 and weight.shape[1] % 8 == 0
+
+
+def product(
+    x: Codes, weight: Codes, bias: Optional[Tensor], recipe: Recipe, use_int8: bool = False
+) -> Tensor:
+    """The output ``[..., out]`` of quantized input and weight, float32."""
+    bits, block = recipe.activation_bits, recipe.activation_block
+    out_features, in_features = weight.codes.shape
+    weight_block = None
+    if weight.scale.dim() == 2:
+        weight_block = block_length(in_features, weight.scale.shape[1])
+    length = min(block or in_features, weight_block or in_features)
+    if block is None and weight_block is None:
+        total = exact_product(x.codes, weight.codes, bits, use_int8)
+    else:
+        total = x.codes.new_zeros((*x.codes.shape[:-1], out_features))
+        for first in range(0, in_features, length):
+            columns = slice(first, first + length)
+            part = exact_product(
+                x.codes[..., columns], weight.codes[:, columns], bits, use_int8
+            )
+            factor: Union[Tensor, float] = 1.0
+            if weight_block is not None:
+                factor = weight.scale[:, first // weight_block]
+            if block is not None:
+                index = first // block
+                factor = factor * x.scale[..., index : index + 1].reciprocal()
+            total = total + part * factor
+    if weight_block is None:
+        total = total * rows_of(weight.scale, out_features)
+    if block is None:
+        total = total * x.scale.reciprocal()
+    return total if bias is None else total + bias

@@ -1,0 +1,108 @@
+"""By which of three ways a layer computes: the library directly, its operator, or the formula.
+
+The library is called directly where tensors are plain memory of the CPU that nobody traces,
+transforms or watches, because PyTorch's dispatcher costs more than a small layer. An operator that
+calls the library takes its place in a graph (torch.compile, torch.export) and where somebody watches
+(FakeTensor, profilers of FLOPs). The formula, in PyTorch's own operations, serves other devices, other
+kinds of tensors, derivatives of torch.func and exporters.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
+
+#: A layer's ``backend``: chosen for each call, or always PyTorch's own operations.
+BACKENDS = ("auto", "torch")
+
+
+class Route(Enum):
+    """A way to compute."""
+
+    DIRECT = 0
+    OPERATOR = 1
+    FORMULA = 2
+
+
+# Private names of PyTorch: if one is gone, the dispatcher is never skipped.
+_probes = [
+    getattr(torch._C, "_len_torch_dispatch_stack", None),
+    getattr(torch._C, "_len_torch_function_stack", None),
+    getattr(torch._C, "_are_functorch_transforms_active", None),
+]
+_is_known = all(_probes)
+_dispatch_modes, _function_modes, _transforms = _probes
+_PLAIN = (Tensor, nn.Parameter)
+# Kinds of tensors that stand for plain ones while PyTorch traces.
+_STAND_INS = (*_PLAIN, FakeTensor, FunctionalTensor)
+
+
+def is_direct(*tensors: Optional[Tensor]) -> bool:
+    """Whether tensors are plain memory of the CPU that nobody traces, transforms or watches."""
+    return (
+        not torch.compiler.is_compiling()
+        and _is_known
+        and all(
+            tensor is None or (type(tensor) in _PLAIN and tensor.is_cpu) for tensor in tensors
+        )
+        and not _dispatch_modes()
+        and not _function_modes()
+        and not _transforms()
+        and not torch.jit.is_tracing()
+        and not is_batched(*tensors)
+        and torch.autograd.forward_ad._current_level < 0
+    )
+
+
+def route(backend: str, *tensors: Optional[Tensor]) -> Route:
+    """The way to compute with tensors."""
+    if backend == "torch":
+        return Route.FORMULA
+    if is_direct(*tensors):
+        return Route.DIRECT
+    if torch.compiler.is_compiling():
+        is_plain = all(
+            tensor is None or tensor.device.type in ("cpu", "meta") for tensor in tensors
+        )
+        return Route.OPERATOR if is_plain and not torch.onnx.is_in_onnx_export() else Route.FORMULA
+    if (
+        torch.onnx.is_in_onnx_export()
+        or torch.autograd.forward_ad._current_level >= 0
+        or has_derivatives()
+        or is_batched(*tensors)
+    ):
+        return Route.FORMULA
+    for tensor in tensors:
+        if tensor is not None and (
+            tensor.device.type not in ("cpu", "meta") or not isinstance(tensor, _STAND_INS)
+            or not (type(tensor) in _STAND_INS)
+        ):
+            return Route.FORMULA
+    return Route.OPERATOR
+
+
+def has_transforms() -> bool:
+    """Whether a transform of torch.func is active."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def has_derivatives() -> bool:
+    """Whether torch.func differentiates, rather than only maps over a batch."""
+    if not has_transforms():
+        return False
+    stack = torch._C._functorch.get_interpreter_stack()
+    kinds = torch._C._functorch.TransformType
+    return stack is None or any(layer.key() in (kinds.Grad, kinds.Jvp) for layer in stack)
+
+
+def is_batched(*tensors: Optional[Tensor]) -> bool:
+    """Whether autograd maps over a batch of gradients (is_grads_batched)."""
+    return any(
+        tensor is not None and torch._C._functorch.is_legacy_batchedtensor(tensor)
+        for tensor in tensors
+    )

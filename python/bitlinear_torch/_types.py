@@ -1,0 +1,33 @@
+"""In which types layers multiply and answer."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+
+def _autocast(device: str) -> Optional[torch.dtype]:
+    # Tensors without memory and other devices that autocast does not know have none.
+    if device == "meta" or not torch.amp.is_autocast_available(device):
+        return None
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def output_type(input: Tensor) -> torch.dtype:
+    """The type of a layer's output: that of autocast, else that of the input."""
+    autocast = _autocast(input.device.type)
+    return input.dtype if autocast is None or input.dtype is torch.float64 else autocast
+
+
+def product_type(weight: Tensor) -> torch.dtype:
+    """The type in which backward multiplies: that of autocast, else that of the weight.
+
+    float16 is slower than float32 on CPUs, and float64 is not what the forward pass computes in.
+    """
+    device = weight.device.type
+    found = _autocast(device) or weight.dtype
+    if found is torch.bfloat16 or (found is torch.float16 and device != "cpu"):
+        return found
+    return torch.float32
