@@ -19,6 +19,21 @@ final class PackedHandle: Sendable {
   }
 }
 
+extension BitLinearOperation {
+  /// The statistics of the weights, which must be finite for a layer to be packed.
+  func finiteStatistics() throws(Failure) -> [WeightQuantizer.Statistics] {
+    let statistics = statistics()
+    if let bad = statistics.firstIndex(where: { !$0.scale.isFinite || $0.scale < 0 }) {
+      throw .input(
+        InputError(
+          .notFinite, source: "weight",
+          found: "the scale \(statistics[bad].scale) of group \(bad)",
+          expected: "finite weights, and scales that are not negative"))
+    }
+    return statistics
+  }
+}
+
 /// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_pack(
@@ -29,19 +44,63 @@ public func bitlinear_pack(
     let target = try required(packed, "packed")
     let latent = try BitLinearOperation(recipe, layer)
     let matrix = latent.recipe.weightQuantizer.quantize(
-      latent.weight, groups: latent.groups, format: latent.recipe.weights.defaultFormat)
-    if let bad = matrix.groupScales.firstIndex(where: { !$0.isFinite }) {
-      throw .input(
-        InputError(
-          .notFinite, source: "weight",
-          found: "the scale \(matrix.groupScales[bad]) of group \(bad)",
-          expected: "finite weights"))
-    }
+      latent.weight, statistics: try latent.finiteStatistics(),
+      format: latent.recipe.weights.defaultFormat)
     target.pointee = PackedHandle.make(
       try input { () throws(InputError) in
         try PackedBitLinear(
           matrix: matrix, bias: latent.bias, recipe: latent.recipe, normWeight: latent.normWeight,
           normBias: latent.normBias)
+      })
+  }
+}
+
+/// What a caller says of a packed layer, apart from its codes, checked.
+private struct PackedParts {
+  let inputs: Int
+  let outputs: Int
+  let recipe: QuantizationRecipe
+  let scales: WeightScales
+  private let bias: Tensor?
+  private let normWeight: Tensor?
+  private let normBias: Tensor?
+
+  init(
+    _ info: bitlinear_packed_info, scales: UnsafePointer<Float>?, bias: UnsafePointer<Float>?,
+    normWeight: UnsafePointer<Float>?, normBias: UnsafePointer<Float>?
+  ) throws(Failure) {
+    recipe = try withUnsafePointer(to: info.recipe) { (recipe) throws(Failure) in
+      try QuantizationRecipe(recipe)
+    }
+    (inputs, outputs) = try features(info.in_features, info.out_features)
+    guard info.scale_count >= 1, info.scale_count <= Int64(outputs * inputs) else {
+      throw .mismatch("scale_count", "\(info.scale_count)", "1 to \(outputs * inputs)")
+    }
+    let values = Array(
+      UnsafeBufferPointer(start: try required(scales, "scales"), count: Int(info.scale_count)))
+    let isBlocks = info.block_features != 0
+    if let bad = values.firstIndex(where: { !$0.isFinite || (!isBlocks && $0 < 0) }) {
+      throw .input(
+        InputError(
+          .notFinite, source: "scales", found: "the scale \(values[bad]) at \(bad)",
+          expected: "finite numbers, not negative"))
+    }
+    self.scales =
+      isBlocks ? .blocks(columns: Int(clamping: info.block_features), values) : .groups(values)
+    self.bias = vector(bias, outputs)
+    self.normWeight = vector(normWeight, inputs)
+    self.normBias = vector(normBias, inputs)
+  }
+
+  /// A handle of the layer with the given codes.
+  func handle(
+    _ codes: (PackedParts) throws(InputError) -> CodeMatrix
+  ) throws(Failure) -> OpaquePointer {
+    PackedHandle.make(
+      try input { () throws(InputError) in
+        try PackedBitLinear(
+          matrix: try codes(self), bias: bias, recipe: recipe, normWeight: normWeight,
+          normBias: normBias)
       })
   }
 }
@@ -57,41 +116,43 @@ public func bitlinear_packed_from_codes(
   status { () throws(Failure) in
     let target = try required(packed, "packed")
     let info = try required(info, "info").pointee
-    let recipe = try withUnsafePointer(to: info.recipe) { (recipe) throws(Failure) in
-      try QuantizationRecipe(recipe)
-    }
-    let (inputs, outputs) = try features(info.in_features, info.out_features)
-    let rowBytes = CodeMatrix.rowBytes(columns: inputs, alphabet: recipe.weights)
+    let parts = try PackedParts(
+      info, scales: scales, bias: bias, normWeight: norm_weight, normBias: norm_bias)
+    let rowBytes = CodeMatrix.rowBytes(columns: parts.inputs, alphabet: parts.recipe.weights)
     guard info.row_bytes == rowBytes else {
       throw .mismatch(
         "row_bytes", "\(info.row_bytes)",
-        "\(rowBytes) for \(inputs) \(recipe.weights.rawValue) codes")
+        "\(rowBytes) for \(parts.inputs) \(parts.recipe.weights.rawValue) codes")
     }
-    guard info.scale_count >= 1, info.scale_count <= Int64(outputs * inputs) else {
-      throw .mismatch(
-        "scale_count", "\(info.scale_count)", "1 to \(outputs * inputs)")
+    let bytes = UnsafeBufferPointer(
+      start: try required(codes, "codes"), count: parts.outputs * rowBytes)
+    target.pointee = try parts.handle { (parts) throws(InputError) in
+      try CodeMatrix(
+        packedRows: Array(bytes), rows: parts.outputs, columns: parts.inputs,
+        alphabet: parts.recipe.weights, scales: parts.scales, source: "codes")
     }
-    let values = Array(
-      UnsafeBufferPointer(start: try required(scales, "scales"), count: Int(info.scale_count)))
-    let isBlocks = info.block_features != 0
-    if let bad = values.firstIndex(where: { !$0.isFinite || (!isBlocks && $0 < 0) }) {
-      throw .input(
-        InputError(
-          .notFinite, source: "scales", found: "the scale \(values[bad]) at \(bad)",
-          expected: "finite numbers, not negative"))
+  }
+}
+
+/// See `bitlinear.h`.
+@c @implementation
+public func bitlinear_packed_borrow(
+  _ info: UnsafePointer<bitlinear_packed_info>?, _ codes: UnsafePointer<UInt8>?,
+  _ scales: UnsafePointer<Float>?, _ bias: UnsafePointer<Float>?,
+  _ norm_weight: UnsafePointer<Float>?, _ norm_bias: UnsafePointer<Float>?,
+  _ packed: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let target = try required(packed, "packed")
+    let parts = try PackedParts(
+      try required(info, "info").pointee, scales: scales, bias: bias, normWeight: norm_weight,
+      normBias: norm_bias)
+    let codes = try required(codes, "codes")
+    target.pointee = try parts.handle { (parts) throws(InputError) in
+      try CodeMatrix(
+        borrowing: codes, rows: parts.outputs, columns: parts.inputs,
+        alphabet: parts.recipe.weights, scales: parts.scales)
     }
-    let bytes = Array(
-      UnsafeBufferPointer(start: try required(codes, "codes"), count: outputs * rowBytes))
-    target.pointee = PackedHandle.make(
-      try input { () throws(InputError) in
-        let length = Int(clamping: info.block_features)
-        let matrix = try CodeMatrix(
-          packedRows: bytes, rows: outputs, columns: inputs, alphabet: recipe.weights,
-          scales: isBlocks ? .blocks(columns: length, values) : .groups(values), source: "codes")
-        return try PackedBitLinear(
-          matrix: matrix, bias: vector(bias, outputs), recipe: recipe,
-          normWeight: vector(norm_weight, inputs), normBias: vector(norm_bias, inputs))
-      })
   }
 }
 
@@ -140,10 +201,7 @@ public func bitlinear_packed_read(
 ) -> Int32 {
   status { () throws(Failure) in
     let layer = try PackedHandle.layer(packed)
-    if let codes {
-      let bytes = layer.matrix.packedRows
-      codes.update(from: bytes, count: bytes.count)
-    }
+    if let codes { layer.matrix.copyCodes(as: .rows, to: codes) }
     let values = layer.matrix.scales.values
     scales?.update(from: values, count: values.count)
     copyVector(layer.bias, to: bias)

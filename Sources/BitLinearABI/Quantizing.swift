@@ -27,6 +27,6 @@ public func bitlinear_absmax_quantize(
     if let scales {
       scales.update(from: quantized.scales, count: quantized.scales.count)
     }
-    if let dequantized { quantized.dequantize(to: dequantized) }
+    if let dequantized { quantized.dequantize(to: .float32(dequantized)) }
   }
 }

@@ -5,12 +5,7 @@ extension QuantizationRecipe {
   /// The recipe that a caller describes.
   init(_ pointer: UnsafePointer<bitlinear_recipe>?) throws(Failure) {
     let recipe = try required(pointer, "recipe").pointee
-    let weights: WeightAlphabet
-    switch Int(recipe.weights) {
-    case BITLINEAR_SIGN: weights = .sign
-    case BITLINEAR_TERNARY: weights = .ternary
-    default: throw .argument("recipe.weights", recipe.weights, "BITLINEAR_SIGN or _TERNARY")
-    }
+    let weights = try WeightAlphabet(recipe.weights, "recipe.weights")
     guard 2...16 ~= recipe.activation_bits else {
       throw .argument("activation bits", recipe.activation_bits, "2 to 16")
     }

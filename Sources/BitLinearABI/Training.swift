@@ -16,33 +16,64 @@ extension BitLinearOperation {
     guard outputs.isMultiple(of: groups) else {
       throw .mismatch("groups", "\(groups)", "a number that divides \(outputs) output features")
     }
-    let normGroups = recipe.normalization?.groups ?? 1
-    guard inputs.isMultiple(of: normGroups) else {
-      throw .mismatch(
-        "norm groups", "\(normGroups)", "a number that divides \(inputs) input features")
-    }
+    try recipe.checkNormGroups(inputs)
     self.init(
       weight: try Matrix(
         "weight", layer.weight, rows: layer.out_features, columns: inputs,
         stride: layer.weight_stride
       ).tensor,
       bias: vector(layer.bias, outputs), normWeight: vector(layer.norm_weight, inputs),
-      normBias: vector(layer.norm_bias, inputs), recipe: recipe, groups: groups, matmul: matmul)
+      normBias: vector(layer.norm_bias, inputs), recipe: recipe, groups: groups, matmul: matmul,
+      statistics: try Self.statistics(layer, groups: groups))
+  }
+
+  /// How the caller wants weights to become codes; nil if that is computed.
+  private static func statistics(
+    _ layer: bitlinear_layer, groups: Int
+  ) throws(Failure) -> [WeightQuantizer.Statistics]? {
+    switch (layer.weight_parameter, layer.weight_scale) {
+    case (nil, nil): return nil
+    case (let parameters?, let scales?):
+      return (0..<groups).map {
+        WeightQuantizer.Statistics(parameter: parameters[$0], scale: scales[$0])
+      }
+    case (nil, _):
+      throw .argument("weight_parameter", "a null pointer beside weight_scale", "both or neither")
+    case (_, nil):
+      throw .argument("weight_scale", "a null pointer beside weight_parameter", "both or neither")
+    }
   }
 
   fileprivate var inFeatures: Int { weight.shape[1] }
   fileprivate var outFeatures: Int { weight.shape[0] }
 }
 
+extension QuantizationRecipe {
+  /// Checks that the groups of the norm divide the input features.
+  func checkNormGroups(_ inputs: Int) throws(Failure) {
+    let normGroups = normalization?.groups ?? 1
+    guard inputs.isMultiple(of: normGroups) else {
+      throw .mismatch(
+        "norm groups", "\(normGroups)", "a number that divides \(inputs) input features")
+    }
+  }
+}
+
 /// Checked extents of a layer.
 func features(_ inputs: Int64, _ outputs: Int64) throws(Failure) -> (Int, Int) {
+  let columns = try inputFeatures(inputs)
+  guard outputs >= 1, outputs <= Int.max / 8 / columns else {
+    throw .argument("out_features", outputs, "1 or more, a matrix that fits into memory")
+  }
+  return (columns, Int(outputs))
+}
+
+/// A checked number of input features.
+func inputFeatures(_ inputs: Int64) throws(Failure) -> Int {
   guard inputs >= 1, inputs <= CodeMatrix.maximumColumns else {
     throw .argument("in_features", inputs, "1 to \(CodeMatrix.maximumColumns)")
   }
-  guard outputs >= 1, outputs <= Int.max / 8 / Int(inputs) else {
-    throw .argument("out_features", outputs, "1 or more, a matrix that fits into memory")
-  }
-  return (Int(inputs), Int(outputs))
+  return Int(inputs)
 }
 
 /// See `bitlinear.h`.
@@ -86,8 +117,8 @@ public func bitlinear_backward(
     ] where gradient != nil && (parameter == nil || !hasNorm) {
       throw .argument("gradients.\(name)", "memory", "null for a layer without \(name)")
     }
-    adviseLarge(wanted.x, input.rows * layer.inFeatures)
-    adviseLarge(wanted.weight, layer.outFeatures * layer.inFeatures)
+    if let x = wanted.x { adviseLarge(x, bytes: 4 * input.rows * layer.inFeatures) }
+    if let weight = wanted.weight { adviseLarge(weight, bytes: 4 * layer.weight.count) }
     let results = layer.reverse(
       input.tensor, upstream: upstream, context: nil,
       wanted: BitLinearOperation.Wanted(
@@ -100,15 +131,13 @@ public func bitlinear_backward(
 }
 
 /// Asks for large pages if a caller's memory for results is large, because it is usually new.
-private func adviseLarge(_ values: UnsafeMutablePointer<Float>?, _ count: Int) {
-  let bytes = 4 * count
-  guard let values, bytes >= SystemMemory.largeBytes else { return }
-  SystemMemory.adviseLarge(UnsafeMutableRawPointer(values), bytes)
+func adviseLarge(_ memory: UnsafeMutableRawPointer, bytes: Int) {
+  if bytes >= SystemMemory.largeBytes { SystemMemory.adviseLarge(memory, bytes) }
 }
 
 extension Tensor.Destination {
   /// A caller's memory for a result; null if it is not wanted.
-  fileprivate init(_ memory: UnsafeMutablePointer<Float>?) {
+  init(_ memory: UnsafeMutablePointer<Float>?) {
     self = memory.map { .memory($0) } ?? .none
   }
 }

@@ -67,13 +67,18 @@ BK_INLINE size_t bk_segment_columns(size_t weight_block, size_t activation_block
   return weight_block < activation_block ? weight_block : activation_block;
 }
 
+BK_INLINE size_t bk_step_count(bk_block_steps steps) {
+  return (steps.blocks - 1) * steps.steps + steps.last_steps;
+}
+
+// Bytes between the steps of two panels of a strip.
+BK_INLINE size_t bk_step_stride(bk_layout layout, bk_block_steps steps) {
+  return layout == BK_DOT ? BK_STEP_BYTES * bk_step_count(steps) : 0;
+}
+
 // Fields of a byte in the layout BK_DOT: quads of a step.
 BK_INLINE int bk_dot_fields(bk_format format) {
   return format == BK_TERNARY2 ? 4 : format == BK_TERNARY1_6 ? 5 : 8;
-}
-
-BK_INLINE size_t bk_step_count(bk_block_steps steps) {
-  return (steps.blocks - 1) * steps.steps + steps.last_steps;
 }
 
 // A half precision float to a float, exactly: subnormal ones become normal by the multiplication.
@@ -88,6 +93,15 @@ BK_INLINE float bk_half(uint16_t half) {
   bits |= special | sign;
   memcpy(&value, &bits, 4);
   return value;
+}
+
+// The bfloat16 nearest to a float, half to even. BitCore's HalfPrecision is the same in Swift.
+BK_INLINE uint16_t bk_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  // Rounding could turn a NaN into an infinity.
+  uint32_t nan = bits >> 16 | 0x40, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
 }
 
 BK_INLINE float bk_block_scale(const bk_matrix *m, size_t index) {

@@ -18,11 +18,6 @@ size_t bk_block_count(size_t columns, size_t block_columns) {
 
 size_t bk_panel_bytes(size_t columns) { return BK_PANEL_ROWS * 4 * bk_divide_up(columns, 4); }
 
-// Bytes between the steps of two panels of a strip.
-static size_t step_stride(bk_layout layout, bk_block_steps steps) {
-  return layout == BK_DOT ? BK_STEP_BYTES * bk_step_count(steps) : 0;
-}
-
 size_t bk_strip_bytes(bk_layout layout, size_t columns, bk_format format, size_t block_columns) {
   if (format == BK_PANELS) return BK_STRIP_PANELS * bk_panel_bytes(columns);
   bk_block_steps steps = bk_steps(columns, bk_step_columns(layout, format), block_columns);
@@ -38,7 +33,7 @@ void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t colu
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
     kernels->pack[format](panels + BK_PANEL_ROWS * first, panel_bytes, count,
-                          strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps));
+                          strip + BK_STEP_BYTES * steps.steps * b, bk_step_stride(layout, steps));
   }
 }
 
@@ -50,7 +45,7 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
   for (size_t b = 0; b < steps.blocks; b++) {
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
-    kernels->unpack[format](strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps),
+    kernels->unpack[format](strip + BK_STEP_BYTES * steps.steps * b, bk_step_stride(layout, steps),
                             count, panels + BK_PANEL_ROWS * first, panel_bytes);
   }
 }

@@ -48,7 +48,8 @@ final class ABILayer {
     var layer = bitlinear_layer(
       in_features: Int64(weight.shape[1]), out_features: Int64(weight.shape[0]),
       groups: Int64(groups), weight: weight.pointer, weight_stride: Int64(weight.shape[1]),
-      bias: bias?.pointer, norm_weight: normWeight?.pointer, norm_bias: nil)
+      bias: bias?.pointer, norm_weight: normWeight?.pointer, norm_bias: nil,
+      weight_parameter: nil, weight_scale: nil)
     change(&recipe, &layer)
     return withUnsafePointer(to: recipe) { recipe in
       withUnsafePointer(to: layer) { body(recipe, $0) }

@@ -26,6 +26,8 @@ public struct BitLinearOperation: Sendable {
   public let strength: QuantizationStrength
   /// How floats are multiplied: backward, and forward below full strength.
   public let matmul: FloatMatmul
+  /// How the weights of each group become codes; nil for what the quantizer computes from them.
+  let givenStatistics: [WeightQuantizer.Statistics]?
 
   /// The operation with the given parameters.
   public init(
@@ -33,10 +35,30 @@ public struct BitLinearOperation: Sendable {
     recipe: QuantizationRecipe, groups: Int = 1, strength: QuantizationStrength = .full,
     matmul: FloatMatmul = .portable
   ) {
+    self.init(
+      weight: weight, bias: bias, normWeight: normWeight, normBias: normBias, recipe: recipe,
+      groups: groups, strength: strength, matmul: matmul, statistics: nil)
+  }
+
+  /// The same, with statistics of the weights that are not computed from them, one for each group.
+  package init(
+    weight: Tensor, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
+    recipe: QuantizationRecipe, groups: Int, strength: QuantizationStrength = .full,
+    matmul: FloatMatmul, statistics: [WeightQuantizer.Statistics]?
+  ) {
+    precondition(
+      statistics == nil || statistics?.count == groups,
+      "\(statistics?.count ?? 0) statistics for \(groups) groups")
     (self.weight, self.bias) = (weight, bias)
     (self.normWeight, self.normBias) = (normWeight, normBias)
     (self.recipe, self.groups) = (recipe, groups)
     (self.strength, self.matmul) = (strength, matmul)
+    givenStatistics = statistics
+  }
+
+  /// How the weights of each group become codes.
+  package func statistics() -> [WeightQuantizer.Statistics] {
+    givenStatistics ?? recipe.weightQuantizer.statistics(of: weight, groups: groups)
   }
 
   /// What ``forward(_:)`` computed that ``reverse(_:upstream:context:wantsInput:)`` needs again.
@@ -94,7 +116,7 @@ public struct BitLinearOperation: Sendable {
         Context(values: .floats(input: input, weight: effective))
       )
     }
-    let statistics = recipe.weightQuantizer.statistics(of: weight, groups: groups)
+    let statistics = statistics()
     let result = Self.forward(
       x, codes: recipe.weightQuantizer.quantize(weight, statistics: statistics), bias: bias,
       normWeight: normWeight, normBias: normBias, recipe: recipe, output: output)
@@ -108,8 +130,7 @@ public struct BitLinearOperation: Sendable {
     _ x: Tensor, codes: CodeMatrix, bias: Tensor?, normWeight: Tensor?, normBias: Tensor?,
     recipe: QuantizationRecipe, output: Tensor.Destination
   ) -> (output: Tensor, input: QuantizedTensor) {
-    let input = recipe.activations.quantize(
-      recipe.normalized(x, weight: normWeight, bias: normBias))
+    let input = recipe.quantizedInput(x, normWeight: normWeight, normBias: normBias)
     return (codes.matmul(input, bias: bias, output: output), input)
   }
 
@@ -148,7 +169,8 @@ public struct BitLinearOperation: Sendable {
     let norm =
       reversesNorm
       ? recipe.normalization?.reverse(
-        x, weight: normWeight, bias: normBias, upstream: productInput, input: wanted.input) : nil
+        x, weight: normWeight, bias: normBias, upstream: productInput, input: wanted.input,
+        wantsParameters: wanted.norm) : nil
     return Gradients(
       input: norm?.input ?? productInput, weight: weightGradient,
       bias: wanted.bias ? upstream.sumOfRows() : nil, normWeight: norm?.weight,
@@ -175,7 +197,9 @@ public struct BitLinearOperation: Sendable {
       recipe.weightQuantizer.values(weight, statistics: statistics)
     case .floats(_, let weight): weight
     case nil:
-      Self.blend(weight, strength.weights) { recipe.weightQuantizer.values(weight, groups: groups) }
+      Self.blend(weight, strength.weights) {
+        recipe.weightQuantizer.values(weight, statistics: statistics())
+      }
     }
   }
 

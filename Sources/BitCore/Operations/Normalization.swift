@@ -76,14 +76,17 @@ public struct Normalization: Sendable, Hashable {
       x, weight: weight, bias: bias, upstream: upstream, input: wantsInput ? .newTensor : .none)
   }
 
-  /// The same, with a destination for the input's gradient.
+  /// The same, with a destination for the input's gradient, and perhaps without those of weight and
+  /// bias.
   package func reverse(
-    _ x: Tensor, weight: Tensor?, bias: Tensor?, upstream: Tensor, input: Tensor.Destination
+    _ x: Tensor, weight: Tensor?, bias: Tensor?, upstream: Tensor, input: Tensor.Destination,
+    wantsParameters: Bool = true
   ) -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
     check(x, weight, bias)
     precondition(
       upstream.shape == x.shape, "a gradient of shape \(upstream.shape) for \(x.shape)")
     let inputGradient = inputGradient(x, weight, upstream, input)
+    guard wantsParameters else { return (inputGradient, nil, nil) }
     let weightGradient = weight.map { _ in (upstream * self(x)).sumOfRows() }
     return (inputGradient, weightGradient, bias.map { _ in upstream.sumOfRows() })
   }

@@ -74,8 +74,8 @@ extension CodeMatrix {
     }
   }
 
-  /// The matrix as kernels see it.
-  private var kernelMatrix: bk_matrix {
+  /// The matrix as kernels see it, for a caller that keeps this one alive.
+  var kernelMatrix: bk_matrix {
     bk_matrix(
       rows: rows, columns: columns, format: format.kernelFormat, codes: codeBuffer.pointer,
       scales: kernelScales.floats.map { UnsafePointer($0.pointer) },

@@ -11,46 +11,26 @@ extension CodeMatrix {
   /// or 1 bit per sign code (1 for +1), the first column in the lowest bits. Every row begins with a
   /// new byte; unused bits are zero.
   public var packedRows: [UInt8] {
-    // Strips of the default format hold these codes in another order.
+    let bytes = extents.byteCount(.rows)
+    return [UInt8](unsafeUninitializedCapacity: bytes) { target, count in
+      if let target = target.baseAddress { copyCodes(as: .rows, to: target) }
+      count = bytes
+    }
+  }
+
+  /// Copies the codes in a layout, packed to the alphabet's default format.
+  package func copyCodes(as layout: CodeLayout, to target: UnsafeMutablePointer<UInt8>) {
+    // Strips of another format hold these codes in another order.
     guard format == alphabet.defaultFormat else {
-      return packed(as: alphabet.defaultFormat).packedRows
+      return packed(as: alphabet.defaultFormat).copyCodes(as: layout, to: target)
     }
-    let rowBytes = Self.rowBytes(columns: columns, alphabet: alphabet)
-    var bytes = [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { bytes, count in
-      if let bytes = bytes.baseAddress {
-        forEachStrip { row, count, strip in
-          bk_rows_from_strip(
-            layout, format.kernelFormat, strip, count, rowBytes, bytes + row * rowBytes)
-        }
-      }
-      count = rows * rowBytes
+    codeBuffer.withUnsafeMutablePointer {
+      extents.convert($0, from: CodeLayout(self.layout), to: layout, target)
     }
-    // Strips are padded with codes.
-    if let mask = Self.lastByteMask(columns: columns, alphabet: alphabet) {
-      for row in 0..<rows { bytes[(row + 1) * rowBytes - 1] &= mask }
-    }
-    return bytes
   }
 
-  /// Calls `body` with the first row, the number of rows and the codes of every strip, in parallel.
-  private func forEachStrip(
-    _ body: (_ row: Int, _ count: Int, _ strip: UnsafeMutablePointer<UInt8>) -> Void
-  ) {
-    let stripBytes = stripBytes
-    ThreadPool.shared.parallelFor(stripCount) { strips in
-      for strip in strips {
-        let row = strip * Int(BK_STRIP_ROWS)
-        body(row, min(Int(BK_STRIP_ROWS), rows - row), codeBuffer.pointer + strip * stripBytes)
-      }
-    }
-    withExtendedLifetime(codeBuffer) {}
-  }
-
-  /// The bits of a row's last byte that hold codes; nil if all of them do.
-  private static func lastByteMask(columns: Int, alphabet: WeightAlphabet) -> UInt8? {
-    let perByte = alphabet.defaultFormat.codesPerByte
-    let used = columns % perByte
-    return used == 0 ? nil : UInt8(1 << (used * 8 / perByte) - 1)
+  private var extents: CodeExtents {
+    CodeExtents(rows: rows, columns: columns, alphabet: alphabet)
   }
 
   /// A matrix from the bytes of ``packedRows``.
@@ -83,51 +63,43 @@ extension CodeMatrix {
     } catch {
       throw error.inside(source)
     }
-    try Self.check(bytes, rows: rows, columns: columns, alphabet: alphabet, source: source)
     let matrix = CodeMatrix(
       rows: rows, columns: columns, alphabet: alphabet, format: alphabet.defaultFormat,
       scales: scales)
-    bytes.withUnsafeBufferPointer { bytes in
-      nonisolated(unsafe) let bytes = bytes
+    try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
       guard let bytes = bytes.baseAddress else { return }
-      matrix.forEachStrip { row, count, strip in
-        bk_strip_from_rows(
-          matrix.layout, matrix.format.kernelFormat, bytes + row * rowBytes, count, rowBytes, strip)
+      let extents = matrix.extents
+      try extents.check(rows: bytes, source: source)
+      matrix.codeBuffer.withUnsafeMutablePointer {
+        extents.convert(bytes, from: .rows, to: CodeLayout(matrix.layout), $0)
       }
     }
     self = matrix.packed(as: checkedFormat)
   }
 
-  /// Checks that all codes exist and that unused bits are zero.
-  private static func check(
-    _ bytes: [UInt8], rows: Int, columns: Int, alphabet: WeightAlphabet, source: String
+  /// A matrix over somebody else's codes, which are not copied, not checked and not written to, and
+  /// must outlive all copies of the matrix.
+  ///
+  /// - Parameters:
+  ///   - codes: codes of the alphabet's default format in the layout ``CodeLayout/native(_:kernels:)``
+  ///     of the kernels. Any alignment will do, but lines of 64 bytes are read fastest from
+  ///     multiples of 64.
+  ///   - rows: the output features.
+  ///   - columns: the input features.
+  ///   - alphabet: the values that the codes can take.
+  ///   - scales: the factors of the codes.
+  /// - Throws: ``InputError`` for extents that do not fit the scales, or for too many columns.
+  package init(
+    borrowing codes: UnsafePointer<UInt8>, rows: Int, columns: Int, alphabet: WeightAlphabet,
+    scales: WeightScales, kernels: KernelSet = .active
   ) throws(InputError) {
-    let rowBytes = rowBytes(columns: columns, alphabet: alphabet)
-    let perByte = alphabet.defaultFormat.codesPerByte
-    if alphabet == .ternary {
-      let bad = bytes.withUnsafeBufferPointer { bytes in
-        bytes.firstIndex { $0 & $0 >> 1 & 0x55 != 0 }
-      }
-      if let bad {
-        let pairs = bytes[bad] & bytes[bad] >> 1 & 0x55
-        let slot = pairs.trailingZeroBitCount / 2
-        throw InputError(
-          .malformed, source: source,
-          found: "code 3 in row \(bad / rowBytes), column \(bad % rowBytes * perByte + slot)",
-          expected: "codes 0, 1, 2")
-      }
-    }
-    guard let mask = lastByteMask(columns: columns, alphabet: alphabet) else { return }
-    for row in 0..<rows {
-      let extra = bytes[(row + 1) * rowBytes - 1] & ~mask
-      guard extra == 0 else {
-        let slot = extra.trailingZeroBitCount * perByte / 8
-        throw InputError(
-          .malformed, source: source,
-          found: "code \(extra >> UInt8(slot * 8 / perByte) & UInt8(1 << (8 / perByte) - 1)) "
-            + "in row \(row), column \((rowBytes - 1) * perByte + slot)",
-          expected: "zero bits after \(columns) columns")
-      }
-    }
+    try Self.check(columns: columns)
+    try scales.check(rows: rows, columns: columns)
+    let extents = CodeExtents(rows: rows, columns: columns, alphabet: alphabet)
+    let layout = CodeLayout.native(alphabet, kernels: kernels)
+    self.init(
+      rows: rows, columns: columns, alphabet: alphabet, format: alphabet.defaultFormat,
+      scales: scales, kernels: kernels,
+      codeBuffer: AlignedBuffer(borrowing: codes, count: extents.byteCount(layout)))
   }
 }

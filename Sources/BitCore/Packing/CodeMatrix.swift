@@ -27,10 +27,10 @@ public struct CodeMatrix: Sendable {
   /// The maximum number of columns. With more, the 32-bit sums of products would not be exact.
   public static let maximumColumns = 1 << 23
 
-  /// A matrix whose codes the caller must write.
+  /// A matrix whose codes the caller must write, in new memory or in a given buffer.
   init(
     rows: Int, columns: Int, alphabet: WeightAlphabet, format: PackedFormat?,
-    scales: WeightScales, kernels: KernelSet = .active
+    scales: WeightScales, kernels: KernelSet = .active, codeBuffer: AlignedBuffer<UInt8>? = nil
   ) {
     precondition(
       columns <= Self.maximumColumns,
@@ -42,11 +42,15 @@ public struct CodeMatrix: Sendable {
     self.scales = scales
     self.kernels = kernels
     kernelScales = KernelScales(scales, rows: rows, columns: columns)
-    codeBuffer = AlignedBuffer(
-      uninitialized: bk_strip_count(rows)
-        * bk_strip_bytes(
-          kernels.layout(format), columns, format.kernelFormat, scales.blockColumns ?? 0),
-      for: format == nil ? .values : .weights)
+    let bytes =
+      bk_strip_count(rows)
+      * bk_strip_bytes(
+        kernels.layout(format), columns, format.kernelFormat, scales.blockColumns ?? 0)
+    precondition(
+      codeBuffer == nil || codeBuffer?.count == bytes,
+      "\(codeBuffer?.count ?? 0) bytes are no memory for \(bytes) bytes of codes")
+    self.codeBuffer =
+      codeBuffer ?? AlignedBuffer(uninitialized: bytes, for: format == nil ? .values : .weights)
   }
 
   private init(
@@ -254,20 +258,6 @@ public struct CodeMatrix: Sendable {
         }
       }
       count = rows * columns
-    }
-  }
-
-  /// The weights `scale * code`, `[rows, columns]`.
-  public var values: Tensor {
-    let codes = codes
-    let (layout, scales) = (scales.layout(rows: rows, columns: columns), scales.values)
-    return Tensor.build([rows, columns]) { values in
-      for row in 0..<rows {
-        for column in 0..<columns {
-          let scale = scales[layout.index(row: row, column: column)]
-          values[row * columns + column] = Float(codes[row * columns + column]) * scale
-        }
-      }
     }
   }
 

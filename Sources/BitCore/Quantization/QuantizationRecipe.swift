@@ -33,6 +33,13 @@ public struct QuantizationRecipe: Sendable, Hashable {
     normalization?(x, weight: weight, bias: bias) ?? x
   }
 
+  /// The input of a layer, normalized and quantized.
+  package func quantizedInput(
+    _ x: Tensor, normWeight: Tensor?, normBias: Tensor?
+  ) -> QuantizedTensor {
+    activations.quantize(normalized(x, weight: normWeight, bias: normBias))
+  }
+
   /// BitNet (arXiv 2310.11453) as in the reference layer, without its defects: sign weights, 8-bit
   /// activations with one scale for the tensor, no normalization.
   public static let bitnet = QuantizationRecipe(

@@ -78,10 +78,10 @@ public struct QuantizedTensor: Sendable {
   }
 
   /// The values `code / scale`; NaN for rows that were not finite.
-  public func dequantized() -> Tensor { Tensor.build(shape) { dequantize(to: $0) } }
+  public func dequantized() -> Tensor { Tensor.build(shape) { dequantize(to: .float32($0)) } }
 
-  /// Writes the values `code / scale`, contiguous.
-  package func dequantize(to values: UnsafeMutablePointer<Float>) {
+  /// Writes the values `code / scale`.
+  package func dequantize(to values: ValueMemory) {
     defer { withExtendedLifetime(memory) {} }
     let (features, layout, scales) = (shape.features, layout, scalePointer)
     ThreadPool.shared.parallelFor(shape.rows, grain: 1 + 16_384 / (features + 1)) { rows in
@@ -89,11 +89,12 @@ public struct QuantizedTensor: Sendable {
         for (block, columns) in layout.runs.enumerated() {
           let scale = scales[row * layout.scalesPerRow + block]
           let first = row * stride + columns.lowerBound
-          let out = values + row * features + columns.lowerBound
-          if let narrow {
-            bk_dequantize8(narrow + first, columns.count, scale, out)
-          } else if let wide {
-            bk_dequantize16(wide + first, columns.count, scale, out)
+          values.write(row * features + columns.lowerBound, columns.count) { out in
+            if let narrow {
+              bk_dequantize8(narrow + first, columns.count, scale, out)
+            } else if let wide {
+              bk_dequantize16(wide + first, columns.count, scale, out)
+            }
           }
         }
       }

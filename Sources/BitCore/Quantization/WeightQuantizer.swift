@@ -68,7 +68,7 @@ public struct WeightQuantizer: Sendable, Hashable {
       matrix.fill { first, count, panel in
         for block in 0..<blocks {
           let parameters = (first..<first + count).map {
-            statistics[$0 * blocks + block].parameter(alphabet)
+            statistics[$0 * blocks + block].parameter
           }
           let column = block * blockColumns
           encode(.active)(
@@ -84,22 +84,45 @@ public struct WeightQuantizer: Sendable, Hashable {
     _ weight: Tensor, statistics: [Statistics], format: PackedFormat? = nil,
     kernels: KernelSet = .active, pool: ThreadPool = .shared
   ) -> CodeMatrix {
-    let (rows, columns) = (weight.shape[0], weight.shape[1])
     let matrix = CodeMatrix(
-      rows: rows, columns: columns, alphabet: alphabet, format: format,
+      rows: weight.shape[0], columns: weight.shape[1], alphabet: alphabet, format: format,
       scales: .groups(statistics.map(\.scale)), kernels: kernels)
+    fill(matrix, weight, statistics: statistics, pool: pool)
+    return matrix
+  }
+
+  /// Packs the codes of a weight matrix into somebody else's memory, in the layout
+  /// ``CodeLayout/native(_:kernels:)`` of the kernels.
+  package func pack(
+    _ weight: Tensor, statistics: [Statistics], to codes: UnsafeMutablePointer<UInt8>,
+    kernels: KernelSet = .active
+  ) {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    let extents = CodeExtents(rows: rows, columns: columns, alphabet: alphabet)
+    let bytes = extents.byteCount(.native(alphabet, kernels: kernels))
+    let matrix = CodeMatrix(
+      rows: rows, columns: columns, alphabet: alphabet, format: alphabet.defaultFormat,
+      scales: .groups(statistics.map(\.scale)), kernels: kernels,
+      codeBuffer: AlignedBuffer(borrowing: codes, count: bytes))
+    fill(matrix, weight, statistics: statistics, pool: .shared)
+  }
+
+  /// Writes the codes of a matrix with a scale for each group of rows.
+  private func fill(
+    _ matrix: CodeMatrix, _ weight: Tensor, statistics: [Statistics], pool: ThreadPool
+  ) {
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
     let groupRows = rows / statistics.count
-    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter(alphabet) }
+    let parameters = (0..<rows).map { statistics[$0 / groupRows].parameter }
     weight.withUnsafePointer { weight in
       parameters.withUnsafeBufferPointer { parameters in
         guard let parameters = parameters.baseAddress else { return }
         matrix.fill(pool: pool) { first, count, panel in
-          encode(kernels)(
+          encode(matrix.kernels)(
             weight + first * columns, columns, count, columns, parameters + first, panel)
         }
       }
     }
-    return matrix
   }
 
   /// The kernel that makes codes of weights.
@@ -120,30 +143,36 @@ public struct WeightQuantizer: Sendable, Hashable {
   }
 
   func values(_ weight: Tensor, statistics: [Statistics]) -> Tensor {
+    Tensor.build(weight.shape) { writeValues(weight, statistics: statistics, to: .float32($0)) }
+  }
+
+  /// Writes the quantized weights.
+  package func writeValues(_ weight: Tensor, statistics: [Statistics], to values: ValueMemory) {
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     let groupRows = rows / statistics.count
-    return Tensor.build(weight.shape) { out in
-      weight.withUnsafePointer { weight in
-        ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
-          for row in range {
-            let group = statistics[row / groupRows]
-            let (source, target) = (weight + row * columns, out + row * columns)
-            let write = alphabet == .sign ? bk_sign_values : bk_ternary_values
-            write(source, columns, group.parameter(alphabet), group.scale, target)
+    let write = alphabet == .sign ? bk_sign_values : bk_ternary_values
+    weight.withUnsafePointer { weight in
+      ThreadPool.shared.parallelFor(rows, grain: 1 + 16_384 / (columns + 1)) { range in
+        for row in range {
+          let group = statistics[row / groupRows]
+          values.write(row * columns, columns) {
+            write(weight + row * columns, columns, group.parameter, group.scale, $0)
           }
         }
       }
     }
   }
 
-  /// Mean and scale of one group of rows, or of one block.
+  /// How the weights of one group of rows, or of one block, become codes.
   package struct Statistics: Sendable {
-    let mean: Float
+    /// The number by which a kernel makes codes: the mean to compare with (sign), or the factor
+    /// whose product with a weight is rounded (ternary), 1 / scale where it is computed.
+    package let parameter: Float
+    /// What a code is multiplied by.
     package let scale: Float
 
-    /// The number by which a kernel makes codes: the mean to compare with, or the factor 1 / scale.
-    func parameter(_ alphabet: WeightAlphabet) -> Float {
-      alphabet == .sign ? mean : 1 / scale
+    package init(parameter: Float, scale: Float) {
+      (self.parameter, self.scale) = (parameter, scale)
     }
   }
 
@@ -197,8 +226,9 @@ public struct WeightQuantizer: Sendable, Hashable {
   /// Statistics of `count` weights from their sum and the sum of their magnitudes.
   private func statistics(_ sum: Double, _ absoluteSum: Double, count: Int) -> Statistics {
     let mean = SIMD2(sum, absoluteSum) / Double(max(1, count))
-    let scale = alphabet == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
+    let least = alphabet == .sign ? Float(mean[1]) : max(Float(mean[1]), 1e-5)
     // max() ignores NaN, but a NaN weight must not be hidden.
-    return Statistics(mean: Float(mean[0]), scale: mean[1].isNaN ? .nan : scale)
+    let scale = mean[1].isNaN ? .nan : least
+    return Statistics(parameter: alphabet == .sign ? Float(mean[0]) : 1 / scale, scale: scale)
   }
 }

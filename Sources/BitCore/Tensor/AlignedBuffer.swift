@@ -14,7 +14,7 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   /// What the memory is a part of; nil for memory of the buffer's own, or of somebody else.
   private let owner: LargePageArena?
 
-  /// Whether the memory belongs to somebody else and may only be read.
+  /// Whether the memory belongs to somebody else.
   let isBorrowed: Bool
 
   /// What the memory is for. Weights, which are read many times, get large pages.
@@ -41,7 +41,8 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
-  /// Somebody else's memory, which must outlive the buffer and is not written to.
+  /// Somebody else's memory, which must outlive the buffer. It need not be aligned, and only who
+  /// knows that it is for results may write to it, right after making the buffer.
   init(borrowing memory: UnsafePointer<Element>, count: Int) {
     (pointer, self.count) = (UnsafeMutablePointer(mutating: memory), count)
     (owner, isBorrowed) = (nil, true)

@@ -4,7 +4,7 @@
 // Matrices are row-major float32. `stride` is the distance between two rows in elements, at least
 // the length of a row. Memory belongs to the caller and is only used during a call; the exceptions
 // are the handles (bitlinear_packed, bitlinear_file), which the caller frees with the function that
-// is named there.
+// is named there, and the codes of bitlinear_packed_borrow.
 //
 // Functions that can fail return a status: BITLINEAR_OK or what went wrong, and then
 // bitlinear_last_error() describes it. Arguments are checked, except for the memory behind a
@@ -119,6 +119,15 @@ typedef struct bitlinear_layer {
   const float *bias;         // [out_features], or NULL
   const float *norm_weight;  // [in_features], or NULL: the factor of the norm
   const float *norm_bias;    // [in_features], or NULL: the offset of the norm
+
+  // How the weights of each group become codes: [groups] numbers each, or both NULL for what
+  // bitlinear_recipe.weights says, computed from the weights. With given ones a caller quantizes in
+  // another way, or with statistics of more weights than these.
+  //   sign:     code +1 where w > weight_parameter, else -1
+  //   ternary:  code clamp(round(w * weight_parameter), -1, 1); 1 / scale where it is computed
+  // weight_scale is the number that a code 1 stands for.
+  const float *weight_parameter;
+  const float *weight_scale;
 } bitlinear_layer;
 
 // y = quantized(norm(x)) times quantized(W), multiplied in integers, times both scales, plus bias:
@@ -160,6 +169,54 @@ int32_t bitlinear_backward(
     int64_t x_stride, const float *grad_y, int64_t grad_y_stride,
     const bitlinear_gradients *gradients, bitlinear_matmul matmul, void *context);
 
+// ---- Codes --------------------------------------------------------------------------------------
+
+// The order of a matrix's codes in memory. In each a code takes 2 bits (ternary), code + 1, or 1 bit
+// (sign), which is set for +1; B is these bits, and r and c are a code's row and column.
+//
+// BITLINEAR_LAYOUT_ROWS: the same on every CPU, and the one in files. A row has row_bytes bytes,
+// in_features * B / 8 rounded up. With n = 8 / B codes in a byte, the code is in
+//   byte  r * row_bytes + c / n,  from bit  B * (c % n)  up.
+// Unused bits are 0.
+//
+// The other two are what kernels read: strips of 64 rows, one after the other, which consist of
+// steps of 64 bytes.
+//
+// BITLINEAR_LAYOUT_LOOKUP: a step has the next n = 8 / B columns of all rows of a strip, a byte for
+// each row, and a strip has S = in_features / n steps, rounded up. With k = r % 64, the code is in
+//   byte  64 * (S * (r / 64) + c / n) + 32 * (k / 32) + 16 * (k / 4 % 2) + 4 * (k / 8 % 4) + k % 4,
+//   from bit  B * (c % n)  up.
+//
+// BITLINEAR_LAYOUT_DOT: a strip is four panels of 16 rows. A step has the next n = 32 / B columns of
+// a panel, four bytes for each row, and a panel has S = in_features / n steps, rounded up. The code
+// is in
+//   byte  64 * (S * (r / 16) + c / n) + 4 * (r % 16) + c % 4,  from bit  B * (c % n / 4)  up.
+//
+// In both, the last strip and the last step are whole, and bits that belong to no row or no column may
+// have any value.
+enum {
+  BITLINEAR_LAYOUT_ROWS = 0,
+  BITLINEAR_LAYOUT_LOOKUP = 1,
+  BITLINEAR_LAYOUT_DOT = 2,
+};
+
+// The layout that the kernels of this CPU read, for BITLINEAR_SIGN or BITLINEAR_TERNARY: LOOKUP or
+// DOT, the same one as long as the process runs. Negative after an error, such as another number.
+int32_t bitlinear_native_layout(int32_t weights);
+
+// The bytes of a matrix of codes in a layout. Negative after an error: extents that no layer has, or
+// an unknown number for weights or layout.
+int64_t bitlinear_codes_bytes(
+    int32_t weights, int64_t out_features, int64_t in_features, int32_t layout);
+
+// Copies codes from one layout to another, or to the same one, on any CPU. `source` and `target` have
+// the bytes that bitlinear_codes_bytes says. Codes in rows are checked: fails with
+// BITLINEAR_MALFORMED for a ternary code of 3 and for unused bits that are not 0. Codes of other
+// layouts are copied as they are.
+int32_t bitlinear_convert_codes(
+    int32_t weights, int64_t out_features, int64_t in_features, int32_t from,
+    const uint8_t *source, int32_t to, uint8_t *target);
+
 // ---- Packed layers ------------------------------------------------------------------------------
 
 // A layer for inference: codes of 2 bits (ternary) or 1 bit (sign), scales, bias, norm.
@@ -172,24 +229,44 @@ typedef struct bitlinear_packed_info {
   int64_t out_features;
   int64_t scale_count;      // groups; or out_features * blocks of a row, if block_features is not 0
   int64_t block_features;   // consecutive weights of a row that share a scale; 0 for groups of rows
-  int64_t row_bytes;        // of a row of codes in bitlinear_packed_read
-  int64_t byte_count;       // in memory
+  int64_t row_bytes;        // of a row of codes in BITLINEAR_LAYOUT_ROWS
+  int64_t byte_count;       // in memory, borrowed codes included
   int32_t has_bias;         // 0 or 1, like the next two
   int32_t has_norm_weight;
   int32_t has_norm_bias;
 } bitlinear_packed_info;
 
-// Packs a layer. Fails with BITLINEAR_NOT_FINITE if a scale is NaN or infinite.
+// Packs a layer. Fails with BITLINEAR_NOT_FINITE if a scale is NaN, infinite or negative.
 int32_t bitlinear_pack(
     const bitlinear_recipe *recipe, const bitlinear_layer *layer, bitlinear_packed **packed);
 
-// Makes a packed layer from codes in the layout of bitlinear_packed_read. `info` gives recipe,
-// extents, scale_count, block_features and row_bytes; its other members are ignored.
+// Quantizes the weights of a layer and packs them into the caller's memory, as bitlinear_packed_borrow
+// takes them. Fails as bitlinear_pack does, and then writes nothing.
 //
-//   codes   [out_features, row_bytes]: columns from the lowest bits up, code + 1 in 2 bits, or 1
-//           bit that is set for +1; unused bits are 0
+//   codes   in the native layout: bitlinear_codes_bytes bytes
+//   scales  [groups]
+int32_t bitlinear_pack_codes(
+    const bitlinear_recipe *recipe, const bitlinear_layer *layer, uint8_t *codes, float *scales);
+
+// Makes a packed layer from codes in BITLINEAR_LAYOUT_ROWS. `info` gives recipe, extents,
+// scale_count, block_features and row_bytes; its other members are ignored.
+//
+//   codes   [out_features, row_bytes], checked as by bitlinear_convert_codes
 //   scales  [scale_count]; bias, norm_weight, norm_bias: NULL if there is none
 int32_t bitlinear_packed_from_codes(
+    const bitlinear_packed_info *info, const uint8_t *codes, const float *scales,
+    const float *bias, const float *norm_weight, const float *norm_bias,
+    bitlinear_packed **packed);
+
+// Makes a packed layer over codes that stay where they are: in the native layout, whatever
+// info->block_features is. This memory must live, and stay as it is, until the layer is freed. The
+// other arrays are copied. `info` is that of bitlinear_packed_from_codes, but for row_bytes, which is
+// ignored.
+//
+//   codes   bitlinear_codes_bytes bytes, not checked: a ternary code of 3 gives meaningless numbers
+//           and does no other harm. Any alignment gives the same results; multiples of 64 bytes are
+//           fastest.
+int32_t bitlinear_packed_borrow(
     const bitlinear_packed_info *info, const uint8_t *codes, const float *scales,
     const float *bias, const float *norm_weight, const float *norm_bias,
     bitlinear_packed **packed);
@@ -204,14 +281,61 @@ int32_t bitlinear_packed_forward(
 // Describes a packed layer.
 int32_t bitlinear_packed_describe(const bitlinear_packed *packed, bitlinear_packed_info *info);
 
-// Copies the parts of a packed layer; NULL for one that is not wanted. The layouts are those of
-// bitlinear_packed_from_codes.
+// Copies the parts of a packed layer, as bitlinear_packed_from_codes takes them; NULL for one that is
+// not wanted.
 int32_t bitlinear_packed_read(
     const bitlinear_packed *packed, uint8_t *codes, float *scales, float *bias,
     float *norm_weight, float *norm_bias);
 
+// Copies the codes of a packed layer in a layout: bitlinear_codes_bytes bytes.
+int32_t bitlinear_packed_codes(const bitlinear_packed *packed, int32_t layout, uint8_t *codes);
+
 // Frees a packed layer; NULL is ignored.
 void bitlinear_packed_free(bitlinear_packed *packed);
+
+// ---- Values -------------------------------------------------------------------------------------
+//
+// The numbers that codes stand for, for a caller with its own products of floats: those of
+// bitlinear_backward are dX = dY W~, then back through the norm, and dW = dY^T x~.
+
+// The type of a value.
+enum {
+  BITLINEAR_FLOAT32 = 0,
+  BITLINEAR_BFLOAT16 = 1,  // the nearest one to the float32, half to even
+};
+
+// The quantized weights W~ of a layer, code * scale of the group.
+//
+//   values  [out_features, in_features], contiguous, of the type
+int32_t bitlinear_weight_values(
+    const bitlinear_recipe *recipe, const bitlinear_layer *layer, int32_t type, void *values);
+
+// Those of a packed layer, code * scale.
+int32_t bitlinear_packed_values(const bitlinear_packed *packed, int32_t type, void *values);
+
+// The quantized activations x~ of a layer, code / scale of norm(x). Of `layer` only in_features,
+// norm_weight and norm_bias are used. A row of x with a NaN or an infinity gives a row of NaN.
+//
+//   x       [tokens, in_features]
+//   values  [tokens, in_features], contiguous, of the type
+int32_t bitlinear_input_values(
+    const bitlinear_recipe *recipe, const bitlinear_layer *layer, const float *x, int64_t tokens,
+    int64_t x_stride, int32_t type, void *values);
+
+// The gradients of the norm alone, which a recipe without one does not have.
+//
+//   norm_weight, norm_bias            [in_features], or NULL, as in bitlinear_layer
+//   x                                 [tokens, in_features]
+//   upstream                          [tokens, in_features]: the gradient of norm(x), which is dY W~
+//   grad_x                            [tokens, in_features], contiguous
+//   grad_norm_weight, grad_norm_bias  [in_features]; NULL if there is no norm_weight or norm_bias
+//
+// Gradients are overwritten; NULL for one that is not wanted.
+int32_t bitlinear_norm_backward(
+    const bitlinear_recipe *recipe, int64_t in_features, const float *norm_weight,
+    const float *norm_bias, const float *x, int64_t tokens, int64_t x_stride,
+    const float *upstream, int64_t upstream_stride, float *grad_x, float *grad_norm_weight,
+    float *grad_norm_bias);
 
 // ---- Files --------------------------------------------------------------------------------------
 

@@ -95,8 +95,10 @@ import Testing
   /// The same row's codes as four panels: byte 64q + 4r + j of panel p is row 16p + r, column
   /// 4q + j.
   @Test func `bytes of unpacked codes`() {
-    let statistics = [WeightQuantizer.Statistics(mean: 0, scale: 1)]
     for alphabet in WeightAlphabet.allCases {
+      let statistics = [
+        WeightQuantizer.Statistics(parameter: alphabet == .sign ? 0 : 1, scale: 1)
+      ]
       for (row, column) in [(0, 0), (1, 0), (0, 1), (15, 5), (16, 4), (37, 6), (63, 7)] {
         var weight = Tensor(repeating: -1, shape: [64, 8])
         weight[row, column] = 1

@@ -15,7 +15,7 @@ import Testing
     let statistics = WeightQuantizer.sign.statistics(of: weight, groups: golden.groups)
     #expect(matrix.codes.map { Int($0) } == golden.sign)
     #expect(
-      difference(Tensor(statistics.map(\.mean)), golden.alpha, relative: 1e-6, absolute: 1e-12)
+      difference(Tensor(statistics.map(\.parameter)), golden.alpha, relative: 1e-6, absolute: 1e-12)
         == nil)
     #expect(difference(Tensor(matrix.groupScales), golden.beta, relative: 1e-6) == nil)
     #expect(matrix.packed().codes == matrix.codes)

@@ -101,7 +101,10 @@ struct CodeProduct: Sendable {
       codes.indices.map { Float(codes[$0]) * groupScales[$0 / max(1, groupWeights)] },
       shape: [rows, columns])
     return WeightQuantizer(alphabet).quantize(
-      weight, statistics: groupScales.map { WeightQuantizer.Statistics(mean: 0, scale: $0) })
+      weight,
+      statistics: groupScales.map {
+        WeightQuantizer.Statistics(parameter: alphabet == .sign ? 0 : 1 / $0, scale: $0)
+      })
   }
 
   /// `[tokens, rows]`, by the formulas of `bk_matmul`.
