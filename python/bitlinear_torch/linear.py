@@ -13,6 +13,7 @@ from ._checks import check_backend, check_strength, positive, require_floating
 from ._nested import is_nested, per_row
 from ._norm import LearnedNorm, learned_norm_of
 from ._training import bit_linear, check_shapes
+from ._warnings import BitLinearWarning
 from ._types import output_type, product_type
 from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
 
@@ -331,5 +332,5 @@ def _warn_of_coupling() -> None:
         "input (per_token=False, as recipe 'bitnet' says): future tokens change past ones, and "
         "padding and other sequences of a batch change all. Use recipe='b158' or per_token=True "
         "for sequences",
-        stacklevel=4,
+        BitLinearWarning, stacklevel=4,
     )

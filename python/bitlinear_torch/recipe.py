@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, Optional, Union
+from typing import Any, ClassVar, Literal, Optional, Union
 
 from ._library import CRecipe
 from ._numbers import finite, whole
@@ -27,6 +27,9 @@ _SCALES = ("mean", "median", "threshold")
 _BLOCKS = (32, 64, 128, 256)
 # The largest float32 is the limit of the library.
 _LARGEST = 3.4028235e38
+
+
+Options = tuple[int, int, int, bool, int, float, int, int, float]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Recipe:
     norm: Optional[NormName] = None
     norm_groups: int = 1
     norm_eps: float = 1e-5
+
+    #: The recipe as an operator of PyTorch takes it; see :func:`from_options`.
+    options: ClassVar[Options]
 
     def __post_init__(self) -> None:
         _choice("weights", self.weights, _WEIGHTS)
@@ -109,6 +115,11 @@ class Recipe:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "options", (
+            _WEIGHTS.index(self.weights), _SCALES.index(self.weight_scale), self.activation_bits,
+            self.per_token, self.activation_block or 0, self.activation_epsilon,
+            _NORMS.index(self.norm), self.norm_groups, self.norm_eps,
+        ))
 
     @staticmethod
     def named(name: RecipeName) -> Recipe:
@@ -156,15 +167,6 @@ class Recipe:
     def inference(self) -> Recipe:
         """What is left of the recipe once the weights are packed: not how their scale was found."""
         return replace(self, weight_scale="mean")
-
-    @cached_property
-    def options(self) -> tuple[int, int, int, bool, int, float, int, int, float]:
-        """The recipe as an operator of PyTorch takes it; see :func:`from_options`."""
-        return (
-            _WEIGHTS.index(self.weights), _SCALES.index(self.weight_scale), self.activation_bits,
-            self.per_token, self.activation_block or 0, self.activation_epsilon,
-            _NORMS.index(self.norm), self.norm_groups, self.norm_eps,
-        )
 
     @cached_property
     def pointer(self) -> Any:

@@ -1,13 +1,13 @@
 """Golden values of PyTorch and transformers through the Python package."""
 
+from dataclasses import replace
+
 import golden
 import pytest
 import torch
 from torch import nn
 
-from bitlinear_torch import BitLinear, PackedBitLinear, absmax_quantize
-from bitlinear_torch._handle import PackedHandle, PackedParts
-from bitlinear_torch._recipe import make_recipe
+from bitlinear_torch import BitLinear, PackedBitLinear, Recipe, absmax_quantize
 
 NORMS = {"none": None, "layernorm": "layer", "rmsnorm": "rms"}
 
@@ -114,10 +114,10 @@ def test_codes_of_packed_ternary_weights(case):
 def test_packed_layer_of_transformers(case):
     ternary = golden.tensor(case["ternary"])
     norm = "rms" if case["use_rms_norm"] else None
-    layer = PackedBitLinear(PackedHandle.from_parts(PackedParts(
-        make_recipe("b158", 8, "default", norm, case["rms_norm_eps"], 1), ternary.shape[1], 0,
+    layer = PackedBitLinear.from_codes(
         pack_ternary(ternary), torch.tensor([1 / case["bitlinear_weight_scale"]]),
-        golden.tensor(case["bias"]), None, None)))
+        replace(Recipe.named("b158"), norm=norm, norm_eps=case["rms_norm_eps"]),
+        ternary.shape[1], golden.tensor(case["bias"]))
     torch.testing.assert_close(
         layer(golden.tensor(case["x"])), golden.tensor(case["y_bitlinear"]), rtol=1e-5, atol=1e-6)
 

@@ -112,13 +112,21 @@ def test_other_types_are_computed_in_float32(options, dtype):
     assert torch.equal(layer.pack()(x), y.to(dtype))
 
 
-def test_autocast_changes_nothing():
+def test_autocast_multiplies_in_its_type_backward_only():
     layer = BitLinear(12, 6, bias=True)
     x = torch.randn(5, 12)
     expected = gradients(layer, layer, x)
+    packed = layer.pack()
     with torch.autocast("cpu", torch.bfloat16):
-        assert_equal(gradients(layer, layer, x), expected)
+        y = layer(x)
+        assert y.dtype is packed(x).dtype is torch.bfloat16
+        assert torch.equal(y, expected[0].bfloat16()) and torch.equal(packed(x), y)
         assert layer(nn.Linear(12, 12)(x)).dtype is torch.bfloat16
+        torch.zeros(9, 6, dtype=y.dtype).index_add_(0, torch.arange(5), y)
+        found = gradients(layer, layer, x)
+    for one, other in zip(found[1:], expected[1:]):
+        assert one.dtype is torch.float32
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.05 * other.abs().max().item())
 
 
 @every_option
@@ -149,21 +157,14 @@ def test_export(options):
     assert torch.equal(torch.export.export(packed, (x,)).module()(x), model(x))
 
 
-def test_exported_packed_layer_of_another_process():
-    from bitlinear_torch._handle import packed_forward_op
-
-    for key in (0, 1, -1, 2**62):
-        with pytest.raises(ValueError, match=f"packed layer {key} is not in this process"):
-            packed_forward_op(torch.randn(2, 12), key, 6)
-
-
 def test_operators():
     from bitlinear_torch._training import forward_op
     from bitlinear_torch.quantize import _absmax_quantize
 
     layer = BitLinear(12, 6, recipe="b158")
     x, weight = torch.randn(5, 12, requires_grad=True), layer.weight
-    torch.library.opcheck(forward_op, (x, weight, None, 1, *layer.recipe))
+    options = (*layer.recipe.options, torch.float32)
+    torch.library.opcheck(forward_op, (x, weight, None, None, None, 1, *options))
     torch.library.opcheck(_absmax_quantize, (x.detach(), 8))
 
 
@@ -173,7 +174,8 @@ def test_operator_and_direct_path_are_the_same():
     layer = BitLinear(12, 6, 3, recipe="b158", bias=True)
 
     def by_operator(x):
-        return forward_op(x, layer.weight, layer.bias, layer.groups, *layer.recipe)
+        return forward_op(x, layer.weight, layer.bias, None, None, layer.groups,
+                          *layer.recipe.options, torch.float32)
 
     x = torch.randn(5, 12)
     assert_equal(gradients(by_operator, layer, x), gradients(layer, layer, x))
@@ -201,25 +203,12 @@ def test_checkpointing():
             gradients(lambda x: checkpoint(model, x, use_reentrant=reentrant), model, x), expected)
 
 
-def test_function_transforms_are_refused():
-    # PyTorch's custom operators with gradients do not take them.
-    layer = BitLinear(12, 6)
-    x = torch.randn(5, 12)
-
-    def loss(parameters, x):
-        return torch.func.functional_call(layer, parameters, (x,)).square().sum()
-
-    parameters = {name: value.detach() for name, value in layer.named_parameters()}
-    with pytest.raises(RuntimeError, match="transforms"):
-        torch.func.grad(loss)(parameters, x)
-
-
 def test_second_derivatives_are_refused():
     layer = BitLinear(12, 6)
     x = torch.randn(5, 12, requires_grad=True)
     gradient, = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
     assert torch.equal(gradient, torch.autograd.grad(layer(x).sum(), x)[0])
-    with pytest.raises(RuntimeError, match="no autograd formula"):
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
         (layer(x).sum() + gradient.square().sum()).backward()
 
 
@@ -324,20 +313,6 @@ def test_forked_process():
     if alive:
         child.kill()
     assert not alive and child.exitcode == 0 and queue.get()
-
-
-def test_error_inside_matmul_reaches_the_caller(monkeypatch):
-    layer = BitLinear(12, 6)
-
-    def fail(*_arguments, **_options):
-        raise MemoryError("no room")
-
-    y = layer(torch.randn(5, 12))
-    monkeypatch.setattr(torch, "mm", fail)
-    with pytest.raises(MemoryError, match="no room"):
-        y.sum().backward()
-    monkeypatch.undo()
-    layer(torch.randn(5, 12)).sum().backward()
 
 
 def test_meta():
