@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
@@ -12,17 +11,14 @@ from torch import Tensor, fx, nn
 from . import _codes
 from . import _formula as formula
 from ._checks import check_backend, require_floating
-from ._library import check, library
+from ._handle import Handle, Parts, Shape
 from ._memory import version
 from ._nested import is_nested, per_row
-from ._packed import (
-    Handle, Parts, Shape, packed_linear, packed_linear_in_graph, quantized_parts,
-)
+from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._sources import current_weight, require_memory
-from ._threads import follow_torch
-from ._training import Layer, c_layer
 from ._types import output_type
+from ._weights import pack
 from .linear import BitLinear, call_leaf
 from .recipe import Recipe, encoded
 
@@ -121,7 +117,7 @@ class PackedBitLinear(nn.Module):
             (bias, norm_weight, norm_bias)
         ]
         quantize = _pack_by_library if weight.is_cpu else _pack_by_formula
-        codes, scale, layout = quantize(weight.float(), layer.groups, layer.recipe)
+        codes, scale, layout = quantize(weight, layer.groups, layer.recipe)
         shape = Shape(layer.in_features, layer.out_features, layout, layer.recipe.inference())
         packed = cls(Parts(codes, scale, floats[0], floats[1], floats[2]), shape)
         packed.backend = check_backend(layer.backend)
@@ -352,27 +348,13 @@ class PackedBitLinear(nn.Module):
 def _pack_by_library(
     weight: Tensor, groups: int, recipe: Recipe
 ) -> tuple[Tensor, Tensor, int]:
-    out_features, in_features = weight.shape
-    layout = _codes.native_layout(recipe.weights)
-    codes = torch.empty(
-        _codes.codes_shape(recipe.weights, out_features, in_features, layout), dtype=torch.int8,
-        device="cpu",
-    )
-    scale = torch.empty(groups, dtype=torch.float32, device="cpu")
-    layer = c_layer(Layer(weight, None, None, None, groups, recipe))
-    follow_torch()
-    check(
-        library.bitlinear_pack_codes(
-            recipe.pointer, ctypes.byref(layer.value), codes.data_ptr(), scale.data_ptr()
-        )
-    )
-    return codes, scale, layout
+    return (*pack(weight, groups, recipe), _codes.native_layout(recipe.weights))
 
 
 def _pack_by_formula(
     weight: Tensor, groups: int, recipe: Recipe
 ) -> tuple[Tensor, Tensor, int]:
-    codes, scale = formula.weight_codes(weight, recipe, groups)
+    codes, scale = formula.weight_codes(weight.float(), recipe, groups)
     bad = (~scale.isfinite()).nonzero()
     if len(bad):
         group = int(bad[0])
