@@ -28,3 +28,33 @@ void bk_dequantize8(const int8_t *q, size_t n, float scale, float *out) {
 void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = (float)q[i] / scale;
 }
+
+BK_INLINE uint64_t checksum_step(uint64_t sum, uint64_t word) {
+  sum ^= word;
+  // Otherwise two flipped signs would cancel: a product never moves the highest bit down.
+  sum = sum << 29 | sum >> 35;
+  sum *= 0x9e3779b97f4a7c15u;
+  // Compilers would put several sums into a vector, for whose products there are no instructions.
+  __asm__("" : "+r"(sum));
+  return sum;
+}
+
+uint64_t bk_checksum(const uint8_t *bytes, size_t n, uint64_t start) {
+  // Enough running sums that a product of each waits for none of the others.
+  enum { SUMS = 8, STEP = 8 * SUMS };
+  uint64_t sums[SUMS];
+  for (uint64_t k = 0; k < SUMS; k++) sums[k] = checksum_step(start, n ^ k);
+  size_t i = 0;
+  for (; n - i >= STEP; i += STEP) {
+    uint64_t words[SUMS];
+    memcpy(words, bytes + i, STEP);
+    for (int k = 0; k < SUMS; k++) sums[k] = checksum_step(sums[k], words[k]);
+  }
+  for (; i < n; i += 8) {
+    uint64_t word = 0;
+    memcpy(&word, bytes + i, n - i < 8 ? n - i : 8);
+    sums[i / 8 % SUMS] = checksum_step(sums[i / 8 % SUMS], word);
+  }
+  for (int k = 1; k < SUMS; k++) sums[0] = checksum_step(sums[0], sums[k]);
+  return sums[0];
+}

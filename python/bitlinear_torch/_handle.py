@@ -104,23 +104,33 @@ class Handle:
     def forward(self, x: Tensor, in_features: int, out_features: int) -> Tensor:
         """The output ``[..., out]``, float32, for an input ``[..., in]``, float32."""
         x, stride = rows(x)
+        return self.forward_plain(x, in_features, out_features, stride)
+
+    def forward_plain(
+        self, x: Tensor, in_features: int, out_features: int, stride: Optional[int] = None
+    ) -> Tensor:
+        """The same for rows in plain memory that are ``stride`` elements apart."""
         y = x.new_empty((*x.shape[:-1], out_features))
         follow_torch()
-        check(
-            library.bitlinear_packed_forward(
-                self.pointer, x.data_ptr(), x.numel() // in_features, stride, y.data_ptr(),
-                out_features,
-            )
+        status = library.bitlinear_packed_forward(
+            self.pointer, x.data_ptr(), x.numel() // in_features, stride or in_features,
+            y.data_ptr(), out_features,
         )
+        if status:
+            check(status)
         return y
 
     def values(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
         """The weights that the codes stand for, in the shape ``[out, in]``, float32 or bfloat16."""
-        values = torch.empty(tuple(shape), dtype=dtype, device="cpu")
+        return self.values_into(torch.empty(tuple(shape), dtype=dtype, device="cpu"), 0)
+
+    def values_into(self, values: Tensor, first_row: int) -> Tensor:
+        """The weights of as many rows as ``values`` has, from ``first_row``, a multiple of 64."""
         follow_torch()
         check(
             library.bitlinear_packed_values(
-                self.pointer, FLOAT_TYPES[values.dtype], values.data_ptr()
+                self.pointer, first_row, values.shape[0], FLOAT_TYPES[values.dtype],
+                values.data_ptr(),
             )
         )
         return values

@@ -129,7 +129,9 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
         c_int32, [c_void_p, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER],
     ),
     "bitlinear_packed_codes": (c_int32, [c_void_p, c_int32, _POINTER]),
-    "bitlinear_packed_values": (c_int32, [c_void_p, c_int32, _POINTER]),
+    "bitlinear_packed_values": (
+        c_int32, [c_void_p, c_int64, c_int64, c_int32, _POINTER],
+    ),
     "bitlinear_packed_free": (None, [c_void_p]),
     "bitlinear_save": (
         c_int32,

@@ -20,6 +20,10 @@ from ._threads import follow_torch
 from ._weights import LEAST_PACKED, PackedWeight, packed_weight
 from .recipe import Recipe, from_options
 
+# Up to so many tokens a weight is unpacked by parts of so many values.
+_FEW_TOKENS = 64
+_PART_VALUES = 3 << 17
+
 Gradients = tuple[
     Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor]
 ]
@@ -95,6 +99,27 @@ def input_values(x: Tensor, layer: Layer, dtype: torch.dtype = torch.float32) ->
     return values
 
 
+def _times_weight(
+    rows: Tensor, layer: Layer, weight: Optional[PackedWeight], values_type: torch.dtype
+) -> Tensor:
+    """rows ``[tokens, out]`` times the quantized weight, in the type of rows."""
+    if weight is None or rows.shape[0] > _FEW_TOKENS:
+        return rows @ weight_values(layer, weight, values_type).to(rows.dtype)
+    # For few tokens writing the weight would take longer than multiplying: by parts that stay in
+    # the caches.
+    out_features, in_features = layer.weight.shape
+    count = max(64, _PART_VALUES // in_features // 64 * 64)
+    part = torch.empty((min(count, out_features), in_features), dtype=values_type, device="cpu")
+    total = torch.zeros((rows.shape[0], in_features), dtype=torch.float32, device="cpu")
+    handle = _handle(weight, layer)
+    for first in range(0, out_features, count):
+        values = part[: out_features - first]
+        handle.values_into(values, first)
+        product = rows[:, first : first + count] @ values.to(rows.dtype)
+        total += product
+    return total
+
+
 def backward(
     grad: Tensor, x: Tensor, layer: Layer, weight: Optional[PackedWeight],
     product_type: torch.dtype, wanted: tuple[bool, ...],
@@ -115,9 +140,8 @@ def backward(
     product_rows = grad_rows.to(product_type)
     grad_x = grad_weight = grad_bias = grad_factor = grad_offset = None
     if needs_x or needs_factor or needs_offset:
-        values = weight_values(layer, weight, values_type).to(product_type)
-        grad_normalized = (product_rows @ values).float().reshape(x.shape)
-        del values
+        grad_normalized = _times_weight(product_rows, layer, weight, values_type)
+        grad_normalized = grad_normalized.float().reshape(x.shape)
         grad_x, grad_factor, grad_offset = norm_gradients(
             grad_normalized, x, layer.recipe, layer.norm_weight, layer.norm_bias,
             (needs_x, needs_factor, needs_offset),

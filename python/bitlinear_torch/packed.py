@@ -189,18 +189,55 @@ class PackedBitLinear(nn.Module):
 
     def handle(self) -> Handle:
         """The layer for the library, which reads the codes where they are, on the CPU."""
-        parts = self.parts()
-        cached = self.__dict__.get("_cache")
-        if cached is not None and all(
-            own is other and (own is None or version(own) == count)
-            for own, (other, count) in zip(parts, cached[0])
-        ):
-            found: Handle = cached[1]
-            return found
-        handle = Handle.of(parts, self.shape())
-        versions = [(part, 0 if part is None else version(part)) for part in parts]
-        self.__dict__["_cache"] = versions, handle
+        cached = self._cached_handle()
+        if cached is not None:
+            return cached
+        handle = Handle.of(self.parts(), self.shape())
+        places = [(self._buffers, name) for name in ("weight", "weight_scale", "bias")]
+        if self.norm is not None:
+            places += [(self.norm._buffers, name) for name in ("weight", "bias")]
+        known = []
+        for buffers, name in places:
+            part = buffers[name]
+            known.append((buffers, name, part, 0 if part is None else version(part)))
+        self.__dict__["_cache"] = handle, known
         return handle
+
+    def _cached_handle(self) -> Optional[Handle]:
+        """The handle of an earlier call, if the tensors are those of then."""
+        cached = self.__dict__.get("_cache")
+        if cached is None:
+            return None
+        found: Handle = cached[0]
+        for buffers, name, part, count in cached[1]:
+            own = buffers[name]
+            if own is not part or (own is not None and version(own) != count):
+                return None
+        return found
+
+    def _call_directly(self, input: Tensor) -> Optional[Tensor]:
+        """The output if nothing is in the way of calling the library at once; else None.
+
+        The way of :meth:`forward` without what most calls do not need, which takes longer than
+        the product of a small layer.
+        """
+        if (
+            type(input) is not Tensor
+            or input.dtype is not torch.float32
+            or not input.is_cpu
+            or not input.is_contiguous()
+            or input.is_neg()
+            or input._is_zerotensor()
+            or (input.requires_grad and torch.is_grad_enabled())
+            or self.backend != "auto"
+            or not is_direct(input)
+            or torch.is_autocast_enabled("cpu")
+        ):
+            return None
+        handle, shape = self._cached_handle(), input.shape
+        if handle is None or not shape or shape[-1] != self.in_features:
+            return None
+        return handle.forward_plain(input, self.in_features, self.out_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """The output ``[..., out_features]``.
@@ -210,6 +247,10 @@ class PackedBitLinear(nn.Module):
             ValueError: its last dimension is not ``in_features``, or it is on another device than
                 the codes.
         """
+        if not torch.compiler.is_compiling():
+            y = self._call_directly(input)
+            if y is not None:
+                return y
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)  # type: ignore[no-any-return]
         require_floating(input)
