@@ -15,7 +15,7 @@ from . import _formula as formula
 from ._library import CPackedInfo, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector, version
 from ._routes import Route, is_direct, route
-from ._straight_through import NO_SECOND_DERIVATIVES
+from ._straight_through import NO_SECOND_DERIVATIVES, LastGradient
 from ._threads import follow_torch
 from ._training import norm_gradients
 from .recipe import Recipe, from_options
@@ -198,18 +198,21 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, codes, scale, _, ctx.shape = inputs
-        ctx.save_for_backward(codes, scale)
-        ctx.save_for_forward(codes, scale)
+        x, codes, scale, _, ctx.shape = inputs
+        ctx.save_for_backward(codes, scale, x)
+        ctx.save_for_forward(codes, scale, x)
 
     @staticmethod
     def _values(ctx: Any) -> Tensor:
-        parts = Parts(*ctx.saved_tensors, None, None, None)
+        parts = Parts(*ctx.saved_tensors[:2], None, None, None)
         return formula.weight_values(quantized_parts(parts, ctx.shape))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        return grad @ _Product._values(ctx), None, None, None, None
+        found = grad @ _Product._values(ctx)
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
+        return found, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor, *_: None) -> Tensor:

@@ -51,10 +51,12 @@ def _blended(
 ) -> Tensor:
     """The float product of v + strength * (quantized(v) - v) for input and weight."""
     with torch.no_grad():
-        codes = formula.input_codes(x.detach(), recipe)
-        change = strength * (formula.input_values(codes, recipe) - x)
-        values = formula.weight_values(formula.weight_codes(weight.detach(), recipe, groups))
-        weight_change = strength * (values - weight)
+        # Detached from tangents too: no_grad does not stop forward mode.
+        latent, latent_weight = x.detach(), weight.detach()
+        codes = formula.input_codes(latent, recipe)
+        change = strength * (formula.input_values(codes, recipe) - latent)
+        values = formula.weight_values(formula.weight_codes(latent_weight, recipe, groups))
+        weight_change = strength * (values - latent_weight)
     return torch.nn.functional.linear(x + change, weight + weight_change, bias)
 
 
@@ -105,10 +107,12 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-            found = product_gradients(grad, x, weight, *ctx.options, wanted)
-        else:
-            found = _ProductGradients.apply(grad, x, weight, *ctx.options, wanted)
+        found = product_gradients(grad, x, weight, *ctx.options, wanted)
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            found = tuple(
+                None if part is None else LastGradient.apply(part, grad, x, weight)
+                for part in found
+            )
         return (*found, None, None, None)
 
     @staticmethod
@@ -133,17 +137,17 @@ class _Product(torch.autograd.Function):
         return total
 
 
-class _ProductGradients(torch.autograd.Function):
-    """:func:`product_gradients` where somebody may want to differentiate again."""
+class LastGradient(torch.autograd.Function):
+    """A gradient as it is, which refuses to be differentiated by what it was computed from."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(*arguments: Any) -> Parts:
-        return product_gradients(*arguments)
+    def forward(found: Tensor, *sources: Tensor) -> Tensor:
+        return found.clone()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Parts) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         pass
 
     @staticmethod
