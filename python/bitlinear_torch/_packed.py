@@ -15,7 +15,9 @@ from . import _formula as formula
 from ._library import CPackedInfo, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector, version
 from ._routes import Route, is_direct, route
-from ._straight_through import NO_SECOND_DERIVATIVES, LastGradient
+from ._straight_through import (
+    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, straight_through,
+)
 from ._threads import follow_torch
 from ._training import norm_gradients
 from .recipe import Recipe, from_options
@@ -178,11 +180,20 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
     recipe = shape.recipe
     with torch.autocast(x.device.type, enabled=False):
         x = formula.normalize(x, recipe, parts.norm_weight, parts.norm_bias)
-        return _Product.apply(x, *parts[:3], shape)
+        product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
+        if product is _CompiledProduct and is_transformed():
+            weight = quantized_parts(parts, shape)
+            y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
+            values = formula.weight_values(weight)
+            return straight_through(y, torch.nn.functional.linear(x, values))
+        return product.apply(x, *parts[:3], shape)
 
 
-class _Product(torch.autograd.Function):
-    """Quantizing and multiplying by codes, with the straight-through gradient of the input."""
+class _CompiledProduct(torch.autograd.Function):
+    """Quantizing and multiplying by codes, as torch.compile takes it: without forward mode.
+
+    It has the straight-through gradient of the input.
+    """
 
     generate_vmap_rule = True
 
@@ -213,6 +224,10 @@ class _Product(torch.autograd.Function):
         if not torch.compiler.is_compiling() and torch.is_grad_enabled():
             found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
         return found, None, None, None, None
+
+
+class _Product(_CompiledProduct):
+    """Quantizing and multiplying by codes, for torch.autograd, torch.func and forward mode."""
 
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor, *_: None) -> Tensor:

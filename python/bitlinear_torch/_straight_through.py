@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import _formula as formula
-from ._routes import has_transforms
+from ._routes import derivative_levels, has_transforms
 from .recipe import Recipe
 
 Parts = tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]
@@ -42,7 +42,10 @@ def bit_linear(
         x = formula.normalize(x, recipe, norm_weight, norm_bias)
         if strength is not None:
             return _blended(x, weight, bias, groups, recipe, strength)
-        return _Product.apply(x, weight, bias, groups, recipe, product_type)
+        product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
+        if product is _CompiledProduct and is_transformed():
+            return _transformed_product(x, weight, bias, groups, recipe)
+        return product.apply(x, weight, bias, groups, recipe, product_type)
 
 
 def _blended(
@@ -58,6 +61,37 @@ def _blended(
         values = formula.weight_values(formula.weight_codes(latent_weight, recipe, groups))
         weight_change = strength * (values - latent_weight)
     return torch.nn.functional.linear(x + change, weight + weight_change, bias)
+
+
+def _transformed_product(
+    x: Tensor, weight: Tensor, bias: Optional[Tensor], groups: int, recipe: Recipe
+) -> Tensor:
+    """What _Product computes, where torch.compile traces a transform of torch.func."""
+    latent, latent_weight = x.detach(), weight.detach()
+    codes = formula.input_codes(latent, recipe)
+    weight_codes = formula.weight_codes(latent_weight, recipe, groups)
+    y = formula.product(codes, weight_codes, bias, recipe)
+    inputs = straight_through(formula.input_values(codes, recipe), x)
+    values = straight_through(formula.weight_values(weight_codes), weight)
+    return straight_through(y, torch.nn.functional.linear(inputs, values))
+
+
+def straight_through(value: Tensor, latent: Tensor) -> Tensor:
+    """A value with the gradients and tangents of ``latent``, by operations that all tracers know.
+
+    It has the bits of ``value``, unless ``latent`` is not finite: then it is NaN.
+    """
+    return value + (latent - latent.detach())
+
+
+def is_transformed() -> bool:
+    """Whether torch.compile traces a transform of torch.func.
+
+    Second derivatives are left to PyTorch without the compiler, where they are refused in words.
+    """
+    if derivative_levels() > 1:
+        torch._dynamo.graph_break(msg=NO_SECOND_DERIVATIVES)
+    return has_transforms() or derivative_levels() > 0
 
 
 def product_gradients(
@@ -81,8 +115,8 @@ def product_gradients(
     return grad_x, grad_weight, grad_bias
 
 
-class _Product(torch.autograd.Function):
-    """Quantizing and multiplying, for torch.autograd, torch.func and forward mode."""
+class _CompiledProduct(torch.autograd.Function):
+    """Quantizing and multiplying, as torch.compile takes it: without a rule of forward mode."""
 
     generate_vmap_rule = True
 
@@ -114,6 +148,10 @@ class _Product(torch.autograd.Function):
                 for part in found
             )
         return (*found, None, None, None)
+
+
+class _Product(_CompiledProduct):
+    """Quantizing and multiplying, for torch.autograd, torch.func and forward mode."""
 
     @staticmethod
     def jvp(
