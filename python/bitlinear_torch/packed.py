@@ -369,6 +369,12 @@ class PackedBitLinear(nn.Module):
                 else:
                     part.copy_(loaded[name])
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        # What torch.jit.script compiles in the place of the layer.
+        from ._script import ScriptablePackedBitLinear
+
+        return ScriptablePackedBitLinear(self)
+
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state.pop("_cache", None)
