@@ -43,6 +43,40 @@ one from swift.org and select it with: export TOOLCHAINS=swift"
   install_packages git libopenblas-dev zlib1g-dev pkg-config "$@"
 }
 
+# swift_build PRODUCT : builds a product in release mode.
+swift_build() {
+  local log status=0
+  log=$(mktemp)
+  swift build -c release --product "$1" 2>&1 | tee "$log" || status=1
+  # In a copy of the repository .build is a copy too, and compiled modules serve only in the folder
+  # that they were made in.
+  if [ $status != 0 ] && grep -q "compiled with module cache path" "$log"; then
+    say "Compiling the modules in .build again, which were made in another folder"
+    rm -rf .build/*/*/ModuleCache
+    status=0
+    swift build -c release --product "$1" || status=1
+  fi
+  rm -f "$log"
+  [ $status = 0 ] || fail "$1 cannot be built: see above"
+}
+
+# link_static KIND PRODUCT FILE EXPORTS [OPTION...] : links the objects of a product, which swift_build
+# made, into a library or an executable that needs no Swift runtime. Only the symbols of EXPORTS are
+# visible outside. Linux only: SwiftPM does this for executables alone, and compiles everything once
+# more for it; on macOS the runtime is part of the system.
+link_static() {
+  local kind=$1 product=$2 file=$3 exports=$4 folder
+  shift 4
+  folder=$(mktemp -d)
+  echo "{ ${exports:+global: $exports;} local: *; };" >"$folder/exports"
+  clang -O2 -fPIC -c scripts/older-glibc.c -o "$folder/older-glibc.o"
+  swiftc "-emit-$kind" -static-stdlib -o "$file" "$folder/older-glibc.o" \
+    "@$(swift build -c release --show-bin-path)/$product.product/Objects.LinkFileList" "$@" \
+    -Xlinker --wrap=hypotf -Xlinker --version-script="$folder/exports" \
+    -use-ld=lld -Xlinker --gc-sections -Xlinker --strip-all
+  rm -rf "$folder"
+}
+
 # prepare_python FILE... : makes .build-python/venv with the packages of requirements files, and sets
 # PYTHON to its interpreter. Quick if that was done before and the files are the same.
 prepare_python() {
