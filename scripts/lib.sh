@@ -77,10 +77,12 @@ link_static() {
   rm -rf "$folder"
 }
 
-# prepare_python FILE... : makes .build-python/venv with the packages of requirements files, and sets
-# PYTHON to its interpreter. Quick if that was done before and the files are the same.
+# prepare_python NAME FILE... : makes the virtual environment .build-python/NAME with the packages of
+# requirements files, and sets PYTHON to its interpreter. Quick if that was done before and the files
+# are the same.
 prepare_python() {
-  local folder=.build-python/venv
+  local folder=.build-python/$1
+  shift
   PYTHON=$PWD/$folder/bin/python
   if [ -x "$PYTHON" ] && cat "$@" | cmp -s - "$folder/requirements.txt" &&
     "$PYTHON" -c '' 2>/dev/null; then
@@ -96,11 +98,13 @@ prepare_python() {
   cat "$@" >"$folder/requirements.txt"
 }
 
-# prepare_torch : as prepare_python, with all that the project's tests need, and bitlinear_torch
-# built from the sources as they are.
+# prepare_torch : as prepare_python, with all that the project's tests need, and bitlinear_torch and
+# the command line in a wheel built from the sources as they are, which WHEEL then names.
 prepare_torch() {
-  prepare_python Tests/Interop/requirements.txt python/tests/requirements.txt
-  say "Installing bitlinear_torch"
+  say "Building the wheel of bitlinear_torch"
+  scripts/build-wheel .build-python/wheel
+  WHEEL=$(echo .build-python/wheel/*.whl)
+  prepare_python venv Tests/Interop/requirements.txt python/tests/requirements.txt
   "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
-    ./python || fail "bitlinear_torch cannot be installed"
+    "$WHEEL" || fail "$WHEEL cannot be installed"
 }
