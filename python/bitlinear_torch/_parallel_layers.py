@@ -11,16 +11,20 @@ from torch.distributed.tensor import DTensor
 
 from . import _codes
 from . import _formula as formula
+from ._column_product import column_product
+from ._handle import Parts, Shape
+from ._layer import Layer
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor, local, sum_gradients
 from ._parallel_packed import check_split, own_scales, spread_packed
-from ._packed import Parts, Shape
+from ._routes import is_direct
 from ._sharded import Split, blended_product, normalize, shared_statistics, sharded_product
 from ._sharded_codes import pack_rows, require_packable
 from ._training import bit_linear
 from ._types import output_type, product_type
 from .linear import BitLinear, warn_of_coupling
 from .packed import PackedBitLinear
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     _Base = BitLinear
@@ -65,10 +69,17 @@ class ShardedBitLinear(_Base):
                     x, weight, bias, factor, offset, groups, recipe, strength, product,
                     self.backend,
                 )
+        parameter, scale, _ = shared_statistics(self.weight, recipe, self.groups)
+        if not split.is_rowwise:
+            is_library = self.backend == "auto" and strength is None and is_direct(x, weight)
+            if is_library and bool(scale.isfinite().all()):
+                statistics = parameter, scale
+                layer = Layer(weight, bias, factor, offset, split.rows, recipe, statistics)
+                return column_product(x, layer, product)
             x = formula.normalize(x, recipe, factor, offset)
         else:
             x = normalize(x, split, recipe, factor, offset)
-        codes = self._codes(weight.detach())
+        codes = _codes_of(weight.detach(), recipe, parameter, scale)
         if strength is None:
             return sharded_product(x, weight, codes, bias, split, recipe, product)
         return blended_product(x, weight, codes, bias, split, recipe, strength)
@@ -77,19 +88,14 @@ class ShardedBitLinear(_Base):
         norm = self.norm
         return (None, None) if norm is None else (local(norm.weight), local(norm.bias))
 
-    def _codes(self, weight: Tensor) -> Callable[[], formula.Codes]:
-        """What makes the codes of this process's part, from the statistics of whole groups."""
-        parameter, scale, _ = shared_statistics(self.weight, self.recipe, self.groups)
-        return lambda: formula.weight_codes(
-            weight, self.recipe, weight.shape[0], (parameter, scale)
-        )
-
     def quantized_weight(self) -> Tensor:
         """The weight that the layer computes with at full strength, as a DTensor like ``weight``."""
         weight = self.weight
         own = local(weight)
         assert own is not None and isinstance(weight, DTensor)
-        values = formula.weight_values(self._codes(own.detach().float())())
+        parameter, scale, _ = shared_statistics(weight, self.recipe, self.groups)
+        codes = _codes_of(own.detach().float(), self.recipe, parameter, scale)
+        values = formula.weight_values(codes())
         if weight.requires_grad and torch.is_grad_enabled():
             values = values + (own.float() - own.detach().float())
         return as_dtensor(values, weight.device_mesh, weight.placements, weight.shape)
@@ -119,6 +125,13 @@ class ShardedBitLinear(_Base):
         packed = PackedBitLinear(parts, Shape(split.columns, split.rows, layout, self.recipe))
         packed.backend = self.backend
         return spread_packed(packed, split, self.groups)
+
+
+def _codes_of(
+    weight: Tensor, recipe: Recipe, parameter: Tensor, scale: Tensor
+) -> Callable[[], formula.Codes]:
+    """What makes the codes of a part of a weight from the statistics of its rows."""
+    return lambda: formula.weight_codes(weight, recipe, weight.shape[0], (parameter, scale))
 
 
 def spread_latent(layer: BitLinear, split: Split) -> BitLinear:

@@ -10,9 +10,10 @@ from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.placement_types import Placement
 
 from . import _codes
+from ._handle import Shape
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor
-from ._packed import Shape, packed_linear, packed_linear_in_graph, quantized_parts
+from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._sharded import Split, normalize, sharded_product
 from ._types import output_type

@@ -14,11 +14,20 @@ from typing import Optional
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
 #: A layer's ``backend``: chosen for each call, or always PyTorch's own operations.
 BACKENDS = ("auto", "torch")
+
+
+# Private names of PyTorch, which say whether its dispatcher has more to do than to call the kernel.
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_function_modes = torch._C._len_torch_function_stack
+_has_transforms = torch._C._are_functorch_transforms_active
+_is_tracing = torch._C._is_tracing
+_is_legacy_batched = torch._C._functorch.is_legacy_batchedtensor
 
 
 class Route(Enum):
@@ -29,14 +38,6 @@ class Route(Enum):
     FORMULA = 2
 
 
-# Private names of PyTorch: if one is gone, the dispatcher is never skipped.
-_probes = [
-    getattr(torch._C, "_len_torch_dispatch_stack", None),
-    getattr(torch._C, "_len_torch_function_stack", None),
-    getattr(torch._C, "_are_functorch_transforms_active", None),
-]
-_is_known = all(_probes)
-_dispatch_modes, _function_modes, _transforms = _probes
 _PLAIN = (Tensor, nn.Parameter)
 # Kinds of tensors that stand for plain ones while PyTorch traces.
 _STAND_INS = (*_PLAIN, FakeTensor, FunctionalTensor)
@@ -44,18 +45,25 @@ _STAND_INS = (*_PLAIN, FakeTensor, FunctionalTensor)
 
 def is_direct(*tensors: Optional[Tensor]) -> bool:
     """Whether tensors are plain memory of the CPU that nobody traces, transforms or watches."""
+    if is_watched():
+        return False
+    for tensor in tensors:
+        if tensor is not None and (
+            type(tensor) not in _PLAIN or not tensor.is_cpu or _is_legacy_batched(tensor)
+        ):
+            return False
+    return True
+
+
+def is_watched() -> bool:
+    """Whether somebody traces, transforms or watches the operations of this thread."""
     return (
-        not torch.compiler.is_compiling()
-        and _is_known
-        and all(
-            tensor is None or (type(tensor) in _PLAIN and tensor.is_cpu) for tensor in tensors
-        )
-        and not _dispatch_modes()
-        and not _function_modes()
-        and not _transforms()
-        and not torch.jit.is_tracing()
-        and not is_batched(*tensors)
-        and torch.autograd.forward_ad._current_level < 0
+        torch.compiler.is_compiling()
+        or _dispatch_modes() > 0
+        or _function_modes() > 0
+        or _has_transforms()
+        or _is_tracing()
+        or forward_ad._current_level >= 0
     )
 
 
@@ -72,7 +80,7 @@ def route(backend: str, *tensors: Optional[Tensor]) -> Route:
         return Route.OPERATOR if is_plain and not torch.onnx.is_in_onnx_export() else Route.FORMULA
     if (
         torch.onnx.is_in_onnx_export()
-        or torch.autograd.forward_ad._current_level >= 0
+        or forward_ad._current_level >= 0
         or has_derivatives()
         or is_batched(*tensors)
     ):
@@ -88,7 +96,7 @@ def route(backend: str, *tensors: Optional[Tensor]) -> Route:
 
 def has_transforms() -> bool:
     """Whether a transform of torch.func is active."""
-    return torch._C._are_functorch_transforms_active()
+    return _has_transforms()
 
 
 def has_derivatives() -> bool:
@@ -102,7 +110,4 @@ def has_derivatives() -> bool:
 
 def is_batched(*tensors: Optional[Tensor]) -> bool:
     """Whether autograd maps over a batch of gradients (is_grads_batched)."""
-    return any(
-        tensor is not None and torch._C._functorch.is_legacy_batchedtensor(tensor)
-        for tensor in tensors
-    )
+    return any(tensor is not None and _is_legacy_batched(tensor) for tensor in tensors)
