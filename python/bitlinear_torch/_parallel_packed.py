@@ -72,6 +72,15 @@ class ShardedPackedBitLinear(_Base):
             (self.out_features, self.in_features),
         )
 
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, *arguments: Any
+    ) -> None:
+        for name in _STATE:
+            found = state_dict.get(prefix + name)
+            if isinstance(found, DTensor):
+                state_dict[prefix + name] = found.to_local()
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
     def whole(self, name: str, part: Tensor) -> DTensor:
         """The DTensor of which ``part`` is what this process has; by its name in a state_dict."""
         split, shape = self._split, tuple(part.shape)
@@ -108,7 +117,6 @@ def spread_packed(layer: PackedBitLinear, split: Split, groups: int) -> PackedBi
     layer.in_features, layer.out_features = split.features
     layer.__dict__.pop("_cache", None)
     layer.register_state_dict_post_hook(_give_whole)  # type: ignore[no-untyped-call]
-    layer.register_load_state_dict_pre_hook(_take_part)  # type: ignore[no-untyped-call]
     return layer
 
 
@@ -116,13 +124,6 @@ def _give_whole(layer: Any, state: dict[str, Any], prefix: str, _metadata: Any) 
     for name in _STATE:
         if prefix + name in state:
             state[prefix + name] = layer.whole(name, state[prefix + name])
-
-
-def _take_part(_layer: Any, state: dict[str, Any], prefix: str, *_arguments: Any) -> None:
-    for name in _STATE:
-        found = state.get(prefix + name)
-        if isinstance(found, DTensor):
-            state[prefix + name] = found.to_local()
 
 
 def split_packed(layer: PackedBitLinear, split: Split) -> PackedBitLinear:

@@ -49,11 +49,10 @@ class _Contents:
     def add_layer(self, name: str, recipe: Recipe, in_features: int, scale: tuple[int, ...]
                   ) -> None:
         """Adds what the file says of a packed layer, whose scales have that shape."""
-        out_features = self.infos[f"{name}.weight"].shape[0]
         words = file_layout.described(recipe, in_features)
         if len(scale) == 2:
             words["block_features"] = formula.block_length(in_features, scale[1])
-        elif 1 < scale[0] < out_features:
+        elif scale[0] > 1:
             words["groups"] = scale[0]
         self.layers[name] = words
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 CHECKS = {
     "column_wise": (2, 4), "row_wise": (2, 4), "layouts": (2, 4), "odd_inputs": (2,),
     "packed": (2, 4), "errors": (2,), "data_parallel": (2,), "tensor_parallel_training": (2,),
-    "pytorch_style": (2,), "pipeline": (2,), "files": (2, 4), "file_errors": (2,),
+    "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4), "file_errors": (2,),
     "two_dimensions": (4,),
 }
 # So that nothing waits for ever: of a collective operation, and of all checks together.
