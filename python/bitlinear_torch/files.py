@@ -19,7 +19,7 @@ from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
 from ._memory import address, bytes_at
 from ._packed import Handle, Parts, Shape
 from ._warnings import BitLinearWarning
-from .conversion import set_module
+from .conversion import describe_pretrained, set_module
 from .linear import BitLinear
 from .packed import PackedBitLinear
 from .recipe import from_c
@@ -172,6 +172,7 @@ def load_packed(
             made[old].backend = getattr(old, "backend", "auto")
         set_module(model, name, made[old])
     _load_tensors(model, tensors)
+    describe_pretrained(model)
     return model
 
 
