@@ -77,13 +77,9 @@ class BitLinearConfig(QuantizationConfigMixin):
             )
         if quant_method != METHOD:
             raise ValueError(f"found quant_method {quant_method!r}, expected {METHOD!r}")
-        if isinstance(recipe, Mapping):
-            recipe = Recipe.from_dict(recipe)
-        elif isinstance(recipe, str):
-            recipe = Recipe.named(recipe)
         self.quant_method = METHOD
         self.plan = LayerPlan(
-            recipe, groups, weight_block, cast(Any, learn_norm), trainable
+            cast(Any, recipe), groups, weight_block, cast(Any, learn_norm), trainable
         )
         if modules_to_not_convert is not None and (
             isinstance(modules_to_not_convert, str)

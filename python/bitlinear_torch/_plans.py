@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, cast
 
 import torch
 
@@ -13,7 +13,7 @@ from ._checks import positive
 from ._packed import Parts, Shape
 from .linear import BitLinear
 from .packed import PackedBitLinear
-from .recipe import Recipe
+from .recipe import Recipe, RecipeName
 
 _BLOCKS = (64, 128, 256)
 _NORM_PARTS = ("weight", "bias")
@@ -24,7 +24,7 @@ class LayerPlan:
     """All that must be known to make a layer for tensors that are still to come.
 
     Attributes:
-        recipe: how the layer quantizes.
+        recipe: how the layer quantizes; made of a name or of ``Recipe.as_dict()`` too.
         groups: equal parts of the output features with a scale each.
         weight_block: None, or the weights of a row, 64, 128 or 256, that share a scale, as some
             packed layers of files have.
@@ -43,7 +43,12 @@ class LayerPlan:
     trainable: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.recipe, Recipe):
+        recipe: Any = self.recipe
+        if isinstance(recipe, Mapping):
+            object.__setattr__(self, "recipe", Recipe.from_dict(recipe))
+        elif isinstance(recipe, str):
+            object.__setattr__(self, "recipe", Recipe.named(cast(RecipeName, recipe)))
+        elif not isinstance(recipe, Recipe):
             raise ValueError(
                 f"found recipe {self.recipe!r}, expected 'bitnet', 'b158', a Recipe or its as_dict()"
             )
@@ -105,10 +110,7 @@ class LayerPlan:
         known = {field.name for field in fields(LayerPlan)}
         if not isinstance(changes, Mapping) or not set(changes) <= known:
             raise ValueError(f"found {changes!r} for a layer, expected values of {sorted(known)}")
-        values = dict(changes)
-        if isinstance(values.get("recipe"), Mapping):
-            values["recipe"] = Recipe.from_dict(values["recipe"])
-        return replace(self, **values)
+        return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
         """The values as JSON has them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +35,8 @@ class Source(NamedTuple):
     norm_eps: float = 1e-5
 
 
-def kind_of(module: nn.Module) -> str:
-    """The full name of a module's class."""
+def kind_of(module: object) -> str:
+    """The full name of an object's class."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
@@ -57,6 +57,7 @@ def source_of(module: nn.Module) -> Source:
         raise TypeError(
             f"found a {type(module).__name__}, expected an nn.Linear or transformers' Conv1D"
         )
+    weight = cast(nn.Parameter, module.weight)
     if kind_of(module) == _AUTO_BIT_LINEAR:
         if not module.online_quant:
             raise ValueError(
@@ -65,11 +66,11 @@ def source_of(module: nn.Module) -> Source:
             )
         norm = module.rms_norm
         if norm is None:
-            return Source(module.weight, module.bias, True)
+            return Source(weight, module.bias, True)
         assert isinstance(norm, nn.Module) and isinstance(norm.weight, nn.Parameter)
         eps = float(norm.variance_epsilon)  # type: ignore[arg-type]
-        return Source(module.weight, module.bias, True, norm.weight, eps)
-    return Source(module.weight, module.bias)
+        return Source(weight, module.bias, True, norm.weight, eps)
+    return Source(weight, module.bias)
 
 
 def check_owns_weight(module: nn.Module) -> None:
