@@ -31,6 +31,11 @@ def bitnet_recipe(norm_eps: Optional[float]) -> Recipe:
     return recipe if norm_eps is None else replace(recipe, norm="rms", norm_eps=norm_eps)
 
 
+def _floats(count: int) -> Tensor:
+    # Whatever the default type, which is that of the model while it is made.
+    return torch.empty(count, dtype=torch.float32, device="meta")
+
+
 class StoredNorm(nn.Module):
     """The tensor of a norm."""
 
@@ -38,7 +43,7 @@ class StoredNorm(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.empty(features, device="meta"))
+        self.register_buffer("weight", _floats(features))
 
 
 class StoredLayer(nn.Module):
@@ -59,9 +64,8 @@ class StoredLayer(nn.Module):
         # The codes may be floats in the file, of another shape.
         codes = torch.empty(0, dtype=torch.uint8, device="meta")
         self.register_buffer("weight", codes)
-        self.register_buffer("weight_scale", torch.empty(1, device="meta"))
-        has_bias = linear.bias is not None
-        bias = torch.empty(self.out_features, device="meta") if has_bias else None
+        self.register_buffer("weight_scale", _floats(1))
+        bias = None if linear.bias is None else _floats(self.out_features)
         self.register_buffer("bias", bias)
         self.rms_norm = None if self.norm_eps is None else StoredNorm(self.in_features)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, Optional, TypeVar
 
+from torch import nn
+
 try:
     from peft import LoraConfig
     from peft.tuners.lora import Linear
@@ -50,6 +52,10 @@ class PackedLoraLinear(Linear):
                 "floats, expected True, False, 'gaussian' or 'eva' for a PackedBitLinear"
             )
         super().update_layer(adapter_name, r, lora_alpha, config=config, **options)
+
+    def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
+        # peft knows the layer's class no more than by this one, and would warn of it.
+        return int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
 
     @property
     def lora_variants(self) -> dict[tuple[str, ...], None]:
