@@ -38,11 +38,48 @@ public func bitlinear_weight_values(
 /// See `bitlinear.h`.
 @c @implementation
 public func bitlinear_packed_values(
-  _ packed: OpaquePointer?, _ type: Int32, _ values: UnsafeMutableRawPointer?
+  _ packed: OpaquePointer?, _ first_row: Int64, _ row_count: Int64, _ type: Int32,
+  _ values: UnsafeMutableRawPointer?
 ) -> Int32 {
   status { () throws(Failure) in
     let matrix = try PackedHandle.layer(packed).matrix
-    matrix.writeValues(to: try ValueMemory(type, values, count: matrix.rows * matrix.columns))
+    guard let first = Int(exactly: first_row), (0...matrix.rows).contains(first),
+      first.isMultiple(of: CodeMatrix.stripRows)
+    else {
+      throw .argument(
+        "first_row", first_row, "a multiple of \(CodeMatrix.stripRows), up to \(matrix.rows)")
+    }
+    guard let count = Int(exactly: row_count), (0...matrix.rows - first).contains(count) else {
+      throw .argument("row_count", row_count, "0 to \(matrix.rows - first)")
+    }
+    guard count > 0 else { return }
+    matrix.writeValues(
+      ofRows: first..<first + count,
+      to: try ValueMemory(type, values, count: count * matrix.columns))
+  }
+}
+
+/// See `bitlinear.h`.
+@c @implementation
+public func bitlinear_checksum(
+  _ data: UnsafeRawPointer?, _ rows: Int64, _ row_bytes: Int64, _ stride: Int64,
+  _ checksum: UnsafeMutablePointer<UInt64>?
+) -> Int32 {
+  status { () throws(Failure) in
+    let target = try required(checksum, "checksum")
+    guard let count = Int(exactly: rows), count >= 0 else {
+      throw .argument("rows", rows, "0 or more")
+    }
+    guard let length = Int(exactly: row_bytes), length >= 0 else {
+      throw .argument("row_bytes", row_bytes, "0 or more")
+    }
+    guard let stride = Int(exactly: stride), count <= 1 || stride >= length else {
+      throw .mismatch("stride", "\(stride)", "at least \(length), the length of a row")
+    }
+    let isEmpty = count == 0 || length == 0
+    target.pointee =
+      isEmpty
+      ? 0 : Checksum.of(try required(data, "data"), rows: count, rowBytes: length, stride: stride)
   }
 }
 

@@ -71,9 +71,26 @@ BK_INLINE size_t bk_step_count(bk_block_steps steps) {
   return (steps.blocks - 1) * steps.steps + steps.last_steps;
 }
 
-// Bytes between the steps of two panels of a strip.
-BK_INLINE size_t bk_step_stride(bk_layout layout, bk_block_steps steps) {
-  return layout == BK_DOT ? BK_STEP_BYTES * bk_step_count(steps) : 0;
+// Exchanges the bits of `word` that `mask` selects with those `shift` places above.
+BK_INLINE uint32_t bk_swap_bits(uint32_t word, uint32_t mask, int shift) {
+  uint32_t differ = (word ^ word >> shift) & mask;
+  return word ^ differ ^ differ << shift;
+}
+
+// Four bytes of a row, whose places are in the order of columns 4f + j, to the four bytes j of a
+// step with places f, and back. Each exchange of bits exchanges two bits of the number of a place.
+BK_INLINE uint32_t bk_step_from_row(uint32_t word, bk_format format) {
+  if (format == BK_TERNARY2)
+    return bk_swap_bits(bk_swap_bits(word, 0x00cc00cc, 6), 0x0000f0f0, 12);
+  word = bk_swap_bits(bk_swap_bits(word, 0x0a0a0a0a, 3), 0x00cc00cc, 6);
+  return bk_swap_bits(bk_swap_bits(word, 0x0000f0f0, 12), 0x0000ff00, 8);
+}
+
+BK_INLINE uint32_t bk_row_from_step(uint32_t word, bk_format format) {
+  if (format == BK_TERNARY2)
+    return bk_swap_bits(bk_swap_bits(word, 0x0000f0f0, 12), 0x00cc00cc, 6);
+  word = bk_swap_bits(bk_swap_bits(word, 0x0000ff00, 8), 0x0000f0f0, 12);
+  return bk_swap_bits(bk_swap_bits(word, 0x00cc00cc, 6), 0x0a0a0a0a, 3);
 }
 
 // Fields of a byte in the layout BK_DOT: quads of a step.

@@ -18,6 +18,11 @@ size_t bk_block_count(size_t columns, size_t block_columns) {
 
 size_t bk_panel_bytes(size_t columns) { return BK_PANEL_ROWS * 4 * bk_divide_up(columns, 4); }
 
+// Bytes between the steps of two panels of a strip.
+static size_t step_stride(bk_layout layout, bk_block_steps steps) {
+  return layout == BK_DOT ? BK_STEP_BYTES * bk_step_count(steps) : 0;
+}
+
 size_t bk_strip_bytes(bk_layout layout, size_t columns, bk_format format, size_t block_columns) {
   if (format == BK_PANELS) return BK_STRIP_PANELS * bk_panel_bytes(columns);
   bk_block_steps steps = bk_steps(columns, bk_step_columns(layout, format), block_columns);
@@ -33,7 +38,7 @@ void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t colu
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
     kernels->pack[format](panels + BK_PANEL_ROWS * first, panel_bytes, count,
-                          strip + BK_STEP_BYTES * steps.steps * b, bk_step_stride(layout, steps));
+                          strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps));
   }
 }
 
@@ -45,35 +50,13 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
   for (size_t b = 0; b < steps.blocks; b++) {
     size_t first = b * block_columns;
     size_t count = b + 1 < steps.blocks ? block_columns : columns - first;
-    kernels->unpack[format](strip + BK_STEP_BYTES * steps.steps * b, bk_step_stride(layout, steps),
+    kernels->unpack[format](strip + BK_STEP_BYTES * steps.steps * b, step_stride(layout, steps),
                             count, panels + BK_PANEL_ROWS * first, panel_bytes);
   }
 }
 
 // Bytes of a row per pass: those of 64 rows fit the first cache.
 enum { ROW_PIECE = 128 };
-
-// Exchanges the bits of `word` that `mask` selects with those `shift` places above.
-BK_INLINE uint32_t swap_bits(uint32_t word, uint32_t mask, int shift) {
-  uint32_t differ = (word ^ word >> shift) & mask;
-  return word ^ differ ^ differ << shift;
-}
-
-// Four bytes of a row, whose places are in the order of columns 4f + j, to the four bytes j of a
-// step with places f, and back. Each exchange of bits exchanges two bits of the number of a place.
-BK_INLINE uint32_t step_from_row(uint32_t word, bk_format format) {
-  if (format == BK_TERNARY2)
-    return swap_bits(swap_bits(word, 0x00cc00cc, 6), 0x0000f0f0, 12);
-  word = swap_bits(swap_bits(word, 0x0a0a0a0a, 3), 0x00cc00cc, 6);
-  return swap_bits(swap_bits(word, 0x0000f0f0, 12), 0x0000ff00, 8);
-}
-
-BK_INLINE uint32_t row_from_step(uint32_t word, bk_format format) {
-  if (format == BK_TERNARY2)
-    return swap_bits(swap_bits(word, 0x0000f0f0, 12), 0x00cc00cc, 6);
-  word = swap_bits(swap_bits(word, 0x0000ff00, 8), 0x0000f0f0, 12);
-  return swap_bits(swap_bits(word, 0x00cc00cc, 6), 0x0a0a0a0a, 3);
-}
 
 // Bytes first...end - 1 of each row to a strip and back.
 static void lookup_from_rows(const uint8_t *row_codes, size_t rows, size_t row_bytes, size_t first,
@@ -100,7 +83,7 @@ static void dot_from_rows(bk_format format, const uint8_t *row_codes, size_t row
     for (size_t s = first; s < end; s += 4) {
       uint32_t word = 0;
       memcpy(&word, row_codes + r * row_bytes + s, end - s < 4 ? end - s : 4);
-      word = step_from_row(word, format);
+      word = bk_step_from_row(word, format);
       memcpy(to + BK_STEP_BYTES * (s / 4), &word, 4);
     }
   }
@@ -114,7 +97,7 @@ static void rows_from_dot(bk_format format, const uint8_t *strip, size_t rows, s
     for (size_t s = first; s < end; s += 4) {
       uint32_t word;
       memcpy(&word, from + BK_STEP_BYTES * (s / 4), 4);
-      word = row_from_step(word, format);
+      word = bk_row_from_step(word, format);
       memcpy(row_codes + r * row_bytes + s, &word, end - s < 4 ? end - s : 4);
     }
   }

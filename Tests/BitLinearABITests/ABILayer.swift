@@ -38,6 +38,12 @@ final class ABILayer {
     )
   }
 
+  /// Random tokens.
+  static func input(_ tokens: Int, _ features: Int, seed: UInt64 = 9) -> Tensor {
+    var generator = SeededGenerator(seed: seed)
+    return random([tokens, features], &generator)
+  }
+
   /// Calls `body` with the structures of the interface, which `change` may make invalid first.
   func with<R>(
     change: (inout bitlinear_recipe, inout bitlinear_layer) -> Void = { _, _ in },

@@ -15,11 +15,6 @@ import Testing
       normalization: nil),
   ]
 
-  private static func input(_ tokens: Int, _ features: Int, seed: UInt64 = 9) -> Tensor {
-    var generator = SeededGenerator(seed: seed)
-    return ABILayer.random([tokens, features], &generator)
-  }
-
   @Test(arguments: recipes, [(1, 1), (5, 2)]) func forwardBackwardAndPackedAgree(
     recipe: QuantizationRecipe, size: (Int, Int)
   ) throws {
@@ -27,9 +22,9 @@ import Testing
     let layer = ABILayer(
       recipe, inputs: 34, outputs: 12, groups: groups,
       hasNormWeight: recipe.normalization != nil)
-    let x = Self.input(tokens, 34)
+    let x = ABILayer.input(tokens, 34)
     let (output, context) = layer.operation.forward(x)
-    let upstream = Self.input(tokens, 12, seed: 10)
+    let upstream = ABILayer.input(tokens, 12, seed: 10)
 
     var y = [Float](repeating: -1, count: tokens * 12)
     #expect(
@@ -73,7 +68,7 @@ import Testing
   /// Input and output whose rows are not contiguous.
   @Test func stridesAreFollowed() throws {
     let layer = ABILayer(.b158, inputs: 8, outputs: 4)
-    let x = Self.input(3, 8)
+    let x = ABILayer.input(3, 8)
     var apart = [Float](repeating: .nan, count: 3 * 11)
     for row in 0..<3 { for column in 0..<8 { apart[row * 11 + column] = x[row, column] } }
     var y = [Float](repeating: -7, count: 3 * 6)
@@ -88,7 +83,7 @@ import Testing
 
   @Test(arguments: [2, 8, 9, 16], [.tensor, .block(32)] as [ActivationQuantizer.Granularity])
   func quantizesAsThePackage(bits: Int, granularity: ActivationQuantizer.Granularity) {
-    let x = Self.input(3, 40)
+    let x = ABILayer.input(3, 40)
     let expected = absmaxQuantize(x, bits: bits, granularity: granularity)
     let block = Int32(granularity.blockColumns ?? 0)
     var narrow = [Int8](repeating: 99, count: 120)
@@ -123,7 +118,7 @@ import Testing
     var other: OpaquePointer?
     #expect(bitlinear_packed_from_codes(&info, codes, scales, bias, norm, nil, &other) == 0)
     defer { bitlinear_packed_free(other) }
-    let x = Self.input(4, 13)
+    let x = ABILayer.input(4, 13)
     let expected = layer.operation.forward(x).output.scalars
     func output(_ packed: OpaquePointer?) -> [Float] {
       var y = [Float](repeating: 0, count: 24)
@@ -181,7 +176,7 @@ import Testing
     nonisolated(unsafe) var wrong = 0
     nonisolated(unsafe) let layer = shared
     DispatchQueue.concurrentPerform(iterations: 32) { index in
-      let x = Self.input(3, 64, seed: UInt64(index))
+      let x = ABILayer.input(3, 64, seed: UInt64(index))
       var (y, z) = ([Float](repeating: 0, count: 144), [Float](repeating: 0, count: 144))
       let status =
         bitlinear_packed_forward(handle, x.pointer, 3, 64, &y, 48)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_uint64, c_void_p
 from pathlib import Path
 
 _POINTER = c_void_p
@@ -114,6 +114,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_convert_codes": (
         c_int32, [c_int32, c_int64, c_int64, c_int32, _POINTER, c_int32, _POINTER],
     ),
+    "bitlinear_checksum": (c_int32, [_POINTER, c_int64, c_int64, c_int64, POINTER(c_uint64)]),
     "bitlinear_pack_codes": (c_int32, [_RECIPE, _LAYER, _POINTER, _POINTER]),
     "bitlinear_packed_borrow": (
         c_int32,
@@ -128,7 +129,9 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
         c_int32, [c_void_p, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER],
     ),
     "bitlinear_packed_codes": (c_int32, [c_void_p, c_int32, _POINTER]),
-    "bitlinear_packed_values": (c_int32, [c_void_p, c_int32, _POINTER]),
+    "bitlinear_packed_values": (
+        c_int32, [c_void_p, c_int64, c_int64, c_int32, _POINTER],
+    ),
     "bitlinear_packed_free": (None, [c_void_p]),
     "bitlinear_save": (
         c_int32,
@@ -145,7 +148,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "bitlinear_close": (None, [c_void_p]),
 }
 
-_MISSING, _INPUT_OUTPUT = 4, 7
+_MISSING, NOT_FINITE, _INPUT_OUTPUT = 4, 6, 7
 
 
 def _path() -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import weakref
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -12,125 +10,14 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from . import _codes
 from . import _formula as formula
-from ._library import CPackedInfo, check, library
-from ._memory import FLOAT_TYPES, address, rows, vector, version
-from ._routes import Route, is_direct, route
-from ._straight_through import NO_SECOND_DERIVATIVES
-from ._threads import follow_torch
-from ._training import norm_gradients
-from .recipe import Recipe, from_options
-
-
-class Parts(NamedTuple):
-    """What a packed layer is made of.
-
-    Attributes:
-        codes: int8, in a layout of ``_codes``; the tensor that a kernel reads.
-        scale: ``[groups]``, or ``[out, blocks]`` where a block of weights of a row has its own.
-        bias, norm_weight, norm_bias: ``[out]`` and twice ``[in]``, or None.
-    """
-
-    codes: Tensor
-    scale: Tensor
-    bias: Optional[Tensor]
-    norm_weight: Optional[Tensor]
-    norm_bias: Optional[Tensor]
-
-
-class Shape(NamedTuple):
-    """What is known of a packed layer without its tensors."""
-
-    in_features: int
-    out_features: int
-    layout: int
-    recipe: Recipe
-
-    def block_features(self, scale: Tensor) -> int:
-        """The weights of a row that share a scale; 0 for groups of rows."""
-        return formula.block_length(self.in_features, scale.shape[1]) if scale.dim() == 2 else 0
-
-
-class Handle:
-    """A packed layer of the library, which reads the codes of a tensor where they are.
-
-    The library copies scales, bias and norm, which are small.
-    """
-
-    def __init__(self, pointer: ctypes.c_void_p, alive: Any = None) -> None:
-        self.pointer = pointer
-        self._alive = alive
-        free = weakref.finalize(self, library.bitlinear_packed_free, pointer)
-        # At exit other threads may still compute with it; the process frees it then.
-        free.atexit = False
-
-    @staticmethod
-    def of(parts: Parts, shape: Shape) -> Handle:
-        """The handle of a layer whose codes are on the CPU, which must outlive it.
-
-        Raises:
-            ValueError: the parts do not fit one another.
-        """
-        recipe, weights = shape.recipe, shape.recipe.weights
-        native = _codes.native_layout(weights)
-        codes = _codes.convert(
-            parts.codes, weights, shape.out_features, shape.in_features, shape.layout, native
-        ).contiguous()
-        scale = vector(parts.scale)
-        assert scale is not None
-        vectors = [
-            _checked(vector(part), count, name)
-            for part, count, name in (
-                (parts.bias, shape.out_features, "bias"),
-                (parts.norm_weight, shape.in_features, "norm.weight"),
-                (parts.norm_bias, shape.in_features, "norm.bias"),
-            )
-        ]
-        info = CPackedInfo(
-            recipe.pointer._obj, shape.in_features, shape.out_features, scale.numel(),
-            shape.block_features(scale), _codes.row_bytes(weights, shape.in_features),
-        )
-        pointer = ctypes.c_void_p()
-        check(
-            library.bitlinear_packed_borrow(
-                ctypes.byref(info), codes.data_ptr(), scale.data_ptr(), *map(address, vectors),
-                ctypes.byref(pointer),
-            )
-        )
-        # Codes of another layout were copied: the handle keeps the copy.
-        is_copy = codes.data_ptr() != parts.codes.data_ptr()
-        return Handle(pointer, codes if is_copy else None)
-
-    def forward(self, x: Tensor, in_features: int, out_features: int) -> Tensor:
-        """The output ``[..., out]``, float32, for an input ``[..., in]``, float32."""
-        x, stride = rows(x)
-        y = x.new_empty((*x.shape[:-1], out_features))
-        follow_torch()
-        check(
-            library.bitlinear_packed_forward(
-                self.pointer, x.data_ptr(), x.numel() // in_features, stride, y.data_ptr(),
-                out_features,
-            )
-        )
-        return y
-
-    def values(self, shape: Shape) -> Tensor:
-        """The weights ``[out, in]`` that the codes stand for, of float32."""
-        values = torch.empty(
-            (shape.out_features, shape.in_features), dtype=torch.float32, device="cpu"
-        )
-        follow_torch()
-        check(
-            library.bitlinear_packed_values(
-                self.pointer, FLOAT_TYPES[values.dtype], values.data_ptr()
-            )
-        )
-        return values
-
-
-def _checked(tensor: Optional[Tensor], count: int, name: str) -> Optional[Tensor]:
-    if tensor is not None and tensor.numel() != count:
-        raise ValueError(f"found {name} of {tensor.numel()} numbers, expected {count}")
-    return tensor
+from ._handle import Handle, Parts, Shape
+from ._memory import version
+from ._norm_gradients import norm_gradients
+from ._routes import Route, route
+from ._straight_through import (
+    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, straight_through,
+)
+from .recipe import from_options
 
 
 class _Handles:
@@ -149,7 +36,7 @@ class _Handles:
         # While the weak reference lives, no other storage has this number.
         if entry is not None and not entry[0].expired() and entry[1] == state:
             return entry[2]
-        handle = Handle.of(parts, shape)
+        handle = Handle.of(parts, shape, keeps=False)
         if len(self._entries) >= self._limit:
             self._entries = {
                 key: entry for key, entry in self._entries.items() if not entry[0].expired()
@@ -178,11 +65,20 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
     recipe = shape.recipe
     with torch.autocast(x.device.type, enabled=False):
         x = formula.normalize(x, recipe, parts.norm_weight, parts.norm_bias)
-        return _Product.apply(x, *parts[:3], shape)
+        product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
+        if product is _CompiledProduct and is_transformed():
+            weight = quantized_parts(parts, shape)
+            y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
+            values = formula.weight_values(weight)
+            return straight_through(y, torch.nn.functional.linear(x, values))
+        return product.apply(x, *parts[:3], shape)
 
 
-class _Product(torch.autograd.Function):
-    """Quantizing and multiplying by codes, with the straight-through gradient of the input."""
+class _CompiledProduct(torch.autograd.Function):
+    """Quantizing and multiplying by codes, as torch.compile takes it: without forward mode.
+
+    It has the straight-through gradient of the input.
+    """
 
     generate_vmap_rule = True
 
@@ -198,18 +94,25 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, codes, scale, _, ctx.shape = inputs
-        ctx.save_for_backward(codes, scale)
-        ctx.save_for_forward(codes, scale)
+        x, codes, scale, _, ctx.shape = inputs
+        ctx.save_for_backward(codes, scale, x)
+        ctx.save_for_forward(codes, scale, x)
 
     @staticmethod
     def _values(ctx: Any) -> Tensor:
-        parts = Parts(*ctx.saved_tensors, None, None, None)
+        parts = Parts(*ctx.saved_tensors[:2], None, None, None)
         return formula.weight_values(quantized_parts(parts, ctx.shape))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        return grad @ _Product._values(ctx), None, None, None, None
+        found = grad @ _Product._values(ctx)
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
+        return found, None, None, None, None
+
+
+class _Product(_CompiledProduct):
+    """Quantizing and multiplying by codes, for torch.autograd, torch.func and forward mode."""
 
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor, *_: None) -> Tensor:
@@ -220,7 +123,7 @@ def _direct_backward(
     grad: Tensor, x: Tensor, parts: Parts, shape: Shape, handle: Handle
 ) -> Tensor:
     rows_of_grad = grad.reshape(-1, shape.out_features)
-    grad_normalized = (rows_of_grad @ handle.values(shape)).reshape(x.shape)
+    grad_normalized = (rows_of_grad @ handle.values(shape[1::-1])).reshape(x.shape)
     found, _, _ = norm_gradients(
         grad_normalized, x, shape.recipe, parts.norm_weight, parts.norm_bias, (True, False, False)
     )

@@ -10,7 +10,7 @@ import torch
 
 from . import _codes
 from ._checks import positive
-from ._packed import Parts, Shape
+from ._handle import Parts, Shape
 from .linear import BitLinear
 from .packed import PackedBitLinear
 from .recipe import Recipe, RecipeName

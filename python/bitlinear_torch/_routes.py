@@ -14,11 +14,20 @@ from typing import Optional
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
 #: A layer's ``backend``: chosen for each call, or always PyTorch's own operations.
 BACKENDS = ("auto", "torch")
+
+
+# Private names of PyTorch, which say whether its dispatcher has more to do than to call the kernel.
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_function_modes = torch._C._len_torch_function_stack
+_has_transforms = torch._C._are_functorch_transforms_active
+_is_tracing = torch._C._is_tracing
+_is_legacy_batched = torch._C._functorch.is_legacy_batchedtensor
 
 
 class Route(Enum):
@@ -29,14 +38,6 @@ class Route(Enum):
     FORMULA = 2
 
 
-# Private names of PyTorch: if one is gone, the dispatcher is never skipped.
-_probes = [
-    getattr(torch._C, "_len_torch_dispatch_stack", None),
-    getattr(torch._C, "_len_torch_function_stack", None),
-    getattr(torch._C, "_are_functorch_transforms_active", None),
-]
-_is_known = all(_probes)
-_dispatch_modes, _function_modes, _transforms = _probes
 _PLAIN = (Tensor, nn.Parameter)
 # Kinds of tensors that stand for plain ones while PyTorch traces.
 _STAND_INS = (*_PLAIN, FakeTensor, FunctionalTensor)
@@ -44,18 +45,25 @@ _STAND_INS = (*_PLAIN, FakeTensor, FunctionalTensor)
 
 def is_direct(*tensors: Optional[Tensor]) -> bool:
     """Whether tensors are plain memory of the CPU that nobody traces, transforms or watches."""
+    if is_watched():
+        return False
+    for tensor in tensors:
+        if tensor is not None and (
+            type(tensor) not in _PLAIN or not tensor.is_cpu or _is_legacy_batched(tensor)
+        ):
+            return False
+    return True
+
+
+def is_watched() -> bool:
+    """Whether somebody traces, transforms or watches the operations of this thread."""
     return (
-        not torch.compiler.is_compiling()
-        and _is_known
-        and all(
-            tensor is None or (type(tensor) in _PLAIN and tensor.is_cpu) for tensor in tensors
-        )
-        and not _dispatch_modes()
-        and not _function_modes()
-        and not _transforms()
-        and not torch.jit.is_tracing()
-        and not is_batched(*tensors)
-        and torch.autograd.forward_ad._current_level < 0
+        torch.compiler.is_compiling()
+        or _dispatch_modes() > 0
+        or _function_modes() > 0
+        or _has_transforms()
+        or _is_tracing()
+        or forward_ad._current_level >= 0
     )
 
 
@@ -69,13 +77,9 @@ def route(backend: str, *tensors: Optional[Tensor]) -> Route:
         is_plain = all(
             tensor is None or tensor.device.type in ("cpu", "meta") for tensor in tensors
         )
-        return Route.OPERATOR if is_plain and not torch.onnx.is_in_onnx_export() else Route.FORMULA
-    if (
-        torch.onnx.is_in_onnx_export()
-        or torch.autograd.forward_ad._current_level >= 0
-        or has_derivatives()
-        or is_batched(*tensors)
-    ):
+        is_plain = is_plain and not torch.onnx.is_in_onnx_export() and not derivative_levels()
+        return Route.OPERATOR if is_plain else Route.FORMULA
+    if torch.onnx.is_in_onnx_export() or derivative_levels() or is_batched(*tensors):
         return Route.FORMULA
     for tensor in tensors:
         if tensor is not None and (
@@ -88,21 +92,26 @@ def route(backend: str, *tensors: Optional[Tensor]) -> Route:
 
 def has_transforms() -> bool:
     """Whether a transform of torch.func is active."""
-    return torch._C._are_functorch_transforms_active()
+    return _has_transforms()
 
 
-def has_derivatives() -> bool:
-    """Whether torch.func differentiates, rather than only maps over a batch."""
-    if not has_transforms():
-        return False
-    stack = torch._C._functorch.get_interpreter_stack()
+def derivative_levels() -> int:
+    """How many derivatives torch.func and forward mode take of what is computed now."""
+    has_tangents = forward_ad._current_level >= 0
+    stack = torch._C._functorch.get_interpreter_stack() if has_transforms() else None
     kinds = torch._C._functorch.TransformType
-    return stack is None or any(layer.key() in (kinds.Grad, kinds.Jvp) for layer in stack)
+    layers = [layer.key() for layer in stack or ()]
+    # A Jvp layer is forward mode itself.
+    own = has_tangents and kinds.Jvp not in layers
+    return own + sum(key in (kinds.Grad, kinds.Jvp) for key in layers)
+
+
+# torch.compile asks them while it traces, when they answer as without it, and guards on transforms.
+# The attribute is what torch.compiler.assume_constant_result sets, which would import the compiler.
+for _question in (has_transforms, derivative_levels):
+    _question._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_batched(*tensors: Optional[Tensor]) -> bool:
     """Whether autograd maps over a batch of gradients (is_grads_batched)."""
-    return any(
-        tensor is not None and torch._C._functorch.is_legacy_batchedtensor(tensor)
-        for tensor in tensors
-    )
+    return any(tensor is not None and _is_legacy_batched(tensor) for tensor in tensors)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from ._library import check, library
@@ -48,14 +46,3 @@ def _tell(threads: int) -> None:
     global _last
     check(library.bitlinear_set_threads(min(threads, 2**31 - 1)))
     _last = threads
-
-
-def _after_fork() -> None:
-    # A forked child has none of the library's threads: waiting for them would be for ever.
-    global _fixed
-    _fixed = 1
-    library.bitlinear_set_threads(1)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

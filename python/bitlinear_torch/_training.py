@@ -2,77 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
 
-from . import _formula as formula
 from . import _straight_through as straight_through
+from ._codes import native_layout
+from ._handle import Handle, Parts, Shape
+from ._layer import CLayerOf, Layer, check_shapes
 from ._library import CLayer, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector
-from ._routes import Route, is_direct, route
+from ._norm_gradients import norm_gradients
+from ._routes import Route, route
 from ._straight_through import NO_SECOND_DERIVATIVES
 from ._threads import follow_torch
+from ._weights import LEAST_PACKED, PackedWeight, packed_weight
 from .recipe import Recipe, from_options
+
+# Up to so many tokens a weight is unpacked by parts of so many values.
+_FEW_TOKENS = 64
+_PART_VALUES = 3 << 17
 
 Gradients = tuple[
     Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor]
 ]
 
 
-class Layer(NamedTuple):
-    """The parameters of a layer with latent weights, of float32."""
+def forward(x: Tensor, layer: Layer) -> tuple[Tensor, Optional[PackedWeight]]:
+    """The output ``[..., out]`` of a layer, float32, without a gradient; and its packed weight.
 
-    weight: Tensor
-    bias: Optional[Tensor]
-    norm_weight: Optional[Tensor]
-    norm_bias: Optional[Tensor]
-    groups: int
-    recipe: Recipe
-
-
-def check_shapes(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
-    """Raises ValueError unless x ``[..., in]``, weight ``[out, in]`` and bias ``[out]`` fit."""
-    if weight.dim() != 2 or 0 in weight.shape:
-        raise ValueError(f"found a weight {list(weight.shape)}, expected [out, in]")
-    if x.dim() == 0 or x.shape[-1] != weight.shape[1]:
-        found = f"{x.shape[-1]} features in the last dimension" if x.dim() else "a scalar"
-        raise ValueError(f"found an input of {found}, expected {weight.shape[1]}")
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
-        raise ValueError(f"found a bias {list(bias.shape)}, expected [{weight.shape[0]}]")
-
-
-class c_layer:
-    """The layer for the library, with the tensors that must live as long as it is used."""
-
-    def __init__(self, layer: Layer) -> None:
-        weight, stride = rows(layer.weight)
-        out_features, in_features = weight.shape
-        vectors = [vector(part) for part in (layer.bias, layer.norm_weight, layer.norm_bias)]
-        statistics = (None, None)
-        if layer.recipe.weight_scale != "mean":
-            # The library knows the means; it is told the statistics of other recipes.
-            statistics = formula.weight_statistics(
-                layer.weight, layer.recipe, layer.groups
-            )
-        self.alive = (weight, vectors, statistics)
-        self.value = CLayer(
-            in_features, out_features, layer.groups, weight.data_ptr(), stride,
-            *map(address, vectors), *map(address, statistics),
-        )
-
-
-def forward(x: Tensor, layer: Layer) -> Tensor:
-    """The output ``[..., out]`` of a layer, float32, without a gradient.
+    The weight is None where it cannot be packed, because it is not finite.
 
     Raises:
         ValueError: shapes, types, groups or recipe do not fit.
     """
     check_shapes(x, layer.weight, layer.bias)
-    c = c_layer(layer)
-    x, stride = rows(x)
+    weight = None
+    if layer.weight.numel() >= LEAST_PACKED:
+        weight = packed_weight(layer.weight, layer.groups, layer.recipe)
     out_features, in_features = layer.weight.shape
+    if weight is not None:
+        handle = _handle(weight, layer)
+        return handle.forward(x, in_features, out_features), weight
+    c = CLayerOf(layer)
+    x, stride = rows(x)
     y = x.new_empty((*x.shape[:-1], out_features))
     follow_torch()
     check(
@@ -81,13 +55,24 @@ def forward(x: Tensor, layer: Layer) -> Tensor:
             y.data_ptr(), out_features,
         )
     )
-    return y
+    return y, None
 
 
-def weight_values(layer: Layer, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The quantized weight ``[out, in]``, of float32 or bfloat16."""
-    c = c_layer(layer)
-    values = layer.weight.new_empty(layer.weight.shape, dtype=dtype)
+def _handle(weight: PackedWeight, layer: Layer) -> Handle:
+    out_features, in_features = layer.weight.shape
+    shape = Shape(in_features, out_features, native_layout(layer.recipe.weights), layer.recipe)
+    parts = Parts(weight.codes, weight.scale, layer.bias, layer.norm_weight, layer.norm_bias)
+    return Handle.of(parts, shape)
+
+
+def weight_values(
+    layer: Layer, weight: Optional[PackedWeight] = None, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The quantized weight ``[out, in]``, of float32 or bfloat16, from codes if there are any."""
+    if weight is not None:
+        return _handle(weight, layer).values(layer.weight.shape, dtype)
+    c = CLayerOf(layer)
+    values = torch.empty(layer.weight.shape, dtype=dtype, device="cpu")
     follow_torch()
     check(
         library.bitlinear_weight_values(
@@ -99,49 +84,49 @@ def weight_values(layer: Layer, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def input_values(x: Tensor, layer: Layer, dtype: torch.dtype = torch.float32) -> Tensor:
     """The normalized and quantized input ``[tokens, in]``, of float32 or bfloat16."""
-    c = c_layer(layer._replace(recipe=layer.recipe.inference()))
+    vectors = [vector(layer.norm_weight), vector(layer.norm_bias)]
+    c_layer = CLayer(x.shape[-1], 1, 1, None, 0, None, *map(address, vectors), None, None)
     x, stride = rows(x)
     tokens, features = x.numel() // x.shape[-1], x.shape[-1]
     values = x.new_empty((tokens, features), dtype=dtype)
     follow_torch()
     check(
         library.bitlinear_input_values(
-            layer.recipe.pointer, c.value, x.data_ptr(), tokens, stride,
+            layer.recipe.pointer, c_layer, x.data_ptr(), tokens, stride,
             FLOAT_TYPES[dtype], values.data_ptr(),
         )
     )
     return values
 
 
-def norm_gradients(
-    grad: Tensor, x: Tensor, recipe: Recipe, norm_weight: Optional[Tensor],
-    norm_bias: Optional[Tensor], wanted: tuple[bool, bool, bool],
-) -> tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
-    """The gradients of the norm's input, factor and offset, where wanted."""
-    if recipe.norm is None:
-        return (grad if wanted[0] else None), None, None
-    x, stride = rows(x)
-    grad, grad_stride = rows(grad)
-    features = x.shape[-1]
-    vectors = [vector(norm_weight), vector(norm_bias)]
-    shapes = (x.shape, (features,), (features,))
-    results = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted)]
-    follow_torch()
-    check(
-        library.bitlinear_norm_backward(
-            recipe.pointer, features, *map(address, vectors), x.data_ptr(),
-            x.numel() // features, stride, grad.data_ptr(), grad_stride, *map(address, results),
-        )
-    )
-    return results[0], results[1], results[2]
+def _times_weight(
+    rows: Tensor, layer: Layer, weight: Optional[PackedWeight], values_type: torch.dtype
+) -> Tensor:
+    """rows ``[tokens, out]`` times the quantized weight, in the type of rows."""
+    if weight is None or rows.shape[0] > _FEW_TOKENS:
+        return rows @ weight_values(layer, weight, values_type).to(rows.dtype)
+    # For few tokens writing the weight would take longer than multiplying: by parts that stay in
+    # the caches.
+    out_features, in_features = layer.weight.shape
+    count = max(64, _PART_VALUES // in_features // 64 * 64)
+    part = torch.empty((min(count, out_features), in_features), dtype=values_type, device="cpu")
+    total = torch.zeros((rows.shape[0], in_features), dtype=torch.float32, device="cpu")
+    handle = _handle(weight, layer)
+    for first in range(0, out_features, count):
+        values = part[: out_features - first]
+        handle.values_into(values, first)
+        product = rows[:, first : first + count] @ values.to(rows.dtype)
+        total += product
+    return total
 
 
 def backward(
-    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: tuple[bool, ...]
+    grad: Tensor, x: Tensor, layer: Layer, weight: Optional[PackedWeight],
+    product_type: torch.dtype, wanted: tuple[bool, ...],
 ) -> Gradients:
     """The straight-through gradients of x, weight, bias and norm; None where not wanted.
 
-    The float products are PyTorch's, in ``product_type``.
+    The float products are PyTorch's, in ``product_type``. ``weight`` is what forward packed.
     """
     check_shapes(x, layer.weight, None)
     out_features, in_features = layer.weight.shape
@@ -155,16 +140,15 @@ def backward(
     product_rows = grad_rows.to(product_type)
     grad_x = grad_weight = grad_bias = grad_factor = grad_offset = None
     if needs_x or needs_factor or needs_offset:
-        values = weight_values(layer, values_type).to(product_type)
-        grad_normalized = (product_rows @ values).float().reshape(x.shape)
-        del values
+        grad_normalized = _times_weight(product_rows, layer, weight, values_type)
+        grad_normalized = grad_normalized.float().reshape(x.shape)
         grad_x, grad_factor, grad_offset = norm_gradients(
             grad_normalized, x, layer.recipe, layer.norm_weight, layer.norm_bias,
             (needs_x, needs_factor, needs_offset),
         )
     if needs_weight:
         inputs = input_values(x, layer, values_type).to(product_type)
-        grad_weight = (product_rows.t() @ inputs).float()
+        grad_weight = (product_rows.t() @ inputs).to(layer.weight.dtype)
     if needs_bias:
         grad_bias = grad_rows.sum(0)
     return grad_x, grad_weight, grad_bias, grad_factor, grad_offset
@@ -192,7 +176,7 @@ def forward_op(
         norm, norm_groups, norm_eps,
     )
     if _is_library(x, weight):
-        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))
+        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]
     with torch.no_grad():
         return straight_through.bit_linear(
             x, weight, bias, norm_weight, norm_bias, groups, recipe, None, product_type
@@ -213,7 +197,7 @@ def backward_op(
     )
     layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
     if _is_library(grad, x, weight):
-        found = backward(grad, x, layer, product_type, tuple(wanted))
+        found = backward(grad, x, layer, None, product_type, tuple(wanted))
     else:
         found = _formula_gradients(grad, x, layer, product_type, wanted)
     return tuple(x.new_empty(0) if part is None else _owned(part, grad) for part in found)
@@ -228,7 +212,7 @@ def _formula_gradients(
     grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: list[bool]
 ) -> Gradients:
     bias = x.new_zeros(layer.weight.shape[0]) if wanted[2] else None
-    inputs = [x, layer.weight, bias, layer.norm_weight, layer.norm_bias]
+    inputs = [x, layer.weight.float(), bias, layer.norm_weight, layer.norm_bias]
     with torch.enable_grad():
         inputs = [
             part if part is None else part.detach().requires_grad_(want)
@@ -240,6 +224,8 @@ def _formula_gradients(
         needed = [part for part, want in zip(inputs, wanted) if want]
         found = iter(torch.autograd.grad(y, needed, grad))
     parts = [next(found) if want else None for want in wanted]
+    if parts[1] is not None:
+        parts[1] = parts[1].to(layer.weight.dtype)
     return parts[0], parts[1], parts[2], parts[3], parts[4]
 
 
@@ -302,28 +288,32 @@ class _Direct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type):
         ctx.save_for_backward(x, weight, norm_weight, norm_bias)
-        ctx.options = groups, recipe, product_type
-        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))
+        layer = Layer(weight, bias, norm_weight, norm_bias, groups, recipe)
+        y, packed = forward(x, layer)
+        ctx.options = groups, recipe, product_type, packed
+        return y
 
     @staticmethod
     def backward(ctx, grad):
         x, weight, norm_weight, norm_bias = ctx.saved_tensors
-        groups, recipe, product_type = ctx.options
+        groups, recipe, product_type, packed = ctx.options
         wanted = list(ctx.needs_input_grad[:5])
         layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
         way = route("auto", grad, x, weight)
         if way is Route.DIRECT and not torch.is_grad_enabled():
-            found = backward(grad, x, layer, product_type, tuple(wanted))
+            found = backward(grad, x, layer, packed, product_type, tuple(wanted))
         elif way is Route.FORMULA:
             # As where a batch of gradients comes at once.
             found = _formula_gradients(grad, x, layer, product_type, wanted)
         else:
             # The operator says so if its result is differentiated again, which it cannot be.
             parts = backward_op(
-                grad, x, weight, norm_weight, norm_bias, groups, *recipe.options, product_type,
-                wanted,
+                grad, x, weight.float(), norm_weight, norm_bias, groups, *recipe.options,
+                product_type, wanted,
             )
             found = [part if want else None for part, want in zip(parts, wanted)]
+            if found[1] is not None:
+                found[1] = found[1].to(weight.dtype)
         return (*found, None, None, None)
 
 
@@ -342,7 +332,8 @@ def bit_linear(
     """The output ``[..., out]`` of a layer, float32, with straight-through gradients.
 
     Args:
-        x, weight, bias, norm_weight, norm_bias: of float32.
+        x, bias, norm_weight, norm_bias: of float32.
+        weight: of any type of floats.
         strength: how far quantized values replace latent ones, 0 to 1; None is 1.
         product_type: in which backward multiplies.
         backend: one of BACKENDS.
@@ -350,14 +341,14 @@ def bit_linear(
     way = Route.FORMULA if strength is not None else route(backend, x, weight, bias)
     if way is Route.FORMULA:
         return straight_through.bit_linear(
-            x, weight, bias, norm_weight, norm_bias, groups, recipe, strength, product_type
+            x, weight.float(), bias, norm_weight, norm_bias, groups, recipe, strength, product_type
         )
     if way is Route.OPERATOR:
         return forward_op(
-            x, weight, bias, norm_weight, norm_bias, groups, *recipe.options, product_type
+            x, weight.float(), bias, norm_weight, norm_bias, groups, *recipe.options, product_type
         )
     if torch.is_grad_enabled():
         return _Direct.apply(
             x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type
         )
-    return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))
+    return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]

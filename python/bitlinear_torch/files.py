@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from . import _codes
 from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
 from ._memory import address, bytes_at
-from ._packed import Handle, Parts, Shape
+from ._handle import Handle, Parts, Shape
 from ._warnings import BitLinearWarning
 from .conversion import describe_pretrained, set_module
 from .linear import BitLinear

@@ -12,7 +12,8 @@ from torch import Tensor, fx, nn
 from ._checks import check_backend, check_strength, positive, require_floating
 from ._nested import is_nested, per_row
 from ._norm import LearnedNorm, learned_norm_of
-from ._training import bit_linear, check_shapes
+from ._layer import check_shapes
+from ._training import bit_linear
 from ._warnings import BitLinearWarning
 from ._types import output_type, product_type
 from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
@@ -204,7 +205,7 @@ class BitLinear(nn.Linear):
         if norm is not None:
             norm_weight, norm_bias = norm.floats()
         y = bit_linear(
-            input.float(), weight.float(), None if bias is None else bias.float(), norm_weight,
+            input.float(), weight, None if bias is None else bias.float(), norm_weight,
             norm_bias, self.groups, self.recipe, self._strength,
             product_type(weight), self.backend,
         )

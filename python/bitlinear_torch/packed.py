@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
@@ -12,17 +11,14 @@ from torch import Tensor, fx, nn
 from . import _codes
 from . import _formula as formula
 from ._checks import check_backend, require_floating
-from ._library import check, library
+from ._handle import Handle, Parts, Shape
 from ._memory import version
 from ._nested import is_nested, per_row
-from ._packed import (
-    Handle, Parts, Shape, packed_linear, packed_linear_in_graph, quantized_parts,
-)
+from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._sources import current_weight, require_memory
-from ._threads import follow_torch
-from ._training import Layer, c_layer
 from ._types import output_type
+from ._weights import pack
 from .linear import BitLinear, call_leaf
 from .recipe import Recipe, encoded
 
@@ -121,7 +117,7 @@ class PackedBitLinear(nn.Module):
             (bias, norm_weight, norm_bias)
         ]
         quantize = _pack_by_library if weight.is_cpu else _pack_by_formula
-        codes, scale, layout = quantize(weight.float(), layer.groups, layer.recipe)
+        codes, scale, layout = quantize(weight, layer.groups, layer.recipe)
         shape = Shape(layer.in_features, layer.out_features, layout, layer.recipe.inference())
         packed = cls(Parts(codes, scale, floats[0], floats[1], floats[2]), shape)
         packed.backend = check_backend(layer.backend)
@@ -193,18 +189,55 @@ class PackedBitLinear(nn.Module):
 
     def handle(self) -> Handle:
         """The layer for the library, which reads the codes where they are, on the CPU."""
-        parts = self.parts()
-        cached = self.__dict__.get("_cache")
-        if cached is not None and all(
-            own is other and (own is None or version(own) == count)
-            for own, (other, count) in zip(parts, cached[0])
-        ):
-            found: Handle = cached[1]
-            return found
-        handle = Handle.of(parts, self.shape())
-        versions = [(part, 0 if part is None else version(part)) for part in parts]
-        self.__dict__["_cache"] = versions, handle
+        cached = self._cached_handle()
+        if cached is not None:
+            return cached
+        handle = Handle.of(self.parts(), self.shape())
+        places = [(self._buffers, name) for name in ("weight", "weight_scale", "bias")]
+        if self.norm is not None:
+            places += [(self.norm._buffers, name) for name in ("weight", "bias")]
+        known = []
+        for buffers, name in places:
+            part = buffers[name]
+            known.append((buffers, name, part, 0 if part is None else version(part)))
+        self.__dict__["_cache"] = handle, known
         return handle
+
+    def _cached_handle(self) -> Optional[Handle]:
+        """The handle of an earlier call, if the tensors are those of then."""
+        cached = self.__dict__.get("_cache")
+        if cached is None:
+            return None
+        found: Handle = cached[0]
+        for buffers, name, part, count in cached[1]:
+            own = buffers[name]
+            if own is not part or (own is not None and version(own) != count):
+                return None
+        return found
+
+    def _call_directly(self, input: Tensor) -> Optional[Tensor]:
+        """The output if nothing is in the way of calling the library at once; else None.
+
+        The way of :meth:`forward` without what most calls do not need, which takes longer than
+        the product of a small layer.
+        """
+        if (
+            type(input) is not Tensor
+            or input.dtype is not torch.float32
+            or not input.is_cpu
+            or not input.is_contiguous()
+            or input.is_neg()
+            or input._is_zerotensor()
+            or (input.requires_grad and torch.is_grad_enabled())
+            or self.backend != "auto"
+            or not is_direct(input)
+            or torch.is_autocast_enabled("cpu")
+        ):
+            return None
+        handle, shape = self._cached_handle(), input.shape
+        if handle is None or not shape or shape[-1] != self.in_features:
+            return None
+        return handle.forward_plain(input, self.in_features, self.out_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """The output ``[..., out_features]``.
@@ -214,6 +247,10 @@ class PackedBitLinear(nn.Module):
             ValueError: its last dimension is not ``in_features``, or it is on another device than
                 the codes.
         """
+        if not torch.compiler.is_compiling():
+            y = self._call_directly(input)
+            if y is not None:
+                return y
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)  # type: ignore[no-any-return]
         require_floating(input)
@@ -356,6 +393,12 @@ class PackedBitLinear(nn.Module):
         """Raises ValueError unless the tensors are those of a layer."""
         _validate(self.parts(), self.shape())
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        # What torch.jit.script compiles in the place of the layer.
+        from ._script import ScriptablePackedBitLinear
+
+        return ScriptablePackedBitLinear(self)
+
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state.pop("_cache", None)
@@ -370,27 +413,13 @@ class PackedBitLinear(nn.Module):
 def _pack_by_library(
     weight: Tensor, groups: int, recipe: Recipe
 ) -> tuple[Tensor, Tensor, int]:
-    out_features, in_features = weight.shape
-    layout = _codes.native_layout(recipe.weights)
-    codes = torch.empty(
-        _codes.codes_shape(recipe.weights, out_features, in_features, layout), dtype=torch.int8,
-        device="cpu",
-    )
-    scale = torch.empty(groups, dtype=torch.float32, device="cpu")
-    layer = c_layer(Layer(weight, None, None, None, groups, recipe))
-    follow_torch()
-    check(
-        library.bitlinear_pack_codes(
-            recipe.pointer, ctypes.byref(layer.value), codes.data_ptr(), scale.data_ptr()
-        )
-    )
-    return codes, scale, layout
+    return (*pack(weight, groups, recipe), _codes.native_layout(recipe.weights))
 
 
 def _pack_by_formula(
     weight: Tensor, groups: int, recipe: Recipe
 ) -> tuple[Tensor, Tensor, int]:
-    codes, scale = formula.weight_codes(weight, recipe, groups)
+    codes, scale = formula.weight_codes(weight.float(), recipe, groups)
     bad = (~scale.isfinite()).nonzero()
     if len(bad):
         group = int(bad[0])

@@ -299,20 +299,36 @@ def test_number_of_threads_follows_torch():
         torch.set_num_threads(before)
 
 
+def _use_after_fork(layer, x, expected, threads, queue):
+    bitlinear_torch.set_threads(threads)
+    queue.put((bitlinear_torch.get_threads(), torch.equal(layer(x), expected)))
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
-def test_forked_process():
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_forked_process(threads):
     layer = BitLinear(512, 256, recipe="b158").pack()
     x = torch.randn(64, 512)
-    expected = layer(x)  # starts the library's threads, which the child lacks
-    context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    child = context.Process(target=lambda: queue.put(torch.equal(layer(x), expected)))
-    child.start()
-    child.join(20)
-    alive = child.is_alive()
-    if alive:
-        child.kill()
-    assert not alive and child.exitcode == 0 and queue.get()
+    before = torch.get_num_threads()
+    available = bitlinear_torch.get_threads()
+    try:
+        torch.set_num_threads(2)
+        expected = layer(x)  # starts the library's threads, which the child lacks
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        child = context.Process(
+            target=_use_after_fork, args=(layer, x, expected, threads, queue))
+        child.start()
+        child.join(60)
+        alive = child.is_alive()
+        if alive:
+            child.kill()
+        assert not alive and child.exitcode == 0
+        found, is_equal = queue.get()
+        assert is_equal and found == min(2 if threads is None else threads, max(2, available))
+        assert torch.equal(layer(x), expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_meta():

@@ -146,7 +146,8 @@ public struct CodeMatrix: Sendable {
   }
 
   private static let panelRows = Int(BK_PANEL_ROWS)
-  private static let stripRows = Int(BK_STRIP_ROWS)
+  /// The rows of a strip.
+  package static let stripRows = Int(BK_STRIP_ROWS)
   private static let stripPanels = Int(BK_STRIP_PANELS)
 
   var stripCount: Int { bk_strip_count(rows) }

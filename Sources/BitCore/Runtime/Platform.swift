@@ -75,6 +75,11 @@ enum SystemThread {
 
   /// Lets other threads run.
   static func yield() { sched_yield() }
+
+  /// Calls `body` in each process that is forked from this one from now on, in its only thread.
+  static func afterForkInChild(_ body: @escaping @convention(c) () -> Void) {
+    pthread_atfork(nil, nil, body)
+  }
 }
 
 /// A lock whose holder can sleep until another thread wakes it.

@@ -6,7 +6,8 @@ import Synchronization
 /// Work is split into equal parts by index, and part i is always run with the same range, whichever
 /// thread runs it. A thread that waits for work spins for a moment and then sleeps. When the pool
 /// is busy with another caller's work, or a part itself asks for threads, the caller runs all parts
-/// alone.
+/// alone. A process that is forked has none of the threads, so the pool makes new ones at its first
+/// use there.
 ///
 /// Why not Dispatch: a small product takes some 40 us, and threads that sleep wake too late to help
 /// with it. On a machine with two processors, two parts of 20 us each take 21 us here, and 40 to 46
@@ -30,14 +31,23 @@ public final class ThreadPool: Sendable {
 
   private let threadLimit: Atomic<Int>
   private let state: State
-  private let isBusy = Atomic<Bool>(false)
+  /// 0, or 1 + the number of forks of the process that somebody uses the pool in: who used it in
+  /// another process does not count.
+  private let user = Atomic<Int>(0)
+  /// The number of forks of the process that has the workers.
+  private let workersHome = Atomic<Int>(0)
 
   /// A pool of `threads` threads, the caller's included.
   package init(threads: Int) {
     self.threads = min(max(1, threads), Self.maximumThreads)
     threadLimit = Atomic(self.threads)
     state = State()
-    for worker in 1..<self.threads {
+    workersHome.store(Forks.count, ordering: .relaxed)
+    startWorkers()
+  }
+
+  private func startWorkers() {
+    for worker in 1..<threads {
       SystemThread.start { [state] in state.work(as: worker) }
     }
   }
@@ -51,20 +61,34 @@ public final class ThreadPool: Sendable {
     let parts = min(limit, count / max(1, grain))
     guard parts > 1 else { return count > 0 ? body(0..<count) : () }
     // Not a lock: not every platform has one that its own holder may try to take again.
-    let isIdle = isBusy.compareExchange(
-      expected: false, desired: true, successOrdering: .acquiring, failureOrdering: .relaxed
-    ).exchanged
+    let forks = Forks.count
+    let isIdle = claim(forks)
     let part = { (index: Int) in count * index / parts..<count * (index + 1) / parts }
     guard isIdle else {
       // The same parts: how a BLAS rounds may depend on the extents that it is given.
       for index in 0..<parts { body(part(index)) }
       return
     }
+    if workersHome.load(ordering: .relaxed) != forks {
+      workersHome.store(forks, ordering: .relaxed)
+      state.reset()
+      startWorkers()
+    }
     // No thread keeps the closure beyond this call: `run` waits for all of them.
     withoutActuallyEscaping(body) { body in
       state.run(parts: parts) { index in body(part(index)) }
     }
-    isBusy.store(false, ordering: .releasing)
+    user.store(0, ordering: .releasing)
+  }
+
+  /// Makes the caller the one that uses the pool, unless somebody of this process does.
+  private func claim(_ forks: Int) -> Bool {
+    let current = user.load(ordering: .relaxed)
+    guard current != forks + 1 else { return false }
+    return user.compareExchange(
+      expected: current, desired: forks + 1, successOrdering: .acquiring,
+      failureOrdering: .relaxed
+    ).exchanged
   }
 
   /// The maximum number of threads of a pool.
@@ -83,6 +107,20 @@ public final class ThreadPool: Sendable {
   package static var processors: Int { Int(bk_processor_count()) }
 }
 
+/// How many forks lie between this process and the one that was started.
+private enum Forks {
+  private static let counter = Atomic<Int>(0)
+  private static let isWatching: Void = {
+    // In the child there is one thread, and this only counts.
+    SystemThread.afterForkInChild { Forks.counter.add(1, ordering: .relaxed) }
+  }()
+
+  static var count: Int {
+    _ = isWatching
+    return counter.load(ordering: .relaxed)
+  }
+}
+
 /// The state that the caller and the workers share.
 ///
 /// `ticket` is the number of the job, in its high bits, and the number of its parts. The caller
@@ -99,7 +137,17 @@ private final class State: @unchecked Sendable {
   private let pending = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
   private let stopped = Atomic<Bool>(false)
-  private let condition = SystemCondition()
+  private var condition = SystemCondition()
+
+  /// Forgets workers that do not exist: those of the process that this one was forked from.
+  func reset() {
+    // Kept for ever: destroying it would wait for those who sleep there, in the other process.
+    _ = Unmanaged.passRetained(condition)
+    condition = SystemCondition()
+    pending.store(0, ordering: .relaxed)
+    sleepers.store(0, ordering: .relaxed)
+    ticket.store(0, ordering: .sequentiallyConsistent)
+  }
 
   func run(parts: Int, _ body: @escaping (Int) -> Void) {
     job = body

@@ -332,10 +332,15 @@ void bk_sign_values(const float *weights, size_t n, float mean, float scale, flo
 // The bfloat16 nearest to each x[i], half to even.
 void bk_bf16_values(const float *x, size_t n, uint16_t *out);
 
-// The values code * scale of the rows of one strip, row-major [rows, columns] from the first row of
-// the matrix on: as floats or, where that is NULL, as bfloat16, the nearest ones.
-void bk_strip_values(const bk_kernels *kernels, const bk_matrix *matrix, size_t strip,
-                     float *floats, uint16_t *halves);
+// The values code * scale of the rows of one strip of BK_TERNARY2 or BK_SIGN1 codes, row-major
+// [rows, columns] from the first row of the matrix on: as floats or, where that is NULL, as bfloat16,
+// the nearest ones.
+void bk_strip_values(bk_layout layout, const bk_matrix *matrix, size_t strip, float *floats,
+                     uint16_t *halves);
+
+// A checksum of n bytes, which changes with any of them, and with `start`. Not for strangers' data: who
+// chooses the bytes can make two checksums equal.
+uint64_t bk_checksum(const uint8_t *bytes, size_t n, uint64_t start);
 
 // As quantize8, for 9 to 16 bits.
 void bk_quantize16(const float *x, size_t n, float scale, int32_t low, int32_t high, int16_t *q);

@@ -217,6 +217,14 @@ int32_t bitlinear_convert_codes(
     int32_t weights, int64_t out_features, int64_t in_features, int32_t from,
     const uint8_t *source, int32_t to, uint8_t *target);
 
+// A checksum of rows of bytes, which changes with any of them; so a caller can see whether weights
+// are those that it packed, at the speed of reading them. It is the same on every CPU and for any
+// number of threads, but not for strangers' data: who chooses the bytes can make two of them equal.
+//
+//   data    [rows, row_bytes], rows `stride` bytes apart
+int32_t bitlinear_checksum(
+    const void *data, int64_t rows, int64_t row_bytes, int64_t stride, uint64_t *checksum);
+
 // ---- Packed layers ------------------------------------------------------------------------------
 
 // A layer for inference: codes of 2 bits (ternary) or 1 bit (sign), scales, bias, norm.
@@ -310,8 +318,14 @@ enum {
 int32_t bitlinear_weight_values(
     const bitlinear_recipe *recipe, const bitlinear_layer *layer, int32_t type, void *values);
 
-// Those of a packed layer, code * scale.
-int32_t bitlinear_packed_values(const bitlinear_packed *packed, int32_t type, void *values);
+// Those of some rows of a packed layer, code * scale; so a caller can multiply by parts of the matrix
+// that fit its caches.
+//
+//   first_row  a multiple of 64
+//   values     [row_count, in_features], contiguous, of the type
+int32_t bitlinear_packed_values(
+    const bitlinear_packed *packed, int64_t first_row, int64_t row_count, int32_t type,
+    void *values);
 
 // The quantized activations x~ of a layer, code / scale of norm(x). Of `layer` only in_features,
 // norm_weight and norm_bias are used. A row of x with a NaN or an infinity gives a row of NaN.

@@ -1,0 +1,155 @@
+"""The packed codes of latent weights, kept while the weights are unchanged.
+
+A training step quantizes a weight once: forward packs it, and backward unpacks what forward packed.
+Where a weight stays the same between calls, as in evaluation or where gradients are accumulated, its
+codes are kept. PyTorch counts changes of a tensor, but not those through ``.data``; so a checksum of
+all its bytes must be the same too, which costs a fraction of quantizing it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from ._codes import codes_shape, native_layout
+from ._layer import CLayerOf, Layer
+from ._library import NOT_FINITE, check, library
+from ._memory import version
+from ._threads import follow_torch
+from .recipe import Recipe
+
+#: The numbers of a weight from which packing it for each call is worth the overhead.
+LEAST_PACKED = 1 << 16
+
+
+class PackedWeight(NamedTuple):
+    """The codes of a weight, int8 in the layout of this CPU, and the scales of its groups."""
+
+    codes: Tensor
+    scale: Tensor
+
+
+@dataclass
+class _Entry:
+    """What is known of a weight.
+
+    Attributes:
+        storage: its memory; while this lives, no other storage has its number.
+        state: what was packed; another one is another weight.
+        checksum: of the bytes that were packed; None for a weight that was met once.
+        packed: what came of it; None for a weight that was met once or is not finite.
+    """
+
+    storage: StorageWeakRef
+    state: tuple[Any, ...]
+    checksum: Optional[int] = None
+    packed: Optional[PackedWeight] = None
+
+
+class _Cache:
+    def __init__(self) -> None:
+        self._entries: dict[int, _Entry] = {}
+        self._limit = 64
+
+    def find(self, weight: Tensor, state: tuple[Any, ...]) -> Optional[_Entry]:
+        """The entry of a weight that is unchanged as far as PyTorch knows."""
+        entry = self._entries.get(weight.untyped_storage()._cdata)
+        if entry is None or entry.storage.expired() or entry.state != state:
+            return None
+        return entry
+
+    def put(self, weight: Tensor, entry: _Entry) -> None:
+        """Keeps an entry, and forgets those of weights that are gone."""
+        if len(self._entries) >= self._limit:
+            self._entries = {
+                key: entry for key, entry in self._entries.items() if not entry.storage.expired()
+            }
+            self._limit = max(64, 2 * len(self._entries))
+        self._entries[weight.untyped_storage()._cdata] = entry
+
+
+_cache = _Cache()
+
+
+def packed_weight(weight: Tensor, groups: int, recipe: Recipe) -> Optional[PackedWeight]:
+    """The codes of a weight ``[out, in]`` on the CPU, of any type of floats, kept or made anew.
+
+    Returns:
+        None for a weight with a NaN or an infinity.
+    """
+    bytes_of = _rows_of_bytes(weight)
+    if bytes_of is None:
+        return _pack(weight, groups, recipe)
+    state = (
+        weight.data_ptr(), version(weight), weight.shape, weight.stride(), weight.dtype, groups,
+        recipe,
+    )
+    entry = _cache.find(weight, state)
+    if entry is None:
+        _cache.put(weight, _Entry(StorageWeakRef(weight.untyped_storage()), state))
+        return _pack(weight, groups, recipe)
+    checksum = _checksum(weight, *bytes_of)
+    if entry.packed is None or entry.checksum != checksum:
+        entry.packed, entry.checksum = _pack(weight, groups, recipe), checksum
+    return entry.packed
+
+
+def pack(weight: Tensor, groups: int, recipe: Recipe) -> PackedWeight:
+    """The codes of a weight ``[out, in]`` on the CPU, of any type of floats.
+
+    Raises:
+        ValueError: a scale is not finite.
+    """
+    packed, status = _pack_with_status(weight, groups, recipe)
+    check(status)
+    return packed
+
+
+def _pack(weight: Tensor, groups: int, recipe: Recipe) -> Optional[PackedWeight]:
+    packed, status = _pack_with_status(weight, groups, recipe)
+    if status == NOT_FINITE:
+        return None
+    check(status)
+    return packed
+
+
+def _pack_with_status(
+    weight: Tensor, groups: int, recipe: Recipe
+) -> tuple[PackedWeight, int]:
+    out_features, in_features = weight.shape
+    layout = native_layout(recipe.weights)
+    codes = torch.empty(
+        codes_shape(recipe.weights, out_features, in_features, layout), dtype=torch.int8,
+        device="cpu",
+    )
+    scale = torch.empty(groups, dtype=torch.float32, device="cpu")
+    layer = CLayerOf(Layer(weight, None, None, None, groups, recipe))
+    follow_torch()
+    status = library.bitlinear_pack_codes(
+        recipe.pointer, layer.value, codes.data_ptr(), scale.data_ptr()
+    )
+    return PackedWeight(codes, scale), status
+
+
+def _rows_of_bytes(weight: Tensor) -> Optional[tuple[int, int, int]]:
+    """Rows, bytes of a row and bytes between rows; None for memory that is no such rows."""
+    if weight.is_neg() or weight._is_zerotensor() or weight.stride(1) != 1:
+        return None
+    size = weight.element_size()
+    return weight.shape[0], weight.shape[1] * size, weight.stride(0) * size
+
+
+def _checksum(weight: Tensor, rows: int, row_bytes: int, stride: int) -> int:
+    result = ctypes.c_uint64()
+    follow_torch()
+    check(
+        library.bitlinear_checksum(
+            weight.data_ptr(), rows, row_bytes, stride, ctypes.byref(result)
+        )
+    )
+    return result.value
