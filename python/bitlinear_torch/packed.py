@@ -19,6 +19,7 @@ from ._packed import (
     Handle, Parts, Shape, packed_linear, packed_linear_in_graph, quantized_parts,
 )
 from ._routes import is_direct
+from ._script import ScriptedPackedBitLinear
 from ._sources import current_weight, require_memory
 from ._threads import follow_torch
 from ._training import Layer, c_layer
@@ -50,7 +51,7 @@ class PackedNorm(nn.Module):
         return
 
 
-class PackedBitLinear(nn.Module):
+class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
     """A linear layer of packed codes, for inference: it has no parameters.
 
     It gives the same bits as the :class:`BitLinear` that it was packed from. Gradients pass
@@ -81,10 +82,12 @@ class PackedBitLinear(nn.Module):
         backend: "auto" or "torch", as in :class:`BitLinear`.
     """
 
-    weight: Tensor
-    weight_scale: Tensor
-    bias: Optional[Tensor]
-    norm: Optional[PackedNorm]
+    if TYPE_CHECKING:
+        # Not while a program runs: torch.jit.script would read them, and does not know text.
+        weight: Tensor
+        weight_scale: Tensor
+        bias: Optional[Tensor]
+        norm: Optional[PackedNorm]
 
     def __init__(self, parts: Parts, shape: Shape) -> None:
         super().__init__()
@@ -214,6 +217,12 @@ class PackedBitLinear(nn.Module):
             ValueError: its last dimension is not ``in_features``, or it is on another device than
                 the codes.
         """
+        if torch.jit.is_scripting():
+            return self._scripted(input)
+        else:  # which TorchScript does not compile
+            return self._compute(input)
+
+    def _compute(self, input: Tensor) -> Tensor:
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)  # type: ignore[no-any-return]
         require_floating(input)
@@ -331,12 +340,6 @@ class PackedBitLinear(nn.Module):
                     setattr(self.get_submodule(module), attribute, loaded[name].contiguous())
                 else:
                     part.copy_(loaded[name])
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        # What torch.jit.script compiles in the place of the layer.
-        from ._script import ScriptablePackedBitLinear
-
-        return ScriptablePackedBitLinear(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
