@@ -5,6 +5,7 @@ Training: :class:`BitLinear`, :class:`Recipe`, :func:`replace_linear`, :func:`se
 :func:`save_packed`, :func:`load_packed`, :func:`load_metadata`.
 """
 
+from . import _flops as _flops  # registers what profilers count
 from ._library import version as _version
 from ._threads import get_threads, set_threads
 from ._warnings import BitLinearWarning

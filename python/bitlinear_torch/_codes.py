@@ -86,7 +86,8 @@ def unpack(
     bits = _BITS[weights]
     per_byte = 8 // bits
     shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=codes.device)
-    parts = codes.view(torch.uint8).reshape(-1)
+    # The same bits: not view, which ONNX does not have.
+    parts = codes.to(torch.uint8).reshape(-1)
     if layout == ROWS:
         parts = parts.reshape(out_features, -1, 1)
     elif layout == LOOKUP:
@@ -96,12 +97,19 @@ def unpack(
         # Byte 4r + j of a step of a panel of 16 rows has columns f * 4 + j of row r.
         parts = parts.reshape(-1, codes.shape[1] // 4, 16, 4, 1).permute(0, 2, 1, 4, 3)
     if layout == DOT:
-        fields = (parts >> shifts.reshape(per_byte, 1)) & (2**bits - 1)
-    else:
-        fields = (parts >> shifts) & (2**bits - 1)
+        shifts = shifts.reshape(per_byte, 1)
+    fields = _fields(parts, shifts, bits)
     rows = -(-out_features // _STRIP) * _STRIP if layout != ROWS else out_features
     values = fields.reshape(rows, -1)[:out_features, :in_features].float()
     return values - 1 if weights == "ternary" else values * 2 - 1
+
+
+def _fields(parts: Tensor, shifts: Tensor, bits: int) -> Tensor:
+    if torch.onnx.is_in_onnx_export():
+        # The exporters know no shift of bytes. Floats of bytes are exact.
+        scaled = (parts.float() * 2.0 ** -shifts.float()).floor()
+        return scaled - 2**bits * (scaled * 2.0**-bits).floor()
+    return (parts >> shifts) & (2**bits - 1)
 
 
 def pack_rows(codes: Tensor, weights: str) -> Tensor:

@@ -39,7 +39,7 @@ def normalize(
     if recipe.norm is None:
         return x
     groups = recipe.norm_groups
-    parts = x.unflatten(-1, (groups, -1)) if groups > 1 else x
+    parts = _parts(x, groups) if groups > 1 else x
     if recipe.norm != "rms":
         parts = parts - parts.mean(-1, keepdim=True)
     parts = parts * (1 / (parts.square().mean(-1, keepdim=True) + recipe.norm_eps).sqrt())
@@ -47,6 +47,12 @@ def normalize(
     if weight is not None:
         x = x * weight
     return x if bias is None else x + bias
+
+
+def _parts(x: Tensor, count: int) -> Tensor:
+    """The last dimension in two, of which the first is ``count``."""
+    # Not unflatten, whose other dimensions the older ONNX exporter takes for constants.
+    return x.reshape(*x.shape[:-1], count, x.shape[-1] // count)
 
 
 def largest_magnitudes(x: Tensor, recipe: Recipe) -> Tensor:
@@ -57,7 +63,7 @@ def largest_magnitudes(x: Tensor, recipe: Recipe) -> Tensor:
         return magnitudes.amax(-1, keepdim=True)
     padding = -x.shape[-1] % block
     magnitudes = F.pad(magnitudes, (0, padding)) if padding else magnitudes
-    return magnitudes.unflatten(-1, (-1, block)).amax(-1)
+    return _parts(magnitudes, magnitudes.shape[-1] // block).amax(-1)
 
 
 def input_codes(x: Tensor, recipe: Recipe, largest: Optional[Tensor] = None) -> Codes:
@@ -77,7 +83,7 @@ def input_codes(x: Tensor, recipe: Recipe, largest: Optional[Tensor] = None) -> 
     if not recipe.per_token:
         # A zero more, which changes no maximum, for an input without rows.
         rows = torch.where(is_finite, largest, torch.zeros_like(largest)).flatten()
-        largest = F.pad(rows, (0, 1)).amax().expand_as(largest)
+        largest = F.pad(rows, (0, 1)).amax(0).expand_as(largest)
     scale = _scale(largest, recipe.activation_epsilon, levels)
     scale = torch.where(is_finite, scale, torch.full_like(scale, torch.nan))
     codes = (x * _columns(scale, x.shape[-1], block)).round().clamp(-levels, levels)
@@ -120,7 +126,7 @@ class Groups:
 
     def median(self, blocks: Tensor) -> Tensor:
         """The median of each group, ``[groups]``; the lower one of two."""
-        return blocks.median(1).values
+        return _median(blocks)
 
 
 def weight_statistics(
@@ -151,6 +157,14 @@ def weight_statistics(
         center = groups.mean(magnitudes).float()
     scale = center.clamp(min=1e-5)
     return scale.reciprocal(), scale
+
+
+def _median(rows: Tensor) -> Tensor:
+    """The lower median of each row."""
+    if torch.onnx.is_in_onnx_export():
+        # ONNX has no median.
+        return rows.sort(1).values[:, (rows.shape[1] - 1) // 2]
+    return rows.median(1).values
 
 
 def weight_codes(
@@ -242,7 +256,7 @@ def product(
     if block is None and weight_block is None:
         total = exact_product(x.codes, weight.codes, bits, use_int8)
     else:
-        total = x.codes.new_zeros((*x.codes.shape[:-1], out_features))
+        total = None
         for first in range(0, in_features, length):
             columns = slice(first, first + length)
             part = exact_product(
@@ -254,7 +268,8 @@ def product(
             if block is not None:
                 index = first // block
                 factor = factor * x.scale[..., index : index + 1].reciprocal()
-            total = total + part * factor
+            total = part * factor if total is None else total + part * factor
+        assert total is not None
     if weight_block is None:
         total = total * rows_of(weight.scale, out_features)
     if block is None:

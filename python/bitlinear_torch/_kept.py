@@ -10,12 +10,8 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.modules.module import register_module_module_registration_hook
 from torch.nn.utils import parametrize
 
+from ._readers import how_read
 from ._sources import kind_of
-
-# Of transformers: parents, by the end of the names of their classes, and the children whose weight
-# they read.
-_READERS = {"MambaMixer": ("dt_proj",), "Mamba2Mixer": (), "MambaMixerForward": ()}
-
 
 def reason_to_keep(
     name: str, module: nn.Module, parent: Optional[nn.Module], types: Sequence[type[nn.Module]]
@@ -26,10 +22,11 @@ def reason_to_keep(
     ):
         if isinstance(module, nn.Linear):
             return "nn.MultiheadAttention reads its weight without calling it"
-    child = name.rpartition(".")[2]
-    for reader, children in _READERS.items():
-        if parent is not None and type(parent).__name__.endswith(reader) and child in children:
-            return f"{type(parent).__name__} reads its weight without calling it"
+    is_linear = isinstance(module, nn.Linear) or type(module) in types
+    if parent is not None and is_linear:
+        how = how_read(parent, name.rpartition(".")[2])
+        if how is not None:
+            return how
     if type(module) in types or kind_of(module).startswith("bitlinear_torch."):
         return None
     if parametrize.is_parametrized(module) and isinstance(module, nn.Linear):

@@ -14,7 +14,9 @@ from ._handle import Handle, Parts, Shape
 from ._memory import version
 from ._norm_gradients import norm_gradients
 from ._routes import Route, route
-from ._straight_through import NO_SECOND_DERIVATIVES
+from ._straight_through import (
+    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, straight_through,
+)
 from .recipe import from_options
 
 
@@ -63,11 +65,20 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
     recipe = shape.recipe
     with torch.autocast(x.device.type, enabled=False):
         x = formula.normalize(x, recipe, parts.norm_weight, parts.norm_bias)
-        return _Product.apply(x, *parts[:3], shape)
+        product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
+        if product is _CompiledProduct and is_transformed():
+            weight = quantized_parts(parts, shape)
+            y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
+            values = formula.weight_values(weight)
+            return straight_through(y, torch.nn.functional.linear(x, values))
+        return product.apply(x, *parts[:3], shape)
 
 
-class _Product(torch.autograd.Function):
-    """Quantizing and multiplying by codes, with the straight-through gradient of the input."""
+class _CompiledProduct(torch.autograd.Function):
+    """Quantizing and multiplying by codes, as torch.compile takes it: without forward mode.
+
+    It has the straight-through gradient of the input.
+    """
 
     generate_vmap_rule = True
 
@@ -83,18 +94,25 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, codes, scale, _, ctx.shape = inputs
-        ctx.save_for_backward(codes, scale)
-        ctx.save_for_forward(codes, scale)
+        x, codes, scale, _, ctx.shape = inputs
+        ctx.save_for_backward(codes, scale, x)
+        ctx.save_for_forward(codes, scale, x)
 
     @staticmethod
     def _values(ctx: Any) -> Tensor:
-        parts = Parts(*ctx.saved_tensors, None, None, None)
+        parts = Parts(*ctx.saved_tensors[:2], None, None, None)
         return formula.weight_values(quantized_parts(parts, ctx.shape))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        return grad @ _Product._values(ctx), None, None, None, None
+        found = grad @ _Product._values(ctx)
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
+        return found, None, None, None, None
+
+
+class _Product(_CompiledProduct):
+    """Quantizing and multiplying by codes, for torch.autograd, torch.func and forward mode."""
 
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor, *_: None) -> Tensor:

@@ -77,13 +77,9 @@ def route(backend: str, *tensors: Optional[Tensor]) -> Route:
         is_plain = all(
             tensor is None or tensor.device.type in ("cpu", "meta") for tensor in tensors
         )
-        return Route.OPERATOR if is_plain and not torch.onnx.is_in_onnx_export() else Route.FORMULA
-    if (
-        torch.onnx.is_in_onnx_export()
-        or forward_ad._current_level >= 0
-        or has_derivatives()
-        or is_batched(*tensors)
-    ):
+        is_plain = is_plain and not torch.onnx.is_in_onnx_export() and not derivative_levels()
+        return Route.OPERATOR if is_plain else Route.FORMULA
+    if torch.onnx.is_in_onnx_export() or derivative_levels() or is_batched(*tensors):
         return Route.FORMULA
     for tensor in tensors:
         if tensor is not None and (
@@ -99,13 +95,21 @@ def has_transforms() -> bool:
     return _has_transforms()
 
 
-def has_derivatives() -> bool:
-    """Whether torch.func differentiates, rather than only maps over a batch."""
-    if not has_transforms():
-        return False
-    stack = torch._C._functorch.get_interpreter_stack()
+def derivative_levels() -> int:
+    """How many derivatives torch.func and forward mode take of what is computed now."""
+    has_tangents = forward_ad._current_level >= 0
+    stack = torch._C._functorch.get_interpreter_stack() if has_transforms() else None
     kinds = torch._C._functorch.TransformType
-    return stack is None or any(layer.key() in (kinds.Grad, kinds.Jvp) for layer in stack)
+    layers = [layer.key() for layer in stack or ()]
+    # A Jvp layer is forward mode itself.
+    own = has_tangents and kinds.Jvp not in layers
+    return own + sum(key in (kinds.Grad, kinds.Jvp) for key in layers)
+
+
+# torch.compile asks them while it traces, when they answer as without it, and guards on transforms.
+# The attribute is what torch.compiler.assume_constant_result sets, which would import the compiler.
+for _question in (has_transforms, derivative_levels):
+    _question._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_batched(*tensors: Optional[Tensor]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 # Modules of transformers, told by their names so that it need not be there.
-_CONV1D = "transformers.pytorch_utils.Conv1D"
+CONV1D = "transformers.pytorch_utils.Conv1D"
 _AUTO_BIT_LINEAR = "transformers.integrations.bitnet.AutoBitLinear"
 
 
@@ -21,16 +21,22 @@ _KNOWN_HOOKS = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 
 class Source(NamedTuple):
-    """The parameters of a layer of floats."""
+    """The parameters of a layer of floats.
+
+    Attributes:
+        knows_norm: whether the layer itself says if it has a norm: it has one if, and only if,
+            there is a ``norm_weight``.
+    """
 
     weight: nn.Parameter
     bias: Optional[nn.Parameter]
+    knows_norm: bool = False
     norm_weight: Optional[nn.Parameter] = None
     norm_eps: float = 1e-5
 
 
-def kind_of(module: nn.Module) -> str:
-    """The full name of a module's class."""
+def kind_of(module: object) -> str:
+    """The full name of an object's class."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
@@ -42,7 +48,7 @@ def source_of(module: nn.Module) -> Source:
         ValueError: its weight is computed from other tensors.
     """
     check_owns_weight(module)
-    if kind_of(module) == _CONV1D:
+    if kind_of(module) == CONV1D:
         weight, bias = module.weight, module.bias
         assert isinstance(weight, Tensor) and isinstance(bias, nn.Parameter)
         transposed = nn.Parameter(weight.detach().t().contiguous(), weight.requires_grad)
@@ -51,14 +57,20 @@ def source_of(module: nn.Module) -> Source:
         raise TypeError(
             f"found a {type(module).__name__}, expected an nn.Linear or transformers' Conv1D"
         )
-    norm = getattr(module, "rms_norm", None)
-    if kind_of(module) == _AUTO_BIT_LINEAR and isinstance(norm, nn.Module):
-        factor = norm.weight
-        assert isinstance(factor, nn.Parameter)
-        return Source(
-            module.weight, module.bias, factor, float(norm.variance_epsilon)  # type: ignore
-        )
-    return Source(module.weight, module.bias)
+    weight = cast(nn.Parameter, module.weight)
+    if kind_of(module) == _AUTO_BIT_LINEAR:
+        if not module.online_quant:
+            raise ValueError(
+                "found an AutoBitLinear of quantization_mode 'offline', whose weights are codes, "
+                "expected 'online'; huggingface.load_huggingface makes packed layers of it"
+            )
+        norm = module.rms_norm
+        if norm is None:
+            return Source(weight, module.bias, True)
+        assert isinstance(norm, nn.Module) and isinstance(norm.weight, nn.Parameter)
+        eps = float(norm.variance_epsilon)  # type: ignore[arg-type]
+        return Source(weight, module.bias, True, norm.weight, eps)
+    return Source(weight, module.bias)
 
 
 def check_owns_weight(module: nn.Module) -> None:

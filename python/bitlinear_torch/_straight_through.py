@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import _formula as formula
-from ._routes import has_transforms
+from ._routes import derivative_levels, has_transforms
 from .recipe import Recipe
 
 Parts = tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]
@@ -43,7 +43,10 @@ def bit_linear(
         x = formula.normalize(x, recipe, norm_weight, norm_bias)
         if strength is not None:
             return _blended(x, weight, bias, groups, recipe, strength)
-        return _Product.apply(x, weight, bias, groups, recipe, product_type)
+        product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
+        if product is _CompiledProduct and is_transformed():
+            return _transformed_product(x, weight, bias, groups, recipe)
+        return product.apply(x, weight, bias, groups, recipe, product_type)
 
 
 def _blended(
@@ -52,11 +55,44 @@ def _blended(
 ) -> Tensor:
     """The float product of v + strength * (quantized(v) - v) for input and weight."""
     with torch.no_grad():
-        codes = formula.input_codes(x.detach(), recipe)
-        change = strength * (formula.input_values(codes, recipe) - x)
-        values = formula.weight_values(formula.weight_codes(weight.detach(), recipe, groups))
-        weight_change = strength * (values - weight)
+        # Detached from tangents too: no_grad does not stop forward mode.
+        latent, latent_weight = x.detach(), weight.detach()
+        codes = formula.input_codes(latent, recipe)
+        change = strength * (formula.input_values(codes, recipe) - latent)
+        values = formula.weight_values(formula.weight_codes(latent_weight, recipe, groups))
+        weight_change = strength * (values - latent_weight)
     return torch.nn.functional.linear(x + change, weight + weight_change, bias)
+
+
+def _transformed_product(
+    x: Tensor, weight: Tensor, bias: Optional[Tensor], groups: int, recipe: Recipe
+) -> Tensor:
+    """What _Product computes, where torch.compile traces a transform of torch.func."""
+    latent, latent_weight = x.detach(), weight.detach()
+    codes = formula.input_codes(latent, recipe)
+    weight_codes = formula.weight_codes(latent_weight, recipe, groups)
+    y = formula.product(codes, weight_codes, bias, recipe)
+    inputs = straight_through(formula.input_values(codes, recipe), x)
+    values = straight_through(formula.weight_values(weight_codes), weight)
+    return straight_through(y, torch.nn.functional.linear(inputs, values))
+
+
+def straight_through(value: Tensor, latent: Tensor) -> Tensor:
+    """A value with the gradients and tangents of ``latent``, by operations that all tracers know.
+
+    It has the bits of ``value``, unless ``latent`` is not finite: then it is NaN.
+    """
+    return value + (latent - latent.detach())
+
+
+def is_transformed() -> bool:
+    """Whether torch.compile traces a transform of torch.func.
+
+    Second derivatives are left to PyTorch without the compiler, where they are refused in words.
+    """
+    if derivative_levels() > 1:
+        torch._dynamo.graph_break(msg=NO_SECOND_DERIVATIVES)
+    return has_transforms() or derivative_levels() > 0
 
 
 def product_gradients(
@@ -91,8 +127,8 @@ def gradients_of_codes(
     return grad_x, grad_weight, grad_bias
 
 
-class _Product(torch.autograd.Function):
-    """Quantizing and multiplying, for torch.autograd, torch.func and forward mode."""
+class _CompiledProduct(torch.autograd.Function):
+    """Quantizing and multiplying, as torch.compile takes it: without a rule of forward mode."""
 
     generate_vmap_rule = True
 
@@ -117,11 +153,17 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-            found = product_gradients(grad, x, weight, *ctx.options, wanted)
-        else:
-            found = _ProductGradients.apply(grad, x, weight, *ctx.options, wanted)
+        found = product_gradients(grad, x, weight, *ctx.options, wanted)
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+            found = tuple(
+                None if part is None else LastGradient.apply(part, grad, x, weight)
+                for part in found
+            )
         return (*found, None, None, None)
+
+
+class _Product(_CompiledProduct):
+    """Quantizing and multiplying, for torch.autograd, torch.func and forward mode."""
 
     @staticmethod
     def jvp(
@@ -145,17 +187,17 @@ class _Product(torch.autograd.Function):
         return total
 
 
-class _ProductGradients(torch.autograd.Function):
-    """:func:`product_gradients` where somebody may want to differentiate again."""
+class LastGradient(torch.autograd.Function):
+    """A gradient as it is, which refuses to be differentiated by what it was computed from."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(*arguments: Any) -> Parts:
-        return product_gradients(*arguments)
+    def forward(found: Tensor, *sources: Tensor) -> Tensor:
+        return found.clone()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Parts) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         pass
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ def replace_linear(
             kept[name] = why
         return False
 
-    found, changed = _replace(
+    found, changed = replace_modules(
         model, is_wanted, lambda linear: BitLinear.from_float(linear, **options)
     )
     kept.update(kept_parameters(model))
@@ -106,7 +107,8 @@ def pack_model(
 ) -> nn.Module:
     """Replaces the :class:`BitLinear` layers of a model by :class:`PackedBitLinear`, in place.
 
-    A warning says so if there is none.
+    A warning says so if there is none. A model of transformers gets a ``quantization_config``, so
+    that ``save_pretrained`` and ``from_pretrained`` keep the layers; see ``huggingface``.
 
     Args:
         model: any module.
@@ -128,7 +130,7 @@ def pack_model(
             kept[name] = f"a {type(module).__name__}, whose weights are floats"
         return False
 
-    found, changed = _replace(model, is_wanted, lambda layer: layer.pack())
+    found, changed = replace_modules(model, is_wanted, lambda layer: layer.pack())
     if report is not None:
         report.changed, report.kept = changed, kept
     if not changed:
@@ -136,7 +138,29 @@ def pack_model(
             "pack_model packed no layer: the model has no BitLinear", BitLinearWarning,
             stacklevel=2,
         )
+    else:
+        describe_pretrained(found)
     return found
+
+
+def describe_pretrained(model: nn.Module) -> None:
+    """Sees that ``save_pretrained`` of transformers' models says what their packed layers are.
+
+    Without it config.json would be that of a model of floats.
+    """
+    # A model of transformers is there only if transformers is.
+    module = sys.modules.get("transformers.modeling_utils")
+    if module is None:
+        return
+    found: list[str] = []
+    for name, part in model.named_modules():
+        is_inside = any(not outer or name.startswith(f"{outer}.") for outer in found)
+        if isinstance(part, module.PreTrainedModel) and not is_inside:
+            found.append(name)
+            if any(isinstance(layer, PackedBitLinear) for layer in part.modules()):
+                from .huggingface import attach_config
+
+                attach_config(part)
 
 
 def set_module(model: nn.Module, name: str, module: nn.Module) -> None:
@@ -173,11 +197,21 @@ def _call_layers(model: nn.Module, name: str) -> None:
         name = name.rpartition(".")[0]
 
 
-def _replace(
+def replace_modules(
     model: nn.Module,
     is_wanted: Callable[[str, nn.Module, Optional[nn.Module]], bool],
     make: Callable[[Any], nn.Module],
 ) -> tuple[nn.Module, list[str]]:
+    """Replaces modules of a model, all or none: those that are wanted, by those that are made.
+
+    Args:
+        model: any module.
+        is_wanted: called with a module's name, the module, and its parent if it has one.
+        make: called with a module; an error of it gets the module's name.
+
+    Returns:
+        The model, or what is made of it, and the names of the modules that were replaced.
+    """
     # A layer that is in a model twice stays one layer.
     made: dict[nn.Module, nn.Module] = {}
     places: list[tuple[str, nn.Module]] = []

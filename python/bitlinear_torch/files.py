@@ -20,7 +20,7 @@ from ._memory import address, bytes_at
 from ._handle import Handle, Parts, Shape
 from ._sources import require_memory
 from ._warnings import BitLinearWarning
-from .conversion import set_module
+from .conversion import describe_pretrained, set_module
 from .linear import BitLinear
 from .packed import PackedBitLinear
 from .recipe import from_c
@@ -186,6 +186,7 @@ def load_packed(
             made[old].backend = getattr(old, "backend", "auto")
         set_module(model, name, made[old])
     _load_tensors(model, tensors)
+    describe_pretrained(model)
     return model
 
 

@@ -241,7 +241,8 @@ class BitLinear(nn.Linear):
 
         Args:
             linear: an nn.Linear; transformers' Conv1D, whose weight is transposed, so that the new
-                layer's is a copy; or transformers' AutoBitLinear, whose learned norm is kept.
+                layer's is a copy; or transformers' AutoBitLinear, whose learned RMSNorm is
+                kept, and which gets no norm if it has none, unless ``norm`` says otherwise.
             options: as in the constructor, but for the features, bias, device and dtype.
 
         Raises:
@@ -254,13 +255,17 @@ class BitLinear(nn.Linear):
         source = source_of(linear)
         if source.norm_weight is not None:
             found = options.setdefault("norm", "rms")
-            if found != "rms" and not (found == "default"):
+            if found not in ("rms", "default"):
                 raise ValueError(
                     f"found norm {found!r} for a {type(linear).__name__} with a learned RMSNorm, "
                     "expected 'rms': its factors would be lost"
                 )
+            options["norm"] = "rms"
             options.setdefault("norm_eps", source.norm_eps)
             options["learn_norm"] = True
+        elif source.knows_norm:
+            # As the layer was trained, whatever the recipe says.
+            options.setdefault("norm", None)
         # On meta: without memory, and without a draw from the random generator.
         layer = cls(
             source.weight.shape[1], source.weight.shape[0], bias=source.bias is not None,

@@ -299,7 +299,13 @@ class PackedBitLinear(nn.Module):
         return torch.frombuffer(bytearray(encoded(self.recipe)), dtype=torch.uint8).clone()
 
     def set_extra_state(self, state: Any) -> None:
-        """Does nothing: ``load_state_dict`` checks that the recipe is the same."""
+        """Checks that the recipe is the same, for loaders that set one entry after the other.
+
+        Raises:
+            ValueError: it is another one.
+        """
+        for error in _recipe_errors(state, self.recipe):
+            raise ValueError(error)
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
@@ -370,6 +376,30 @@ class PackedBitLinear(nn.Module):
                 else:
                     part.copy_(loaded[name])
 
+    def use_native_layout(self) -> None:
+        """Puts the codes into the order in which the kernels of this CPU read them.
+
+        Raises:
+            ValueError: the codes are not codes of such weights.
+        """
+        native = _codes.native_layout(self.recipe.weights)
+        if self.layout != native:
+            self.weight = _codes.convert(
+                self.weight, self.recipe.weights, self.out_features, self.in_features,
+                self.layout, native,
+            )
+            self.layout = native
+
+    def check(self) -> None:
+        """Raises ValueError unless the tensors are those of a layer."""
+        _validate(self.parts(), self.shape())
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        # What torch.jit.script compiles in the place of the layer.
+        from ._script import ScriptablePackedBitLinear
+
+        return ScriptablePackedBitLinear(self)
+
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state.pop("_cache", None)
@@ -378,13 +408,7 @@ class PackedBitLinear(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         # From a CPU whose kernels read another layout.
-        native = _codes.native_layout(self.recipe.weights)
-        if self.layout != native:
-            self.weight = _codes.convert(
-                self.weight, self.recipe.weights, self.out_features, self.in_features,
-                self.layout, native,
-            )
-            self.layout = native
+        self.use_native_layout()
 
 
 def _pack_by_library(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Optional
+from typing import Literal, Optional
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from ._checks import require_floating
 from ._library import check, library
 from ._memory import rows
 from ._routes import Route, route
+from ._straight_through import straight_through
 from ._threads import follow_torch
 from .recipe import Recipe
 
@@ -86,29 +87,9 @@ def _by_formula(x: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     row = x.detach().reshape(1) if x.dim() == 0 else x.detach()
     codes = formula.input_codes(row, recipe)
     quant = codes.codes.to(_code_type(recipe.activation_bits)).reshape(x.shape)
-    return quant, _Identity.apply(x, formula.input_values(codes, recipe).reshape(x.shape))
-
-
-class _Identity(torch.autograd.Function):
-    """A value with the gradient, and the tangent, of another one."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, value: Tensor) -> Tensor:
-        return value.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
-        return tangent.clone()
+    return quant, straight_through(
+        formula.input_values(codes, recipe).reshape(x.shape), x
+    )
 
 
 def _quantize(x: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
