@@ -14,7 +14,7 @@ from ._nested import is_nested, per_row
 from ._norm import LearnedNorm, learned_norm_of
 from ._layer import check_shapes
 from ._script import ScriptedBitLinear
-from ._training import bit_linear
+from ._operators import bit_linear
 from ._warnings import BitLinearWarning
 from ._types import output_type, product_type
 from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
