@@ -43,10 +43,46 @@ one from swift.org and select it with: export TOOLCHAINS=swift"
   install_packages git libopenblas-dev zlib1g-dev pkg-config "$@"
 }
 
-# prepare_python FILE... : makes .build-python/venv with the packages of requirements files, and sets
-# PYTHON to its interpreter. Quick if that was done before and the files are the same.
+# swift_build PRODUCT : builds a product in release mode.
+swift_build() {
+  local log status=0
+  log=$(mktemp)
+  swift build -c release --product "$1" 2>&1 | tee "$log" || status=1
+  # In a copy of the repository .build is a copy too, and compiled modules serve only in the folder
+  # that they were made in.
+  if [ $status != 0 ] && grep -q "compiled with module cache path" "$log"; then
+    say "Compiling the modules in .build again, which were made in another folder"
+    rm -rf .build/*/*/ModuleCache
+    status=0
+    swift build -c release --product "$1" || status=1
+  fi
+  rm -f "$log"
+  [ $status = 0 ] || fail "$1 cannot be built: see above"
+}
+
+# link_static KIND PRODUCT FILE EXPORTS [OPTION...] : links the objects of a product, which swift_build
+# made, into a library or an executable that needs no Swift runtime. Only the symbols of EXPORTS are
+# visible outside. Linux only: SwiftPM does this for executables alone, and compiles everything once
+# more for it; on macOS the runtime is part of the system.
+link_static() {
+  local kind=$1 product=$2 file=$3 exports=$4 folder
+  shift 4
+  folder=$(mktemp -d)
+  echo "{ ${exports:+global: $exports;} local: *; };" >"$folder/exports"
+  clang -O2 -fPIC -c scripts/older-glibc.c -o "$folder/older-glibc.o"
+  swiftc "-emit-$kind" -static-stdlib -o "$file" "$folder/older-glibc.o" \
+    "@$(swift build -c release --show-bin-path)/$product.product/Objects.LinkFileList" "$@" \
+    -Xlinker --wrap=hypotf -Xlinker --version-script="$folder/exports" \
+    -use-ld=lld -Xlinker --gc-sections -Xlinker --strip-all
+  rm -rf "$folder"
+}
+
+# prepare_python NAME FILE... : makes the virtual environment .build-python/NAME with the packages of
+# requirements files, and sets PYTHON to its interpreter. Quick if that was done before and the files
+# are the same.
 prepare_python() {
-  local folder=.build-python/venv
+  local folder=.build-python/$1
+  shift
   PYTHON=$PWD/$folder/bin/python
   if [ -x "$PYTHON" ] && cat "$@" | cmp -s - "$folder/requirements.txt" &&
     "$PYTHON" -c '' 2>/dev/null; then
@@ -62,11 +98,13 @@ prepare_python() {
   cat "$@" >"$folder/requirements.txt"
 }
 
-# prepare_torch : as prepare_python, with all that the project's tests need, and bitlinear_torch
-# built from the sources as they are.
+# prepare_torch : as prepare_python, with all that the project's tests need, and bitlinear_torch and
+# the command line in a wheel built from the sources as they are, which WHEEL then names.
 prepare_torch() {
-  prepare_python Tests/Interop/requirements.txt python/tests/requirements.txt
-  say "Installing bitlinear_torch"
+  say "Building the wheel of bitlinear_torch"
+  scripts/build-wheel .build-python/wheel
+  WHEEL=$(echo .build-python/wheel/*.whl)
+  prepare_python venv Tests/Interop/requirements.txt python/tests/requirements.txt
   "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
-    ./python || fail "bitlinear_torch cannot be installed"
+    "$WHEEL" || fail "$WHEEL cannot be installed"
 }

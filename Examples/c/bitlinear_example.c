@@ -99,6 +99,22 @@ int main(int count, char **arguments) {
   expect(memcmp(y, packed_y, sizeof y) == 0, "packed and latent layers give the same bits");
   bitlinear_packed_free(packed);
 
+  // A layer over codes in memory of the caller's own, which are packed into it and never copied.
+  int64_t bytes =
+      bitlinear_codes_bytes(recipe.weights, OUT, IN, bitlinear_native_layout(recipe.weights));
+  expect(bytes > 0, "a matrix of codes takes memory");
+  uint8_t *own_codes = malloc((size_t)bytes);
+  expect(own_codes != NULL, "there is memory for codes");
+  float own_scales[2];
+  check(bitlinear_pack_codes(&recipe, &layer, own_codes, own_scales), "pack_codes");
+  check(
+      bitlinear_packed_borrow(&info, own_codes, own_scales, NULL, NULL, NULL, &packed),
+      "packed_borrow");
+  check(bitlinear_packed_forward(packed, x, TOKENS, IN, packed_y, OUT), "packed_forward");
+  expect(memcmp(y, packed_y, sizeof y) == 0, "borrowed codes give the same bits");
+  bitlinear_packed_free(packed);
+  free(own_codes);
+
   // A wrong argument is told, and nothing breaks.
   layer.groups = 3;
   int32_t status = bitlinear_forward(&recipe, &layer, x, TOKENS, IN, y, OUT);

@@ -1,6 +1,6 @@
 // The values of a strip's codes, straight from its bytes: four at a time are looked up by the bits
-// of their codes, 8 (BK_TERNARY2) or 4 (BK_SIGN1). This is as fast as memory takes the values, so no
-// instruction set has a kernel of its own for it.
+// of their codes, 8 (BK_TERNARY2) or 4 (BK_SIGN1). Memory hardly takes values faster, so no
+// instruction set has a kernel of its own for this.
 #include "internal.h"
 
 // f(bits) for all numbers of 4 or 8 bits.

@@ -120,6 +120,32 @@ import Testing
     }
   }
 
+  /// Borrowed codes are not checked: those that do not exist give other numbers, and no crash.
+  @Test func codesThatDoNotExistDoNoHarm() throws {
+    let (inputs, outputs) = (300, 70)
+    let layer = ABILayer(.b158, inputs: inputs, outputs: outputs)
+    let packed = try #require(layer.pack())
+    defer { bitlinear_packed_free(packed) }
+    var info = bitlinear_packed_info()
+    #expect(bitlinear_packed_describe(packed, &info) == 0)
+    let native = bitlinear_native_layout(layer.recipe.weights)
+    let bytes = Int(bitlinear_codes_bytes(layer.recipe.weights, 70, 300, native))
+    // Memory of exactly this size, so that AddressSanitizer sees reads beyond it.
+    let codes = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes)
+    defer { codes.deallocate() }
+    codes.initialize(repeating: 0xff, count: bytes)
+    var borrowed: OpaquePointer?
+    #expect(bitlinear_packed_borrow(&info, codes, [1], nil, nil, nil, &borrowed) == 0)
+    defer { bitlinear_packed_free(borrowed) }
+    for tokens in [1, 7, 90] {
+      let y = Self.outputs(borrowed, ABILayer.input(tokens, inputs), outputs)
+      #expect(y.allSatisfy { $0.isFinite })
+    }
+    var values = [Float](repeating: 0, count: inputs * outputs)
+    #expect(bitlinear_packed_values(borrowed, Int32(BITLINEAR_FLOAT32), &values) == 0)
+    #expect(values.allSatisfy { $0.isFinite })
+  }
+
   private static func outputs(_ packed: OpaquePointer?, _ x: Tensor, _ count: Int) -> [Float] {
     let (tokens, inputs) = (x.shape[0], Int64(x.shape[1]))
     var y = [Float](repeating: .nan, count: tokens * count)

@@ -103,6 +103,33 @@ static void test_columns(const bk_kernels *kernels, size_t columns, bk_format fo
   guarded_free(panels);
 }
 
+// The values of a strip's codes, as floats and as bfloat16, which fill their memory and no more.
+static void test_values(bk_layout layout, bk_format format, size_t rows, size_t columns,
+                        int8_t codes[BK_STRIP_ROWS][CODE_COLUMNS], const uint8_t *strip) {
+  char what[100];
+  snprintf(what, sizeof what, "layout %d, format %d: values of %zu x %zu", (int)layout,
+           (int)format, rows, columns);
+  float scales[BK_STRIP_ROWS];
+  for (size_t row = 0; row < rows; row++) scales[row] = random_float();
+  bk_matrix matrix = {
+      .rows = rows, .columns = columns, .format = format, .codes = strip, .scales = scales};
+  guard_side side = columns % 2 ? GUARD_ABOVE : GUARD_BELOW;
+  guarded floats = guarded_new(4 * rows * columns, side, 0);
+  guarded halves = guarded_new(2 * rows * columns, side, 0);
+  bk_strip_values(layout, &matrix, 0, floats.bytes, NULL);
+  bk_strip_values(layout, &matrix, 0, NULL, halves.bytes);
+  int equal = 1;
+  for (size_t row = 0; row < rows; row++)
+    for (size_t c = 0; c < columns; c++) {
+      float expected = (float)codes[row][c] * scales[row];
+      if (!equal_floats((float *)floats.bytes + row * columns + c, &expected, 1)) equal = 0;
+      if (((uint16_t *)halves.bytes)[row * columns + c] != bk_bf16(expected)) equal = 0;
+    }
+  record(equal, what);
+  guarded_free(halves);
+  guarded_free(floats);
+}
+
 // Rows of bytes to a strip and back, against packing the same codes.
 static void test_rows(const bk_kernels *kernels, size_t columns, bk_format format) {
   char what[100];
@@ -133,6 +160,7 @@ static void test_rows(const bk_kernels *kernels, size_t columns, bk_format forma
   record(memcmp(strip.bytes, expected, strip_bytes) == 0, what);
   bk_rows_from_strip(layout, format, strip.bytes, rows, row_bytes, back.bytes);
   record(memcmp(back.bytes, source.bytes, rows * row_bytes) == 0, what);
+  test_values(layout, format, rows, columns, codes, strip.bytes);
   guarded_free(strip);
   guarded_free(back);
   guarded_free(source);

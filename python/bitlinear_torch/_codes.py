@@ -32,6 +32,11 @@ def row_bytes(weights: str, in_features: int) -> int:
     return (in_features * _BITS[weights] + 7) // 8
 
 
+def row_codes(weights: str) -> int:
+    """The codes in a byte of ROWS."""
+    return 8 // _BITS[weights]
+
+
 def codes_shape(weights: str, out_features: int, in_features: int, layout: int) -> tuple[int, int]:
     """The shape of codes in a layout: rows, for strips padded to 64 of them, and their bytes."""
     length = row_bytes(weights, in_features)

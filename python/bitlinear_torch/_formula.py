@@ -55,23 +55,31 @@ def _parts(x: Tensor, count: int) -> Tensor:
     return x.reshape(*x.shape[:-1], count, x.shape[-1] // count)
 
 
-def input_codes(x: Tensor, recipe: Recipe) -> Codes:
+def largest_magnitudes(x: Tensor, recipe: Recipe) -> Tensor:
+    """max\|x\| of each token, ``[..., 1]``, or of each of its blocks, ``[..., blocks]``."""
+    block = recipe.activation_block
+    magnitudes = x.abs()
+    if block is None:
+        return magnitudes.amax(-1, keepdim=True)
+    padding = -x.shape[-1] % block
+    magnitudes = F.pad(magnitudes, (0, padding)) if padding else magnitudes
+    return _parts(magnitudes, magnitudes.shape[-1] // block).amax(-1)
+
+
+def input_codes(x: Tensor, recipe: Recipe, largest: Optional[Tensor] = None) -> Codes:
     """Codes ``[..., features]`` and scales s, with ``code / s`` near to x.
 
     Scales are ``[..., 1]`` or, with blocks, ``[..., blocks]``. A row with a NaN or an infinity has
     codes 0 and scales NaN, and does not count for the scale of a tensor.
+
+    Args:
+        largest: :func:`largest_magnitudes` of whole tokens, where x has a part of their columns.
     """
     levels = 2.0 ** (recipe.activation_bits - 1) - 1
     block = recipe.activation_block
-    magnitudes = x.abs()
-    if block is None:
-        largest = magnitudes.amax(-1, keepdim=True)
-        is_finite = largest.isfinite()
-    else:
-        padding = -x.shape[-1] % block
-        magnitudes = F.pad(magnitudes, (0, padding)) if padding else magnitudes
-        largest = _parts(magnitudes, magnitudes.shape[-1] // block).amax(-1)
-        is_finite = largest.isfinite().all(-1, keepdim=True)
+    if largest is None:
+        largest = largest_magnitudes(x, recipe)
+    is_finite = largest.isfinite().all(-1, keepdim=True)
     if not recipe.per_token:
         # A zero more, which changes no maximum, for an input without rows.
         rows = torch.where(is_finite, largest, torch.zeros_like(largest)).flatten()
@@ -94,29 +102,59 @@ def _columns(scale: Tensor, features: int, block: Optional[int]) -> Tensor:
     return scale if block is None else scale.repeat_interleave(block, -1)[..., :features]
 
 
-def weight_statistics(weight: Tensor, recipe: Recipe, groups: int) -> tuple[Tensor, Tensor]:
+class Groups:
+    """The groups of a weight: equal blocks of rows with a scale each, all in this process."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def blocks(self, weight: Tensor) -> Tensor:
+        """The weight as a matrix of which each row belongs to one group."""
+        return weight.reshape(self.count, -1)
+
+    def each(self, numbers: Tensor) -> Tensor:
+        """Numbers of groups ``[groups]`` for the rows of ``blocks``, as a column."""
+        return numbers.unsqueeze(1)
+
+    def sum(self, blocks: Tensor) -> Tensor:
+        """The sum of each group, ``[groups]``."""
+        return blocks.sum(1)
+
+    def mean(self, blocks: Tensor) -> Tensor:
+        """The mean of each group, ``[groups]``."""
+        return blocks.mean(1)
+
+    def median(self, blocks: Tensor) -> Tensor:
+        """The median of each group, ``[groups]``; the lower one of two."""
+        return _median(blocks)
+
+
+def weight_statistics(
+    weight: Tensor, recipe: Recipe, groups: Union[int, Groups]
+) -> tuple[Tensor, Tensor]:
     """The numbers that codes are made with, and the scale, of each group: both ``[groups]``.
 
     Sign weights are compared with the first, ternary ones multiplied by it.
     """
-    blocks = weight.reshape(groups, -1)
+    groups = Groups(groups) if isinstance(groups, int) else groups
+    blocks = groups.blocks(weight)
     # MPS has no float64: there a mean may differ from the library's in its last bit.
     wide = blocks if blocks.device.type == "mps" else blocks.double()
     if recipe.weights == "sign":
-        return wide.mean(1).float(), wide.abs().mean(1).float()
+        return groups.mean(wide).float(), groups.mean(wide.abs()).float()
     magnitudes = wide.abs()
     if recipe.weight_scale == "threshold":
-        threshold = (0.7 * magnitudes.mean(1, keepdim=True)).clamp(min=1e-5)
-        is_kept = (magnitudes > threshold).to(magnitudes.dtype)
-        count = is_kept.sum(1)
-        scale = (magnitudes * is_kept).sum(1) / count.clamp(min=1)
-        scale = torch.where(count > 0, scale, threshold[:, 0])
+        threshold = (0.7 * groups.mean(magnitudes)).clamp(min=1e-5)
+        is_kept = (magnitudes > groups.each(threshold)).to(magnitudes.dtype)
+        count = groups.sum(is_kept)
+        scale = groups.sum(magnitudes * is_kept) / count.clamp(min=1)
+        scale = torch.where(count > 0, scale, threshold)
         # NaN * 0 is NaN, so the scale of weights with a NaN is one.
-        return (0.5 / threshold[:, 0]).float(), scale.float()
+        return (0.5 / threshold).float(), scale.float()
     if recipe.weight_scale == "median":
-        center = _median(blocks.abs())
+        center = groups.median(blocks.abs())
     else:
-        center = magnitudes.mean(1).float()
+        center = groups.mean(magnitudes).float()
     scale = center.clamp(min=1e-5)
     return scale.reciprocal(), scale
 
@@ -178,20 +216,24 @@ def exact_product(x: Tensor, weight: Tensor, bits: int, use_int8: bool = False) 
         bits: of the codes of x.
         use_int8: whether to multiply 8-bit integers where the shapes allow it.
     """
+    return exact_sums(x, weight, bits, use_int8).float()
+
+
+def exact_sums(x: Tensor, weight: Tensor, bits: int, use_int8: bool = False) -> Tensor:
+    """The product of :func:`exact_product` as whole numbers, of float32, int32 or int64."""
     if bits > 9:
         # Two bytes, of which the lower one may be negative too.
         high = (x / 256).round()
         low = x - 256 * high
-        whole = exact_product(high, weight, 9).long() * 256 + exact_product(low, weight, 9).long()
-        return whole.float()
+        return exact_sums(high, weight, 9).long() * 256 + exact_sums(low, weight, 9).long()
     longest = _EXACT // _SHORT_CODE
     if x.shape[-1] > longest:
         parts = zip(x.split(longest, -1), weight.split(longest, 1))
-        return torch.stack([exact_product(a, b, bits).long() for a, b in parts]).sum(0).float()
+        return torch.stack([exact_sums(a, b, bits).long() for a, b in parts]).sum(0)
     if use_int8 and bits <= 8 and _has_int8_product(x, weight):
         rows = x.reshape(-1, x.shape[-1]).to(torch.int8)
         product = torch._int_mm(rows, weight.to(torch.int8).t())
-        return product.reshape(*x.shape[:-1], -1).float()
+        return product.reshape(*x.shape[:-1], -1)
     return F.linear(x, weight)
 
 

@@ -13,7 +13,12 @@ from .recipe import Recipe
 
 
 class Layer(NamedTuple):
-    """The parameters of a layer with latent weights: the weight of any type, all else of float32."""
+    """The parameters of a layer with latent weights: the weight of any type, all else of float32.
+
+    Attributes:
+        statistics: what codes are made with and the scale, of each group, where they are known
+            already, as where the weight is a part of a larger one.
+    """
 
     weight: Tensor
     bias: Optional[Tensor]
@@ -21,6 +26,7 @@ class Layer(NamedTuple):
     norm_bias: Optional[Tensor]
     groups: int
     recipe: Recipe
+    statistics: Optional[tuple[Tensor, Tensor]] = None
 
 
 def check_shapes(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
@@ -41,8 +47,10 @@ class CLayerOf:
         weight, stride = rows(layer.weight.detach().float())
         out_features, in_features = weight.shape
         vectors = [vector(part) for part in (layer.bias, layer.norm_weight, layer.norm_bias)]
-        statistics = (None, None)
-        if layer.recipe.weight_scale != "mean":
+        statistics: tuple[Optional[Tensor], Optional[Tensor]] = (None, None)
+        if layer.statistics is not None:
+            statistics = vector(layer.statistics[0]), vector(layer.statistics[1])
+        elif layer.recipe.weight_scale != "mean":
             # The library knows the means; it is told the statistics of other recipes.
             statistics = formula.weight_statistics(weight, layer.recipe, layer.groups)
         self.alive = (weight, vectors, statistics)

@@ -129,8 +129,9 @@ def require_memory(tensor: Optional[Tensor], name: str) -> None:
         raise ValueError(f"found {name} on meta, expected values: first load the model")
     if type(tensor) not in (Tensor, nn.Parameter):
         raise ValueError(
-            f"found {name} of {type(tensor).__name__}, expected a plain tensor; of a DTensor, as "
-            "FSDP makes them, full_tensor() gives the whole"
+            f"found {name} of {type(tensor).__name__}, expected a plain tensor; a model of DTensors, "
+            "as FSDP makes them, is packed into a file by "
+            "bitlinear_torch.parallel.save_packed_sharded, and full_tensor() gives the whole of one"
         )
 
 

@@ -7,6 +7,7 @@ arXiv 1308.3432). The norm before them is differentiated by PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
@@ -99,17 +100,28 @@ def product_gradients(
     product_type: torch.dtype, wanted: tuple[bool, bool, bool],
 ) -> Parts:
     """The straight-through gradients of normalized x, weight and bias, where wanted."""
+    return gradients_of_codes(
+        grad, lambda: formula.input_codes(x, recipe),
+        lambda: formula.weight_codes(weight, recipe, groups), recipe, product_type, wanted,
+    )
+
+
+def gradients_of_codes(
+    grad: Tensor, x: Callable[[], formula.Codes], weight: Callable[[], formula.Codes],
+    recipe: Recipe, product_type: torch.dtype, wanted: tuple[bool, bool, bool],
+) -> Parts:
+    """:func:`product_gradients` of the codes of x and weight, which are made only if needed."""
     needs_x, needs_weight, needs_bias = wanted
     rows = grad.reshape(-1, grad.shape[-1])
     product_rows = rows.to(product_type)
     grad_x = grad_weight = grad_bias = None
     if needs_x:
-        values = formula.weight_values(formula.weight_codes(weight, recipe, groups))
-        grad_x = (product_rows @ values.to(product_type)).to(x.dtype).reshape(x.shape)
+        values = formula.weight_values(weight()).to(product_type)
+        grad_x = (product_rows @ values).to(grad.dtype).reshape(*grad.shape[:-1], values.shape[1])
     if needs_weight:
-        inputs = formula.input_values(formula.input_codes(x, recipe), recipe)
-        inputs = inputs.reshape(-1, x.shape[-1]).to(product_type)
-        grad_weight = (product_rows.t() @ inputs).to(weight.dtype)
+        inputs = formula.input_values(x(), recipe)
+        inputs = inputs.reshape(-1, inputs.shape[-1]).to(product_type)
+        grad_weight = (product_rows.t() @ inputs).to(grad.dtype)
     if needs_bias:
         grad_bias = rows.sum(0)
     return grad_x, grad_weight, grad_bias

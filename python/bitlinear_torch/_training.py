@@ -43,7 +43,7 @@ def forward(x: Tensor, layer: Layer) -> tuple[Tensor, Optional[PackedWeight]]:
         weight = packed_weight(layer.weight, layer.groups, layer.recipe)
     out_features, in_features = layer.weight.shape
     if weight is not None:
-        handle = _handle(weight, layer)
+        handle = handle_of(weight, layer)
         return handle.forward(x, in_features, out_features), weight
     c = CLayerOf(layer)
     x, stride = rows(x)
@@ -58,7 +58,8 @@ def forward(x: Tensor, layer: Layer) -> tuple[Tensor, Optional[PackedWeight]]:
     return y, None
 
 
-def _handle(weight: PackedWeight, layer: Layer) -> Handle:
+def handle_of(weight: PackedWeight, layer: Layer) -> Handle:
+    """The layer for the library, with codes for its weight."""
     out_features, in_features = layer.weight.shape
     shape = Shape(in_features, out_features, native_layout(layer.recipe.weights), layer.recipe)
     parts = Parts(weight.codes, weight.scale, layer.bias, layer.norm_weight, layer.norm_bias)
@@ -70,7 +71,7 @@ def weight_values(
 ) -> Tensor:
     """The quantized weight ``[out, in]``, of float32 or bfloat16, from codes if there are any."""
     if weight is not None:
-        return _handle(weight, layer).values(layer.weight.shape, dtype)
+        return handle_of(weight, layer).values(layer.weight.shape, dtype)
     c = CLayerOf(layer)
     values = torch.empty(layer.weight.shape, dtype=dtype, device="cpu")
     follow_torch()
@@ -111,7 +112,7 @@ def _times_weight(
     count = max(64, _PART_VALUES // in_features // 64 * 64)
     part = torch.empty((min(count, out_features), in_features), dtype=values_type, device="cpu")
     total = torch.zeros((rows.shape[0], in_features), dtype=torch.float32, device="cpu")
-    handle = _handle(weight, layer)
+    handle = handle_of(weight, layer)
     for first in range(0, out_features, count):
         values = part[: out_features - first]
         handle.values_into(values, first)

@@ -99,13 +99,19 @@ def packed_weight(weight: Tensor, groups: int, recipe: Recipe) -> Optional[Packe
     return entry.packed
 
 
-def pack(weight: Tensor, groups: int, recipe: Recipe) -> PackedWeight:
+def pack(
+    weight: Tensor, groups: int, recipe: Recipe,
+    statistics: Optional[tuple[Tensor, Tensor]] = None,
+) -> PackedWeight:
     """The codes of a weight ``[out, in]`` on the CPU, of any type of floats.
+
+    Args:
+        statistics: those of the groups, where they are known; see :class:`Layer`.
 
     Raises:
         ValueError: a scale is not finite.
     """
-    packed, status = _pack_with_status(weight, groups, recipe)
+    packed, status = _pack_with_status(weight, groups, recipe, statistics)
     check(status)
     return packed
 
@@ -119,7 +125,8 @@ def _pack(weight: Tensor, groups: int, recipe: Recipe) -> Optional[PackedWeight]
 
 
 def _pack_with_status(
-    weight: Tensor, groups: int, recipe: Recipe
+    weight: Tensor, groups: int, recipe: Recipe,
+    statistics: Optional[tuple[Tensor, Tensor]] = None,
 ) -> tuple[PackedWeight, int]:
     out_features, in_features = weight.shape
     layout = native_layout(recipe.weights)
@@ -128,7 +135,7 @@ def _pack_with_status(
         device="cpu",
     )
     scale = torch.empty(groups, dtype=torch.float32, device="cpu")
-    layer = CLayerOf(Layer(weight, None, None, None, groups, recipe))
+    layer = CLayerOf(Layer(weight, None, None, None, groups, recipe, statistics))
     follow_torch()
     status = library.bitlinear_pack_codes(
         recipe.pointer, layer.value, codes.data_ptr(), scale.data_ptr()

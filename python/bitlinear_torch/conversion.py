@@ -130,7 +130,7 @@ def pack_model(
             kept[name] = f"a {type(module).__name__}, whose weights are floats"
         return False
 
-    found, changed = replace_modules(model, is_wanted, BitLinear.pack)
+    found, changed = replace_modules(model, is_wanted, lambda layer: layer.pack())
     if report is not None:
         report.changed, report.kept = changed, kept
     if not changed:

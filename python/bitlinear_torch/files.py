@@ -18,6 +18,7 @@ from . import _codes
 from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
 from ._memory import address, bytes_at
 from ._handle import Handle, Parts, Shape
+from ._sources import require_memory
 from ._warnings import BitLinearWarning
 from .conversion import describe_pretrained, set_module
 from .linear import BitLinear
@@ -33,7 +34,8 @@ _DTYPES = {
     "U8": torch.uint8, "BOOL": torch.bool, "U64": torch.uint64, "U32": torch.uint32,
     "U16": torch.uint16, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+#: The names of types in files.
+NAMES_OF_TYPES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,14 @@ def save_packed(
             "a single PackedBitLinear has no name in a file: put it into a module, such as "
             "nn.Sequential"
         )
-    metadata = dict(metadata or {})
-    if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
-        raise ValueError("found metadata that is not text, expected names and values of str")
+    metadata = check_metadata(metadata)
     packed = _packed_layers(model)
+    for name, layer in packed.items():
+        if layer.shape()[:2] != (layer.in_features, layer.out_features):
+            raise ValueError(
+                f"layer {name}: found a part of a layer that is spread over processes, expected the "
+                "whole: bitlinear_torch.parallel.save_packed_sharded writes such models"
+            )
     alive = [(layer if layer.weight.is_cpu else _on_cpu(name, layer)) for name, layer in
              packed.items()]
     handles = [layer.handle() for layer in alive]
@@ -100,7 +106,7 @@ def save_packed(
     tensors = _other_tensors(model, packed)
     entries = (CTensor * len(tensors))()
     for entry, (name, tensor) in zip(entries, tensors.items()):
-        entry.name, entry.dtype = _text(name), _NAMES[tensor.dtype].encode()
+        entry.name, entry.dtype = _text(name), NAMES_OF_TYPES[tensor.dtype].encode()
         entry.rank, entry.shape = tensor.dim(), (ctypes.c_int64 * tensor.dim())(*tensor.shape)
         entry.data, entry.byte_count = tensor.data_ptr(), tensor.nbytes
     check(
@@ -118,6 +124,14 @@ def save_packed(
             "pack_model packs them", BitLinearWarning, stacklevel=2,
         )
     return SaveReport(tuple(packed), tuple(tensors), tuple(unpacked), os.stat(path).st_size)
+
+
+def check_metadata(metadata: Optional[Mapping[str, str]]) -> dict[str, str]:
+    """The metadata of a user; raises ValueError unless it is text."""
+    words = dict(metadata or {})
+    if not all(isinstance(text, str) for pair in words.items() for text in pair):
+        raise ValueError("found metadata that is not text, expected names and values of str")
+    return words
 
 
 def _on_cpu(name: str, layer: PackedBitLinear) -> PackedBitLinear:
@@ -226,7 +240,8 @@ def _other_tensors(model: nn.Module, packed: Mapping[str, nn.Module]) -> dict[st
     for name, value in _other_state(model, packed).items():
         if not isinstance(value, Tensor):
             raise ValueError(f"found {name} of {type(value).__name__}, expected a tensor")
-        if value.dtype not in _NAMES or value.layout is not torch.strided or value.is_meta:
+        require_memory(value, name)
+        if value.dtype not in NAMES_OF_TYPES or value.layout is not torch.strided:
             raise ValueError(
                 f"found {name} of {value.dtype}, {value.layout}, on {value.device}, which a file "
                 "cannot hold"

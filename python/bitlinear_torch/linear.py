@@ -200,7 +200,7 @@ class BitLinear(nn.Linear):
         bias, norm = self.bias, self.norm
         check_shapes(input, weight, bias)
         if self.training and input.dim() > 2 and not self.recipe.per_token:
-            _warn_of_coupling()
+            warn_of_coupling()
         norm_weight = norm_bias = None
         if norm is not None:
             norm_weight, norm_bias = norm.floats()
@@ -330,7 +330,8 @@ def call_leaf(module: nn.Module, input: fx.Proxy) -> Any:
     return tracer.create_proxy("call_module", path, (input,), {})
 
 
-def _warn_of_coupling() -> None:
+def warn_of_coupling() -> None:
+    """Warns that one scale for the whole input couples its tokens, outside of graphs."""
     if torch.compiler.is_compiling():
         return
     warnings.warn(

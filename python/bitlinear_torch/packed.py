@@ -311,8 +311,9 @@ class PackedBitLinear(nn.Module):
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
     ) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
+        shape = self.shape()
         rows = _codes.convert(
-            self.weight, self.recipe.weights, self.out_features, self.in_features, self.layout,
+            self.weight, self.recipe.weights, shape.out_features, shape.in_features, self.layout,
             _codes.ROWS,
         )
         destination[prefix + "weight"] = rows.view(torch.uint8)
@@ -339,7 +340,7 @@ class PackedBitLinear(nn.Module):
             if part is None or key not in state_dict:
                 continue
             rows_shape = _codes.codes_shape(
-                self.recipe.weights, self.out_features, self.in_features, _codes.ROWS
+                self.recipe.weights, shape.out_features, shape.in_features, _codes.ROWS
             )
             wanted = rows_shape if name == "codes" else tuple(part.shape)
             dtypes = (torch.uint8, torch.int8) if name == "codes" else (torch.float32,)
@@ -355,8 +356,8 @@ class PackedBitLinear(nn.Module):
             try:
                 if loaded["codes"] is not own.codes:
                     loaded["codes"] = _codes.convert(
-                        loaded["codes"], self.recipe.weights, self.out_features,
-                        self.in_features, _codes.ROWS, self.layout,
+                        loaded["codes"], self.recipe.weights, shape.out_features,
+                        shape.in_features, _codes.ROWS, self.layout,
                     )
                 _validate(Parts(**loaded), shape)
             except ValueError as error:

@@ -332,9 +332,9 @@ void bk_sign_values(const float *weights, size_t n, float mean, float scale, flo
 // The bfloat16 nearest to each x[i], half to even.
 void bk_bf16_values(const float *x, size_t n, uint16_t *out);
 
-// The values code * scale of the rows of one strip of BK_TERNARY2 or BK_SIGN1 codes, row-major
-// [rows, columns] from the first row of the matrix on: as floats or, where that is NULL, as bfloat16,
-// the nearest ones.
+// The values code * scale of the rows of one strip of BK_TERNARY2 or BK_SIGN1 codes. They are part
+// of the row-major matrix that begins at `floats` or, as the nearest bfloat16, at `halves`; the
+// other one is NULL.
 void bk_strip_values(bk_layout layout, const bk_matrix *matrix, size_t strip, float *floats,
                      uint16_t *halves);
 

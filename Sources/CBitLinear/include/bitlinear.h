@@ -171,8 +171,8 @@ int32_t bitlinear_backward(
 
 // ---- Codes --------------------------------------------------------------------------------------
 
-// The order of a matrix's codes in memory. In each a code takes 2 bits (ternary), code + 1, or 1 bit
-// (sign), which is set for +1; B is these bits, and r and c are a code's row and column.
+// The order of a matrix's codes in memory. In each a code takes B bits: 2 (ternary), code + 1, or 1
+// (sign), which is set for +1. The formulas below are for the code of row r and column c.
 //
 // BITLINEAR_LAYOUT_ROWS: the same on every CPU, and the one in files. A row has row_bytes bytes,
 // in_features * B / 8 rounded up. With n = 8 / B codes in a byte, the code is in
@@ -184,16 +184,16 @@ int32_t bitlinear_backward(
 //
 // BITLINEAR_LAYOUT_LOOKUP: a step has the next n = 8 / B columns of all rows of a strip, a byte for
 // each row, and a strip has S = in_features / n steps, rounded up. With k = r % 64, the code is in
-//   byte  64 * (S * (r / 64) + c / n) + 32 * (k / 32) + 16 * (k / 4 % 2) + 4 * (k / 8 % 4) + k % 4,
-//   from bit  B * (c % n)  up.
+//   byte  64 * (S * (r / 64) + c / n) + 32 * (k / 32) + 16 * (k / 4 % 2) + 4 * (k / 8 % 4)
+//         + k % 4,  from bit  B * (c % n)  up.
 //
-// BITLINEAR_LAYOUT_DOT: a strip is four panels of 16 rows. A step has the next n = 32 / B columns of
-// a panel, four bytes for each row, and a panel has S = in_features / n steps, rounded up. The code
-// is in
+// BITLINEAR_LAYOUT_DOT: a strip is four panels of 16 rows. A step has the next n = 32 / B columns
+// of a panel, four bytes for each row, and a panel has S = in_features / n steps, rounded up. The
+// code is in
 //   byte  64 * (S * (r / 16) + c / n) + 4 * (r % 16) + c % 4,  from bit  B * (c % n / 4)  up.
 //
-// In both, the last strip and the last step are whole, and bits that belong to no row or no column may
-// have any value.
+// In both, the last strip and the last step are whole, and bits that belong to no row or no column
+// may have any value.
 enum {
   BITLINEAR_LAYOUT_ROWS = 0,
   BITLINEAR_LAYOUT_LOOKUP = 1,
@@ -209,8 +209,8 @@ int32_t bitlinear_native_layout(int32_t weights);
 int64_t bitlinear_codes_bytes(
     int32_t weights, int64_t out_features, int64_t in_features, int32_t layout);
 
-// Copies codes from one layout to another, or to the same one, on any CPU. `source` and `target` have
-// the bytes that bitlinear_codes_bytes says. Codes in rows are checked: fails with
+// Copies codes from one layout to another, or to the same one, on any CPU. `source` and `target`
+// have the bytes that bitlinear_codes_bytes says. Codes in rows are checked: fails with
 // BITLINEAR_MALFORMED for a ternary code of 3 and for unused bits that are not 0. Codes of other
 // layouts are copied as they are.
 int32_t bitlinear_convert_codes(
@@ -248,8 +248,8 @@ typedef struct bitlinear_packed_info {
 int32_t bitlinear_pack(
     const bitlinear_recipe *recipe, const bitlinear_layer *layer, bitlinear_packed **packed);
 
-// Quantizes the weights of a layer and packs them into the caller's memory, as bitlinear_packed_borrow
-// takes them. Fails as bitlinear_pack does, and then writes nothing.
+// Quantizes the weights of a layer and packs them into the caller's memory, as
+// bitlinear_packed_borrow takes them. Fails as bitlinear_pack does, and then writes nothing.
 //
 //   codes   in the native layout: bitlinear_codes_bytes bytes
 //   scales  [groups]
@@ -268,8 +268,8 @@ int32_t bitlinear_packed_from_codes(
 
 // Makes a packed layer over codes that stay where they are: in the native layout, whatever
 // info->block_features is. This memory must live, and stay as it is, until the layer is freed. The
-// other arrays are copied. `info` is that of bitlinear_packed_from_codes, but for row_bytes, which is
-// ignored.
+// other arrays are copied. `info` is that of bitlinear_packed_from_codes, but for row_bytes, which
+// is ignored.
 //
 //   codes   bitlinear_codes_bytes bytes, not checked: a ternary code of 3 gives meaningless numbers
 //           and does no other harm. Any alignment gives the same results; multiples of 64 bytes are
@@ -289,8 +289,8 @@ int32_t bitlinear_packed_forward(
 // Describes a packed layer.
 int32_t bitlinear_packed_describe(const bitlinear_packed *packed, bitlinear_packed_info *info);
 
-// Copies the parts of a packed layer, as bitlinear_packed_from_codes takes them; NULL for one that is
-// not wanted.
+// Copies the parts of a packed layer, as bitlinear_packed_from_codes takes them; NULL for one that
+// is not wanted.
 int32_t bitlinear_packed_read(
     const bitlinear_packed *packed, uint8_t *codes, float *scales, float *bias,
     float *norm_weight, float *norm_bias);
@@ -340,7 +340,7 @@ int32_t bitlinear_input_values(
 //
 //   norm_weight, norm_bias            [in_features], or NULL, as in bitlinear_layer
 //   x                                 [tokens, in_features]
-//   upstream                          [tokens, in_features]: the gradient of norm(x), which is dY W~
+//   upstream                          [tokens, in_features]: the gradient of norm(x), here dY W~
 //   grad_x                            [tokens, in_features], contiguous
 //   grad_norm_weight, grad_norm_bias  [in_features]; NULL if there is no norm_weight or norm_bias
 //

@@ -1,11 +1,10 @@
 import BitTraining
-import Foundation
 
 /// Values as `inspect` prints them.
 enum InspectText {
   /// A number in six digits.
   static func number(_ value: Double) -> String {
-    String(format: "%.6g", locale: nil, value)
+    NumberText.printf("%.6g", value)
   }
 
   /// A number, or "-" for none.

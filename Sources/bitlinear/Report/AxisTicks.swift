@@ -1,5 +1,3 @@
-import Foundation
-
 /// Round numbers along an axis and the range that they span.
 struct AxisTicks: Sendable {
   /// The values that get a tick, rising.

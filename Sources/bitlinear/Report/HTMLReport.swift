@@ -1,5 +1,4 @@
 import BitTraining
-import Foundation
 
 /// The report of a training run as one page that needs nothing else: no network, no scripts.
 ///

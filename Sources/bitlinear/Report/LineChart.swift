@@ -1,5 +1,4 @@
 import BitTraining
-import Foundation
 
 /// Curves over epochs, with axes, a legend and the last value of each curve.
 struct LineChart: Sendable {
@@ -250,7 +249,7 @@ struct LineChart: Sendable {
   private func valueText(_ value: Double) -> String {
     switch format {
     case .percent: NumberText.percent(value)
-    case .number where abs(value) >= 1e5: String(format: "%.3g", value)
+    case .number where abs(value) >= 1e5: NumberText.printf("%.3g", value)
     case .number: NumberText.fixed(value, decimals: abs(value) >= 100 ? 1 : 3)
     }
   }
@@ -258,9 +257,9 @@ struct LineChart: Sendable {
   private func tickText(_ value: Double, _ ticks: AxisTicks) -> String {
     switch format {
     case .percent: NumberText.percent(value, decimals: max(ticks.decimals - 2, 0))
-    case .number where isLogarithmic && value < 1e-4: String(format: "%.0e", value)
-    case .number where isLogarithmic: String(format: "%g", value)
-    case .number where ticks.decimals > 6 || abs(value) >= 1e5: String(format: "%.3g", value)
+    case .number where isLogarithmic && value < 1e-4: NumberText.printf("%.0e", value)
+    case .number where isLogarithmic: NumberText.printf("%g", value)
+    case .number where ticks.decimals > 6 || abs(value) >= 1e5: NumberText.printf("%.3g", value)
     case .number: NumberText.fixed(value, decimals: ticks.decimals)
     }
   }

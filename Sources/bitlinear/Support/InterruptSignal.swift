@@ -1,6 +1,5 @@
 import ArgumentParser
 import Dispatch
-import Foundation
 import Synchronization
 
 /// Turns the first Ctrl-C (SIGINT) or SIGTERM into a request to stop in good order; a second one

@@ -1,6 +1,5 @@
 import BitCore
 import BitFiles
-import Foundation
 
 /// Standard output, which gets the results of a command.
 enum Output {

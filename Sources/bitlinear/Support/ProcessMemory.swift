@@ -1,5 +1,3 @@
-import Foundation
-
 /// The memory of this process.
 enum ProcessMemory {
   /// The most that was ever resident, in MiB.

@@ -2,7 +2,6 @@ import BitCore
 import BitFormats
 import BitNN
 import BitTraining
-import Foundation
 
 /// What `train` builds and `eval` builds again: a network of linear layers with ReLU between them,
 /// and the standardization of its inputs. It is stored as JSON in the metadata of model files.

@@ -1,6 +1,5 @@
 import BitCore
 import BitFiles
-import Foundation
 
 /// The folder with the files of a training run.
 struct RunFolder {

@@ -1,7 +1,6 @@
 import BitCore
 import BitNN
 import BitTraining
-import Foundation
 
 extension TrainingResults {
   /// What the report page shows of a run.
@@ -64,7 +63,7 @@ extension TrainingResults {
 
   private func facts(_ command: [String]) -> [Fact] {
     let options = job.trainer.options
-    let program = command.first.map { ($0 as NSString).lastPathComponent } ?? "bitlinear"
+    let program = command.first?.split(separator: "/").last.map(String.init) ?? "bitlinear"
     return [
       Fact(
         name: "Command", value: ([program] + command.dropFirst()).joined(separator: " "),
@@ -81,7 +80,7 @@ extension TrainingResults {
       Fact(name: "Learning rate", value: "\(options.learningRate.peak), cosine to 0"),
       Fact(name: "Seed", value: "\(options.seed)"),
       Fact(name: "CPU", value: CPU.features),
-      Fact(name: "Date", value: ISO8601DateFormatter().string(from: Date())),
+      Fact(name: "Date", value: Date().formatted(.iso8601)),
     ]
   }
 
