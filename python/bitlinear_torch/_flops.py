@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
-from . import _packed, _training  # noqa: F401 (which define the operators)
+from . import _packed, _training  # which define the operators
 
 Shape = Sequence[int]
 

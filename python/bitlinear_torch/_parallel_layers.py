@@ -38,6 +38,8 @@ class ShardedBitLinear(_Base):
 
     _split: Split
 
+    # torch.compile leaves it as it is: it waits for other processes amid the computation.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, input: Tensor) -> Tensor:
         """The output in the layout of the parallel style; see :class:`BitLinear`."""
         split = self._split
@@ -89,7 +91,7 @@ class ShardedBitLinear(_Base):
         return (None, None) if norm is None else (local(norm.weight), local(norm.bias))
 
     def quantized_weight(self) -> Tensor:
-        """The weight that the layer computes with at full strength, as a DTensor like ``weight``."""
+        """The weight of full strength, a DTensor like ``weight``; all processes must call this."""
         weight = self.weight
         own = local(weight)
         assert own is not None and isinstance(weight, DTensor)

@@ -40,6 +40,8 @@ class ShardedPackedBitLinear(_Base):
         """The groups of the whole layer."""
         return self._groups
 
+    # torch.compile leaves it as it is: it waits for other processes amid the computation.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, input: Tensor) -> Tensor:
         """The output in the layout of the parallel style; see :class:`PackedBitLinear`."""
         split = self._split

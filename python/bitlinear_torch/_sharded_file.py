@@ -122,7 +122,7 @@ def _gathered(value: Any) -> list[Any]:
 
 
 def _agreed(action: Callable[[], Any]) -> Any:
-    """The result of an action of all processes; if one fails, all raise, and none is left waiting."""
+    """The result of an action of all processes; if one fails, all raise and none waits."""
     result, failure = None, None
     try:
         result = action()
@@ -174,12 +174,12 @@ def _checked(model: nn.Module) -> tuple[_Layers, dict[str, Tensor]]:
             raise ValueError(f"found {name} of {type(value).__name__}, expected a tensor")
         part_of(value, name)
     for name, layer in layers.items():
-        part = part_of(state[f"{name}.weight"], f"{name}.weight")
-        if len(part.shape) != 2:
+        if f"{name}.weight" not in state:
             raise ValueError(
-                f"layer {name}: found a weight {list(part.shape)}, expected [out, in]; use "
-                "fully_shard instead of FullyShardedDataParallel"
+                f"layer {name}: found no {name}.weight in the state of the model, expected one; "
+                "use fully_shard instead of FullyShardedDataParallel"
             )
+        part = part_of(state[f"{name}.weight"], f"{name}.weight")
         if isinstance(layer, BitLinear):
             _packed_offset(name, part, layer.recipe)
     return layers, state

@@ -1,8 +1,10 @@
 """Layers and models that are spread over processes by PyTorch's own engines.
 
 Data parallel training (DistributedDataParallel, ``fully_shard``) and pipelines take BitLinear as
-any layer. This module has what else needs to know of quantization: styles of tensor parallelism
-for ``torch.distributed.tensor.parallel.parallelize_module``, and saving a packed model of which no
+any layer; only where a recipe has one scale for the whole input ("bitnet"), each process has the
+scale of its part of a batch, and the result is not that of one process. This module has what else
+needs to know of quantization: styles of tensor parallelism for
+``torch.distributed.tensor.parallel.parallelize_module``, and saving a packed model of which no
 process has the whole.
 
 ::

@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as checkpoint
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.pipelining import PipelineStage, ScheduleGPipe
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.parallel import (
@@ -34,6 +34,7 @@ LAYERS = {
     "median": {"recipe": Recipe(weight_scale="median"), "groups": 3},
     "threshold": {"recipe": Recipe(weight_scale="threshold")},
     "12 bits": {"recipe": Recipe(activation_bits=12)},
+    "formula": {"recipe": "b158", "backend": "torch"},
 }
 
 
@@ -137,6 +138,12 @@ def check_column_wise():
         same(parts[0].weight.grad, expected["weight"])
         assert isinstance(parts[0].weight, DTensor) and parts[0].weight.placements == (Shard(0),)
         same(parts[0].quantized_weight(), reference.quantized_weight())
+    for groups in (1, 4):
+        options = {"activation_block": 32, "groups": groups, "bias": True}
+        reference, parts = layer_of(BitColwiseParallel, options, (80, 48))
+        x = tokens_of(80)
+        same(parts(x), own(reference(x)))
+        same(pack_model(parts)(x), own(reference(x)))
 
 
 def check_row_wise():
@@ -227,6 +234,15 @@ def check_odd_inputs():
         raises(ValueError, "found an input of 5 features", lambda: parts(wrong))
 
 
+def check_compiled():
+    """torch.compile takes models with such layers."""
+    tokens, _ = batch()
+    parts = parallelize_module(block(), line(), {name: kind() for name, kind in STYLES.items()})
+    for model in (parts, pack_model(copy.deepcopy(parts))):
+        torch._dynamo.reset()
+        same(torch.compile(model, backend="eager")(tokens), model(tokens))
+
+
 def check_packed():
     """Packed whole and then spread, and spread and then packed."""
     for style in (BitColwiseParallel, BitRowwiseParallel):
@@ -281,6 +297,8 @@ def check_errors():
            lambda: apply(apply(BitLinear(8, 8), BitColwiseParallel)[0], BitColwiseParallel))
     raises(ValueError, "expected Shard or Replicate", lambda: BitRowwiseParallel(input_layouts=1))
     raises(ValueError, "save_packed_sharded", fully_shard(BitLinear(8, 8)).pack)
+    raises(ValueError, "save_packed_sharded",
+           lambda: save_packed(fully_shard(nn.Sequential(nn.Linear(8, 8))), "never"))
     raises(NotImplementedError, "first derivatives only", _second_derivative)
 
 
@@ -371,6 +389,11 @@ def check_two_dimensions():
     train(parts, tokens.chunk(2)[row], targets.chunk(2)[row])
     close_models(parts, expected)
     check_file(parts, expected)
+    # Replicas of shards.
+    parts = block()
+    for module in (parts.up, parts.down, parts):
+        fully_shard(module, mesh=mesh)
+    check_file(parts, block())
 
 
 def check_pytorch_styles():
@@ -470,6 +493,9 @@ def check_files():
 def check_file_errors():
     """One process fails: all raise, and there is no file."""
     place = folder()
+    flat = FullyShardedDataParallel(
+        nn.Sequential(BitLinear(8, 8)), device_id=torch.device("cpu"), use_orig_params=True)
+    raises(ValueError, "use fully_shard", lambda: save_packed_sharded(flat, f"{place}/a"))
     model = nn.Sequential(BitLinear(16, 8))
     parts = copy.deepcopy(model)
     if dist.get_rank() == 1:

@@ -149,7 +149,7 @@ def test_what_cannot_be_saved(tmp_path):
     model.register_buffer("value", torch.zeros(2, dtype=torch.complex64))
     with pytest.raises(ValueError, match="value of torch.complex64"):
         save_packed(model, path)
-    with pytest.raises(ValueError, match="value of torch.float32.* on meta"):
+    with pytest.raises(ValueError, match="value on meta"):
         model.value = torch.zeros(2, device="meta")
         save_packed(model, path)
     with pytest.raises(ValueError, match="not text"):

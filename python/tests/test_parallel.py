@@ -19,9 +19,9 @@ pytestmark = pytest.mark.skipif(
 # In this order, and by how many processes.
 CHECKS = {
     "column_wise": (2, 4), "row_wise": (2, 4), "layouts": (2, 4), "odd_inputs": (2,),
-    "packed": (2, 4), "errors": (2,), "data_parallel": (2,), "tensor_parallel_training": (2,),
-    "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4), "file_errors": (2,),
-    "two_dimensions": (4,),
+    "packed": (2, 4), "compiled": (2,), "errors": (2,), "data_parallel": (2,),
+    "tensor_parallel_training": (2,), "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4),
+    "file_errors": (2,), "two_dimensions": (4,),
 }
 # So that nothing waits for ever: of a collective operation, and of all checks together.
 WAIT, TOTAL = datetime.timedelta(seconds=60), 300
@@ -60,7 +60,9 @@ def results(request, tmp_path_factory):
     processes = request.param
     names = [name for name, counts in CHECKS.items() if processes in counts]
     folder = tmp_path_factory.mktemp("processes")
-    context = multiprocessing.get_context("spawn")
+    # One process imports PyTorch for all.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["parallel_checks"])
     workers = [
         context.Process(target=work, args=(rank, processes, names, str(folder)), daemon=True)
         for rank in range(processes)
