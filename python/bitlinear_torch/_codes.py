@@ -108,9 +108,10 @@ def unpack(
 def _fields(parts: Tensor, shifts: Tensor, bits: int) -> Tensor:
     if torch.onnx.is_in_onnx_export():
         # The exporters know no shift of bytes. Floats of bytes are exact.
-        scaled: Tensor = (parts.float() * 2.0 ** -shifts.float()).floor()
-        return scaled - 2**bits * (scaled * 2.0**-bits).floor()
-    fields: Tensor = (parts >> shifts) & (2**bits - 1)
+        scaled = (parts.float() * 2.0 ** -shifts.float()).floor()
+        fields: Tensor = scaled - 2**bits * (scaled * 2.0**-bits).floor()
+    else:
+        fields = (parts >> shifts) & (2**bits - 1)
     return fields
 
 

@@ -15,8 +15,7 @@ Shape = Sequence[int]
 
 
 def _of_product(x: Shape, out_features: int) -> int:
-    numbers: int = prod(x)
-    return 2 * numbers * out_features
+    return 2 * prod(x) * out_features
 
 
 def _forward(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
@@ -25,7 +24,7 @@ def _forward(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
 
 def _backward(grad: Shape, x: Shape, weight: Shape, *options: Any, **_: Any) -> int:
     needs_x, needs_weight, _needs_bias, needs_factor, needs_offset = options[-1]
-    products = (needs_x or needs_factor or needs_offset) + needs_weight
+    products = int(needs_x or needs_factor or needs_offset) + int(needs_weight)
     return products * _of_product(x, weight[0])
 
 

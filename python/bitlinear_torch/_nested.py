@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,22 +23,22 @@ def per_row(x: Tensor, features: int, layer: Callable[[Tensor], Tensor]) -> Tens
         ValueError: the last dimension is another or has different lengths.
     """
     if x.layout is torch.jagged:
-        values = x.values()
-        if x._ragged_idx != 1:
+        jagged: Any = x
+        if jagged._ragged_idx != 1:
             raise ValueError("found a nested tensor of columns, expected its second dimension to "
                              "be the one of different lengths")
-        return torch.nested.nested_tensor_from_jagged(
-            layer(values), x.offsets(), x.lengths(), max_seqlen=x._max_seqlen_tensor and
-            x._get_max_seqlen(), min_seqlen=None,
+        y: Tensor = torch.nested.nested_tensor_from_jagged(
+            layer(jagged.values()), jagged.offsets(), jagged.lengths()
         )
+        return y
     parts = x.unbind()
     for part in parts:
         if part.dim() == 0 or part.shape[-1] != features:
             raise ValueError(
                 f"found a nested tensor with a part {list(part.shape)}, expected [..., {features}]"
             )
-    y = layer(torch.cat([part.reshape(-1, features) for part in parts]))
-    outputs = y.split([part.numel() // features for part in parts])
+    whole = layer(torch.cat([part.reshape(-1, features) for part in parts]))
+    outputs = whole.split([part.numel() // features for part in parts])
     return torch.nested.as_nested_tensor(
         [output.reshape(*part.shape[:-1], -1) for output, part in zip(outputs, parts)]
     )

@@ -80,9 +80,9 @@ def _formula_gradients(
             part if part is None else part.detach().requires_grad_(want)
             for part, want in zip(tensors, wanted)
         ]
+        a, b, c, d, e = leaves
         y = straight_through.bit_linear(
-            *leaves, groups=layer.groups, recipe=layer.recipe, strength=None,
-            product_type=product_type,
+            a, b, c, d, e, layer.groups, layer.recipe, None, product_type
         )
         needed = [part for part, want in zip(leaves, wanted) if want]
         found = iter(torch.autograd.grad(y, needed, grad))
@@ -155,7 +155,7 @@ class _Direct(torch.autograd.Function):
     """The same without PyTorch's dispatcher, several times as fast for a small layer."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Optional[Tensor],
         norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], groups: int, recipe: Recipe,
         product_type: torch.dtype,
@@ -167,7 +167,7 @@ class _Direct(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight, norm_weight, norm_bias = ctx.saved_tensors
         groups, recipe, product_type, packed = ctx.options
         wanted = list(ctx.needs_input_grad[:5])
@@ -225,6 +225,7 @@ def bit_linear(
         )
         return y
     if torch.is_grad_enabled():
-        y = _Direct.apply(x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type)
-        return y
+        return straight_through.applied(
+            _Direct, x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type
+        )
     return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]

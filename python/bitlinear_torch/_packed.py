@@ -13,9 +13,9 @@ from . import _formula as formula
 from ._handle import Handle, Parts, Shape
 from ._memory import version
 from ._norm_gradients import norm_gradients
-from ._routes import Route, route
+from ._routes import Route, has_transforms, route
 from ._straight_through import (
-    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, straight_through,
+    NO_SECOND_DERIVATIVES, LastGradient, applied, is_transformed, straight_through,
 )
 from .recipe import from_options
 
@@ -71,7 +71,7 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
             y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
             values = formula.weight_values(weight)
             return straight_through(y, torch.nn.functional.linear(x, values))
-        return product.apply(x, *parts[:3], shape)
+        return applied(product, x, *parts[:3], shape)
 
 
 class _CompiledProduct(torch.autograd.Function):
@@ -87,7 +87,7 @@ class _CompiledProduct(torch.autograd.Function):
         x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor], shape: Shape
     ) -> Tensor:
         weight = quantized_parts(Parts(codes, scale, None, None, None), shape)
-        use_int8 = x.device.type == "cuda"
+        use_int8 = x.device.type == "cuda" and not has_transforms()
         return formula.product(
             formula.input_codes(x, shape.recipe), weight, bias, shape.recipe, use_int8
         )
@@ -100,14 +100,15 @@ class _CompiledProduct(torch.autograd.Function):
 
     @staticmethod
     def _values(ctx: Any) -> Tensor:
-        parts = Parts(*ctx.saved_tensors[:2], None, None, None)
+        codes, scale, _ = ctx.saved_tensors
+        parts = Parts(codes, scale, None, None, None)
         return formula.weight_values(quantized_parts(parts, ctx.shape))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         found = grad @ _Product._values(ctx)
         if not torch.compiler.is_compiling() and torch.is_grad_enabled():
-            found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
+            found = applied(LastGradient, found, grad, ctx.saved_tensors[2])
         return found, None, None, None, None
 
 
@@ -178,26 +179,30 @@ def packed_backward_op(
 
 
 @packed_forward_op.register_fake
-def _(x, codes, scale, bias, norm_weight, norm_bias, in_features, out_features, *_options):
+def _forward_fake(
+    x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor],
+    norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], in_features: int,
+    out_features: int, *_options: Any,
+) -> Tensor:
     return x.new_empty((*x.shape[:-1], out_features))
 
 
 @packed_backward_op.register_fake
-def _(grad, x, *_options):
+def _backward_fake(grad: Tensor, x: Tensor, *_options: Any) -> Tensor:
     return x.new_empty(x.shape)
 
 
-def _setup_context(ctx, inputs, output):
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, codes, scale, _bias, norm_weight, norm_bias, *ctx.options = inputs
     ctx.save_for_backward(x, codes, scale, norm_weight, norm_bias)
 
 
-def _backward(ctx, grad):
+def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     found = packed_backward_op(grad, *ctx.saved_tensors, *ctx.options)
     return (found, *(None for _ in range(5 + len(ctx.options))))
 
 
-def _refuse(*_arguments):
+def _refuse(*_arguments: Any) -> None:
     raise NotImplementedError(NO_SECOND_DERIVATIVES)
 
 
@@ -206,13 +211,15 @@ packed_backward_op.register_autograd(_refuse)
 
 
 @packed_forward_op.register_vmap
-def _(info, in_dims, x, *others):
+def _forward_vmap(
+    info: Any, in_dims: tuple[Optional[int], ...], x: Tensor, *others: Any
+) -> tuple[Tensor, int]:
     if any(dim is not None for dim in in_dims[1:]):
         raise NotImplementedError("torch.func maps over inputs of packed layers, not over layers")
-    per_token = others[11]
+    first, per_token = in_dims[0] or 0, others[11]
     if per_token:
-        return packed_forward_op(x.movedim(in_dims[0], 0), *others), 0
-    parts = x.unbind(in_dims[0])
+        return packed_forward_op(x.movedim(first, 0), *others), 0
+    parts = x.unbind(first)
     return torch.stack([packed_forward_op(part, *others) for part in parts]), 0
 
 
@@ -220,13 +227,16 @@ class _Direct(torch.autograd.Function):
     """The same without PyTorch's dispatcher."""
 
     @staticmethod
-    def forward(ctx, x, codes, scale, bias, norm_weight, norm_bias, shape, handle):
+    def forward(
+        ctx: Any, x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor],
+        norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], shape: Shape, handle: Handle,
+    ) -> Tensor:
         ctx.save_for_backward(x, codes, scale, norm_weight, norm_bias)
         ctx.options = shape, handle
         return handle.forward(x, shape.in_features, shape.out_features)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, codes, scale, norm_weight, norm_bias = ctx.saved_tensors
         shape, handle = ctx.options
         parts = Parts(codes, scale, None, norm_weight, norm_bias)
@@ -246,7 +256,7 @@ class _Direct(torch.autograd.Function):
 def packed_linear(x: Tensor, parts: Parts, shape: Shape, handle: Handle) -> Tensor:
     """The output of a layer, called directly."""
     if x.requires_grad and torch.is_grad_enabled():
-        return _Direct.apply(x, *parts, shape, handle)
+        return applied(_Direct, x, *parts, shape, handle)
     return handle.forward(x, shape.in_features, shape.out_features)
 
 
@@ -254,4 +264,5 @@ def packed_linear_in_graph(x: Tensor, parts: Parts, shape: Shape, backend: str) 
     """The output of a layer where somebody traces, transforms or watches, or on another device."""
     if route(backend, x, parts.codes) is Route.FORMULA:
         return _by_formula(x, parts, shape)
-    return packed_forward_op(x, *parts, *shape[:3], *shape.recipe.options)
+    y: Tensor = packed_forward_op(x, *parts, *shape[:3], *shape.recipe.options)
+    return y

@@ -46,7 +46,7 @@ def bit_linear(
         product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
         if product is _CompiledProduct and is_transformed():
             return _transformed_product(x, weight, bias, groups, recipe)
-        return product.apply(x, weight, bias, groups, recipe, product_type)
+        return applied(product, x, weight, bias, groups, recipe, product_type)
 
 
 def _blended(
@@ -93,6 +93,12 @@ def is_transformed() -> bool:
     if derivative_levels() > 1:
         torch._dynamo.graph_break(msg=NO_SECOND_DERIVATIVES)
     return has_transforms() or derivative_levels() > 0
+
+
+def applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    """The result of a function with derivatives of its own."""
+    result: Tensor = function.apply(*arguments)
+    return result
 
 
 def product_gradients(
@@ -152,11 +158,13 @@ class _CompiledProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:3]
-        found = product_gradients(grad, x, weight, *ctx.options, wanted)
+        groups, recipe, product_type = ctx.options
+        found: tuple[Optional[Tensor], ...] = product_gradients(
+            grad, x, weight, groups, recipe, product_type, ctx.needs_input_grad[:3]
+        )
         if not torch.compiler.is_compiling() and torch.is_grad_enabled():
             found = tuple(
-                None if part is None else LastGradient.apply(part, grad, x, weight)
+                None if part is None else applied(LastGradient, part, grad, x, weight)
                 for part in found
             )
         return (*found, None, None, None)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional, TypeVar, Union, overload
+from typing import Any, Optional, TypeVar, Union, overload
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ def save_packed(
              packed.items()]
     handles = [layer.handle() for layer in alive]
     layers = (CNamedLayer * len(packed))(
-        *((_text(name), handle.pointer) for name, handle in zip(packed, handles))
+        *(CNamedLayer(_text(name), handle.pointer) for name, handle in zip(packed, handles))
     )
     tensors = _other_tensors(model, packed)
     entries = (CTensor * len(tensors))()
@@ -181,7 +181,8 @@ def load_packed(
     places = [(name, model.get_submodule(name), layer) for name, layer in layers.items()]
     for name, old, layer in places:
         if old not in made:
-            device = old.weight.device
+            weight: Any = old.weight
+            device = weight.device
             made[old] = layer if device.type == "meta" else layer.to(device)
             made[old].backend = getattr(old, "backend", "auto")
         set_module(model, name, made[old])
@@ -224,7 +225,8 @@ def load_metadata(path: Path) -> dict[str, str]:
         ValueError: the file is damaged.
     """
     with _opened(path) as file:
-        return json.loads(library.bitlinear_file_metadata(file).decode())
+        words: dict[str, str] = json.loads(library.bitlinear_file_metadata(file).decode())
+        return words
 
 
 def _packed_layers(model: nn.Module) -> dict[str, PackedBitLinear]:
@@ -311,7 +313,7 @@ def _read_layers(file: ctypes.c_void_p) -> dict[str, PackedBitLinear]:
         check(
             library.bitlinear_file_layer(file, index, ctypes.byref(name), ctypes.byref(pointer))
         )
-        layers[name.value.decode()] = _layer_of(Handle(pointer))
+        layers[(name.value or b"").decode()] = _layer_of(Handle(pointer))
     return layers
 
 

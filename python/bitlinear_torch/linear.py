@@ -189,7 +189,7 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
             TypeError: the input is not a floating point tensor.
             ValueError: its last dimension is not ``in_features``, or it is not where the weight is.
         """
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self._scripted(input)
         else:  # which TorchScript does not compile
             return self._compute(input)
@@ -323,7 +323,7 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
 
 def call_leaf(module: nn.Module, input: fx.Proxy) -> Any:
     """The call of a layer in a graph of torch.fx, where it is one node."""
-    tracer = input.tracer
+    tracer: Any = input.tracer
     path = tracer.path_of_module(module)
     if not path:
         raise ValueError(

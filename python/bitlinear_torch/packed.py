@@ -14,28 +14,26 @@ from ._checks import check_backend, require_floating
 from ._handle import Handle, Parts, Shape
 from ._memory import version
 from ._nested import is_nested, per_row
+from ._packed_state import names_of, read_state, recipe_errors
+from ._packing import pack_weight, validate
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._script import ScriptedPackedBitLinear
 from ._sources import current_weight, require_memory
 from ._types import output_type
-from ._weights import pack
 from .linear import BitLinear, call_leaf
 from .recipe import Recipe, encoded
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# The parts that are tensors, by their names in a state_dict and in files.
-_NAMES = {
-    "codes": "weight", "scale": "weight_scale", "bias": "bias", "norm_weight": "norm.weight",
-    "norm_bias": "norm.bias",
-}
-_EXTRA = "_extra_state"
-
-
 class PackedNorm(nn.Module):
     """The factor and the offset of a packed layer's norm, as buffers."""
+
+    if TYPE_CHECKING:
+        # Not while a program runs: torch.jit.script would read them, and does not know text.
+        weight: Optional[Tensor]
+        bias: Optional[Tensor]
 
     def __init__(self, weight: Optional[Tensor], bias: Optional[Tensor]) -> None:
         super().__init__()
@@ -119,8 +117,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
             None if part is None else part.float().clone() for part in
             (bias, norm_weight, norm_bias)
         ]
-        quantize = _pack_by_library if weight.is_cpu else _pack_by_formula
-        codes, scale, layout = quantize(weight, layer.groups, layer.recipe)
+        codes, scale, layout = pack_weight(weight, layer.groups, layer.recipe)
         shape = Shape(layer.in_features, layer.out_features, layout, layer.recipe.inference())
         packed = cls(Parts(codes, scale, floats[0], floats[1], floats[2]), shape)
         packed.backend = check_backend(layer.backend)
@@ -165,7 +162,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         assert vectors[0] is not None
         shape = Shape(in_features, out_features, layout, recipe)
         parts = Parts(native, vectors[0], *vectors[1:])
-        _validate(parts, shape)
+        validate(parts, shape)
         return cls(parts, shape)
 
     @property
@@ -181,10 +178,9 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
     def parts(self) -> Parts:
         """The tensors, as the operation takes them."""
         norm = self.norm
-        return Parts(
-            self.weight, self.weight_scale, self.bias, None if norm is None else norm.weight,
-            None if norm is None else norm.bias,
-        )
+        if norm is None:
+            return Parts(self.weight, self.weight_scale, self.bias, None, None)
+        return Parts(self.weight, self.weight_scale, self.bias, norm.weight, norm.bias)
 
     def shape(self) -> Shape:
         """What the operation must know beside the tensors."""
@@ -250,7 +246,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
             ValueError: its last dimension is not ``in_features``, or it is on another device than
                 the codes.
         """
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self._scripted(input)
         else:  # which TorchScript does not compile
             return self._compute(input)
@@ -261,7 +257,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
             if y is not None:
                 return y
         if isinstance(input, fx.Proxy):
-            return call_leaf(self, input)  # type: ignore[no-any-return]
+            return call_leaf(self, input)
         require_floating(input)
         if input.dim() == 0 or (input.shape[-1] != self.in_features and not is_nested(input)):
             found = f"{input.shape[-1]} features in the last dimension" if input.dim() else (
@@ -299,7 +295,8 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
             return moved if is_same else tensor.to(moved.device)
 
         self.__dict__.pop("_cache", None)
-        return super()._apply(keep_type, recurse)
+        super()._apply(keep_type, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     # ---- State -----------------------------------------------------------------------------------
 
@@ -313,7 +310,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         Raises:
             ValueError: it is another one.
         """
-        for error in _recipe_errors(state, self.recipe):
+        for error in recipe_errors(state, self.recipe):
             raise ValueError(error)
 
     def _save_to_state_dict(
@@ -331,59 +328,25 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
         missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:
-        shape, own = self.shape(), self.parts()
-        expected = {
-            prefix + _NAMES[name]: part for name, part in own._asdict().items() if part is not None
-        }
+        own = self.parts()
         if strict:
-            known = {*expected, prefix + _EXTRA}
+            known = names_of(own, prefix)
             missing_keys += [key for key in sorted(known) if key not in state_dict]
             unexpected_keys += [
                 key for key in state_dict if key.startswith(prefix) and key not in known
             ]
-        errors = _recipe_errors(state_dict.get(prefix + _EXTRA), self.recipe)
-        loaded = own._asdict()
-        for name, part in own._asdict().items():
-            key = prefix + _NAMES[name]
-            found = state_dict.get(key)
-            if part is None or key not in state_dict:
-                continue
-            rows_shape = _codes.codes_shape(
-                self.recipe.weights, shape.out_features, shape.in_features, _codes.ROWS
-            )
-            wanted = rows_shape if name == "codes" else tuple(part.shape)
-            dtypes = (torch.uint8, torch.int8) if name == "codes" else (torch.float32,)
-            if not isinstance(found, Tensor) or tuple(found.shape) != wanted or (
-                found.dtype not in dtypes
-            ):
-                text = f"{list(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else (
-                    type(found).__name__)
-                errors.append(f"{key}: found {text}, expected {list(wanted)} of {dtypes[0]}")
-                continue
-            loaded[name] = found.detach()
-        if not errors:
-            try:
-                if loaded["codes"] is not own.codes:
-                    loaded["codes"] = _codes.convert(
-                        loaded["codes"], self.recipe.weights, shape.out_features,
-                        shape.in_features, _codes.ROWS, self.layout,
-                    )
-                _validate(Parts(**loaded), shape)
-            except ValueError as error:
-                errors.append(f"{prefix.rstrip('.') or 'PackedBitLinear'}: {error}")
-        if errors:
-            error_msgs += errors
-            return
+        found, errors = read_state(own, self.shape(), state_dict, prefix)
+        error_msgs += errors
         is_assigned = local_metadata.get("assign_to_params_buffers", False)
         with torch.no_grad():
-            for name, part in own._asdict().items():
-                if part is None or loaded[name] is part:
-                    continue
-                if part.is_meta or is_assigned:
-                    module, _, attribute = _NAMES[name].rpartition(".")
-                    setattr(self.get_submodule(module), attribute, loaded[name].contiguous())
+            for name, tensor in found.items():
+                module, _, attribute = name.rpartition(".")
+                buffers = self.get_submodule(module)._buffers
+                part = buffers[attribute]
+                if part is None or part.is_meta or is_assigned:
+                    buffers[attribute] = tensor.contiguous()
                 else:
-                    part.copy_(loaded[name])
+                    part.copy_(tensor)
 
     def use_native_layout(self) -> None:
         """Puts the codes into the order in which the kernels of this CPU read them.
@@ -401,7 +364,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
 
     def check(self) -> None:
         """Raises ValueError unless the tensors are those of a layer."""
-        _validate(self.parts(), self.shape())
+        validate(self.parts(), self.shape())
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -409,56 +372,6 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         # From a CPU whose kernels read another layout.
         self.use_native_layout()
-
-
-def _pack_by_library(
-    weight: Tensor, groups: int, recipe: Recipe
-) -> tuple[Tensor, Tensor, int]:
-    return (*pack(weight, groups, recipe), _codes.native_layout(recipe.weights))
-
-
-def _pack_by_formula(
-    weight: Tensor, groups: int, recipe: Recipe
-) -> tuple[Tensor, Tensor, int]:
-    codes, scale = formula.weight_codes(weight.float(), recipe, groups)
-    bad = (~scale.isfinite()).nonzero()
-    if len(bad):
-        group = int(bad[0])
-        raise ValueError(
-            f"weight: found the scale {float(scale[group])} of group {group}, expected finite "
-            "weights"
-        )
-    layout = _codes.native_layout(recipe.weights)
-    native = _codes.convert(
-        _codes.pack_rows(codes, recipe.weights), recipe.weights, *weight.shape, _codes.ROWS,
-        layout,
-    )
-    return native, scale, layout
-
-
-def _validate(parts: Parts, shape: Shape) -> None:
-    """Raises ValueError unless the parts are those of a layer."""
-    if parts.codes.is_meta:
-        return
-    on_cpu = [None if part is None else part.detach().cpu().contiguous() for part in parts]
-    assert on_cpu[0] is not None and on_cpu[1] is not None
-    Handle.of(Parts(on_cpu[0], on_cpu[1], *on_cpu[2:]), shape)
-
-
-def _recipe_errors(state: Any, own: Recipe) -> list[str]:
-    if state is None:
-        return []
-    if not isinstance(state, Tensor) or state.dtype is not torch.uint8 or state.dim() != 1:
-        return [f"{_EXTRA}: found something that is no recipe, expected bytes of JSON"]
-    if state.is_meta:
-        return []
-    text = bytes(state.tolist())
-    if text != encoded(own):
-        return [
-            f"the state is that of a layer with the recipe {text.decode('utf-8', 'replace')}, "
-            f"expected {encoded(own).decode()}"
-        ]
-    return []

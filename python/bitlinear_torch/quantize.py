@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Optional
+from typing import Any, Literal, Optional
 
 import torch
 from torch import Tensor
@@ -114,7 +114,8 @@ def _quantize(x: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
 def _absmax_quantize(
     x: Tensor, bits: int, per_token: bool = False, block: int = 0
 ) -> tuple[Tensor, Tensor]:
-    recipe = Recipe(activation_bits=bits, per_token=per_token, activation_block=block or None)
+    blocks: Any = block or None
+    recipe = Recipe(activation_bits=bits, per_token=per_token, activation_block=blocks)
     if x.is_cpu:
         return _quantize(x, recipe)
     with torch.no_grad():
@@ -122,18 +123,22 @@ def _absmax_quantize(
 
 
 @_absmax_quantize.register_fake
-def _(x, bits, per_token=False, block=0):
+def _fake(x: Tensor, bits: int, per_token: bool = False, block: int = 0) -> tuple[Tensor, Tensor]:
     return _outputs(x, bits)
 
 
 @_absmax_quantize.register_vmap
-def _(info, in_dims, x, *options):
-    parts = [_absmax_quantize(part, *options) for part in x.unbind(in_dims[0])]
+def _vmap(
+    info: Any, in_dims: tuple[Optional[int], ...], x: Tensor, *options: Any
+) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+    parts = [_absmax_quantize(part, *options) for part in x.unbind(in_dims[0] or 0)]
     quant, dequant = zip(*parts)
     return (torch.stack(quant), torch.stack(dequant)), (0, 0)
 
 
-def _backward(ctx, _grad_quant, grad_dequant):
+def _backward(
+    ctx: Any, _grad_quant: Any, grad_dequant: Tensor
+) -> tuple[Tensor, None, None, None]:
     return grad_dequant, None, None, None
 
 
