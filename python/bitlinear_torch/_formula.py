@@ -91,7 +91,12 @@ def _scale(largest: Tensor, epsilon: float, levels: float) -> Tensor:
 
 def _columns(scale: Tensor, features: int, block: Optional[int]) -> Tensor:
     """Scales of blocks for each column."""
-    return scale if block is None else scale.repeat_interleave(block, -1)[..., :features]
+    return scale if block is None else _repeated(scale, block)[..., :features]
+
+
+def _repeated(scale: Tensor, count: int) -> Tensor:
+    """Each number ``count`` times."""
+    return scale.unsqueeze(-1).expand(*(-1 for _ in scale.shape), count).flatten(-2)
 
 
 def weight_statistics(weight: Tensor, recipe: Recipe, groups: int) -> tuple[Tensor, Tensor]:
@@ -147,7 +152,7 @@ def weight_codes(
 def rows_of(scale: Tensor, out_features: int) -> Tensor:
     """Scales of groups for each row, ``[out]``."""
     groups = scale.shape[0]
-    return scale if groups == out_features else scale.repeat_interleave(out_features // groups)
+    return scale if groups == out_features else _repeated(scale, out_features // groups)
 
 
 def input_values(x: Codes, recipe: Recipe) -> Tensor:
@@ -201,6 +206,16 @@ def _has_int8_product(x: Tensor, weight: Tensor) -> bool:
     return rows > 16 and weight.shape[0] % 8 == 0 and weight.shape[1] % 8 == 0
 
 
+def _multiply_add(
+    a: Tensor, b: Union[Tensor, float], total: Tensor
+) -> Tensor:
+    """``a * b + total``, rounded once as by the library's instruction; on MPS twice."""
+    if total.device.type == "mps":
+        return total + a * b
+    wide = b.double() if isinstance(b, Tensor) else b
+    return (a.double() * wide + total.double()).float()
+
+
 def product(
     x: Codes, weight: Codes, bias: Optional[Tensor], recipe: Recipe, use_int8: bool = False
 ) -> Tensor:
@@ -226,7 +241,7 @@ def product(
             if block is not None:
                 index = first // block
                 factor = factor * x.scale[..., index : index + 1].reciprocal()
-            total = part * factor if total is None else total + part * factor
+            total = part * factor if total is None else _multiply_add(part, factor, total)
         assert total is not None
     if weight_block is None:
         total = total * rows_of(weight.scale, out_features)
