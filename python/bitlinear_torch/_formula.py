@@ -91,7 +91,7 @@ def _scale(largest: Tensor, epsilon: float, levels: float) -> Tensor:
 
 def _columns(scale: Tensor, features: int, block: Optional[int]) -> Tensor:
     """Scales of blocks for each column."""
-    return scale if block is None else _repeated(scale, block)[..., :features]
+    return scale if block is None else _repeated(scale, block).narrow(-1, 0, features)
 
 
 def _repeated(scale: Tensor, count: int) -> Tensor:
@@ -231,16 +231,15 @@ def product(
     else:
         total = None
         for first in range(0, in_features, length):
-            columns = slice(first, first + length)
+            columns = (-1, first, min(length, in_features - first))
             part = exact_product(
-                x.codes[..., columns], weight.codes[:, columns], bits, use_int8
+                x.codes.narrow(*columns), weight.codes.narrow(*columns), bits, use_int8
             )
             factor: Union[Tensor, float] = 1.0
             if weight_block is not None:
-                factor = weight.scale[:, first // weight_block]
+                factor = weight.scale.select(1, first // weight_block)
             if block is not None:
-                index = first // block
-                factor = factor * x.scale[..., index : index + 1].reciprocal()
+                factor = factor * x.scale.narrow(-1, first // block, 1).reciprocal()
             total = part * factor if total is None else _multiply_add(part, factor, total)
         assert total is not None
     if weight_block is None:
