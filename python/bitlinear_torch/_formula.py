@@ -17,8 +17,6 @@ from torch import Tensor
 
 from .recipe import Recipe
 
-_LARGEST = 3.4028234663852886e38
-
 # Whole numbers up to this one are exact in float32, and so are sums that stay below it.
 _EXACT = 1 << 24
 # The largest code that float32 products of reduced precision keep: bfloat16 has 8 bits.
@@ -85,7 +83,7 @@ def input_codes(x: Tensor, recipe: Recipe) -> Codes:
 def _scale(largest: Tensor, epsilon: float, levels: float) -> Tensor:
     largest = largest.clamp(min=epsilon) if epsilon else largest
     # The reciprocal first, as the library; all zeros have any scale.
-    scale = (largest.reciprocal() * levels).clamp(max=_LARGEST)
+    scale = (largest.reciprocal() * levels).clamp(max=torch.finfo(largest.dtype).max)
     return torch.where(largest > 0, scale, torch.ones_like(scale))
 
 

@@ -22,13 +22,14 @@ def per_row(x: Tensor, features: int, layer: Callable[[Tensor], Tensor]) -> Tens
         ValueError: the last dimension is another or has different lengths.
     """
     if x.layout is torch.jagged:
-        values = x.values()
-        if x._ragged_idx != 1:
+        if x._ragged_idx != 1:  # type: ignore[attr-defined]
             raise ValueError("found a nested tensor of columns, expected its second dimension to "
                              "be the one of different lengths")
+        # The same offsets, so that PyTorch knows that the lengths are those of the input.
         return torch.nested.nested_tensor_from_jagged(
-            layer(values), x.offsets(), x.lengths(), max_seqlen=x._max_seqlen_tensor and
-            x._get_max_seqlen(), min_seqlen=None,
+            layer(x.values()), x.offsets(), x.lengths(),  # type: ignore[operator]
+            min_seqlen=x._maybe_min_seqlen,  # type: ignore[attr-defined]
+            max_seqlen=x._maybe_max_seqlen,  # type: ignore[attr-defined]
         )
     parts = x.unbind()
     for part in parts:
