@@ -17,8 +17,6 @@ from torch import Tensor
 
 from .recipe import Recipe
 
-_LARGEST = 3.4028234663852886e38
-
 # Whole numbers up to this one are exact in float32, and so are sums that stay below it.
 _EXACT = 1 << 24
 # The largest code that float32 products of reduced precision keep: bfloat16 has 8 bits.
@@ -93,13 +91,18 @@ def input_codes(x: Tensor, recipe: Recipe, largest: Optional[Tensor] = None) -> 
 def _scale(largest: Tensor, epsilon: float, levels: float) -> Tensor:
     largest = largest.clamp(min=epsilon) if epsilon else largest
     # The reciprocal first, as the library; all zeros have any scale.
-    scale = (largest.reciprocal() * levels).clamp(max=_LARGEST)
+    scale = (largest.reciprocal() * levels).clamp(max=torch.finfo(largest.dtype).max)
     return torch.where(largest > 0, scale, torch.ones_like(scale))
 
 
 def _columns(scale: Tensor, features: int, block: Optional[int]) -> Tensor:
     """Scales of blocks for each column."""
-    return scale if block is None else scale.repeat_interleave(block, -1)[..., :features]
+    return scale if block is None else _repeated(scale, block).narrow(-1, 0, features)
+
+
+def _repeated(scale: Tensor, count: int) -> Tensor:
+    """Each number ``count`` times."""
+    return scale.unsqueeze(-1).expand(*(-1 for _ in scale.shape), count).flatten(-2)
 
 
 class Groups:
@@ -185,7 +188,7 @@ def weight_codes(
 def rows_of(scale: Tensor, out_features: int) -> Tensor:
     """Scales of groups for each row, ``[out]``."""
     groups = scale.shape[0]
-    return scale if groups == out_features else scale.repeat_interleave(out_features // groups)
+    return scale if groups == out_features else _repeated(scale, out_features // groups)
 
 
 def input_values(x: Codes, recipe: Recipe) -> Tensor:
@@ -243,6 +246,16 @@ def _has_int8_product(x: Tensor, weight: Tensor) -> bool:
     return rows > 16 and weight.shape[0] % 8 == 0 and weight.shape[1] % 8 == 0
 
 
+def _multiply_add(
+    a: Tensor, b: Union[Tensor, float], total: Tensor
+) -> Tensor:
+    """``a * b + total``, rounded once as by the library's instruction; on MPS twice."""
+    if total.device.type == "mps":
+        return total + a * b
+    wide = b.double() if isinstance(b, Tensor) else b
+    return (a.double() * wide + total.double()).float()
+
+
 def product(
     x: Codes, weight: Codes, bias: Optional[Tensor], recipe: Recipe, use_int8: bool = False
 ) -> Tensor:
@@ -258,17 +271,16 @@ def product(
     else:
         sums: list[Tensor] = []
         for first in range(0, in_features, length):
-            columns = slice(first, first + length)
+            columns = (-1, first, min(length, in_features - first))
             part = exact_product(
-                x.codes[..., columns], weight.codes[:, columns], bits, use_int8
+                x.codes.narrow(*columns), weight.codes.narrow(*columns), bits, use_int8
             )
             factor: Union[Tensor, float] = 1.0
             if weight_block is not None:
-                factor = weight.scale[:, first // weight_block]
+                factor = weight.scale.select(1, first // weight_block)
             if block is not None:
-                index = first // block
-                factor = factor * x.scale[..., index : index + 1].reciprocal()
-            sums = [sums[0] + part * factor if sums else part * factor]
+                factor = factor * x.scale.narrow(-1, first // block, 1).reciprocal()
+            sums = [_multiply_add(part, factor, sums[0]) if sums else part * factor]
         total = sums[0]
     if weight_block is None:
         total = total * rows_of(weight.scale, out_features)

@@ -27,8 +27,10 @@ def per_row(x: Tensor, features: int, layer: Callable[[Tensor], Tensor]) -> Tens
         if jagged._ragged_idx != 1:
             raise ValueError("found a nested tensor of columns, expected its second dimension to "
                              "be the one of different lengths")
+        # The same offsets, so that PyTorch knows that the lengths are those of the input.
         y: Tensor = torch.nested.nested_tensor_from_jagged(
-            layer(jagged.values()), jagged.offsets(), jagged.lengths()
+            layer(jagged.values()), jagged.offsets(), jagged.lengths(),
+            min_seqlen=jagged._maybe_min_seqlen, max_seqlen=jagged._maybe_max_seqlen,
         )
         return y
     parts = x.unbind()

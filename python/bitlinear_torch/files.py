@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -191,6 +192,15 @@ def load_packed(
     return model
 
 
+def _load(
+    model: nn.Module, own: Any, tensors: dict[str, Tensor], assign: bool = False
+) -> None:
+    state = OrderedDict(tensors)
+    # The versions of modules, or BatchNorm would take the state for that of an older PyTorch.
+    state._metadata = own._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(state, strict=False, assign=assign)
+
+
 def _load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Loads tensors into a model, of which some may have no memory (meta) yet."""
     own = model.state_dict(keep_vars=True)
@@ -200,11 +210,11 @@ def _load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     with_memory = {
         name: tensor for name, tensor in tensors.items() if name not in without_memory
     }
-    model.load_state_dict(with_memory, strict=False)
+    _load(model, own, with_memory)
     for name, tensor in without_memory.items():
         # The type of the model, as where values are copied into it.
         without_memory[name] = tensor.to(own[name].dtype)
-    model.load_state_dict(without_memory, strict=False, assign=True)
+    _load(model, own, without_memory, assign=True)
     left = [
         name for name, tensor in (*model.named_parameters(), *model.named_buffers())
         if tensor.is_meta

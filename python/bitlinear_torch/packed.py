@@ -259,7 +259,9 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)
         require_floating(input)
-        if input.dim() == 0 or (input.shape[-1] != self.in_features and not is_nested(input)):
+        if is_nested(input):
+            return per_row(input, self.in_features, self.forward)
+        if input.dim() == 0 or input.shape[-1] != self.in_features:
             found = f"{input.shape[-1]} features in the last dimension" if input.dim() else (
                 "a scalar")
             raise ValueError(f"found an input of {found}, expected {self.in_features}")
@@ -268,8 +270,6 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
                 f"found an input on {input.device}, expected it where the codes are, "
                 f"on {self.weight.device}"
             )
-        if is_nested(input):
-            return per_row(input, self.in_features, self.forward)
         x = input.float()
         if self.backend == "auto" and is_direct(x, self.weight):
             y = packed_linear(x, self.parts(), self.shape(), self.handle())
