@@ -55,6 +55,8 @@ class Block(nn.Module):
         return self.norm(x + self.down(torch.relu(self.up(x))))
 
 
+# PyTorch's checkpoints and pipelines send objects, which needs NumPy.
+HAS_NUMPY = importlib.util.find_spec("numpy") is not None
 # PyTorch 2.6 cannot compute with FSDP2 on a CPU.
 HAS_FSDP2 = hasattr(torch.cpu.Stream, "record_event")
 STYLES = {"up": BitColwiseParallel, "down": BitRowwiseParallel}
@@ -361,8 +363,7 @@ def check_tensor_parallel_training():
     parts = parallelize_module(block(), line(), {name: kind() for name, kind in STYLES.items()})
     train(parts, tokens, targets)
     close_models(parts, expected)
-    if importlib.util.find_spec("numpy") is None:
-        # Distributed checkpoints need it.
+    if not HAS_NUMPY:
         return
     place = folder()
     checkpoint.save({"model": parts.state_dict()}, checkpoint_id=place)
@@ -424,6 +425,8 @@ def check_pytorch_styles():
 
 def check_pipeline():
     """Stages of BitLinear layers under a schedule of PyTorch."""
+    if not HAS_NUMPY:
+        return
     rank, processes = dist.get_rank(), dist.get_world_size()
     torch.manual_seed(5)
     layers = [BitLinear(16, 16, recipe="b158", bias=True) for _ in range(processes)]
