@@ -2,7 +2,8 @@
 
 Training: :class:`BitLinear`, :class:`Recipe`, :func:`replace_linear`, :func:`set_strength`,
 :class:`StrengthSchedule`. Inference: :class:`PackedBitLinear`, :func:`pack_model`. Files:
-:func:`save_packed`, :func:`load_packed`, :func:`load_metadata`.
+:func:`save_packed`, :func:`load_packed`, :func:`load_metadata`. Models of transformers and LoRA of
+peft: the modules ``bitlinear_torch.huggingface`` and ``bitlinear_torch.peft``.
 """
 
 from . import _flops as _flops  # registers what profilers count

@@ -24,7 +24,8 @@ _STRIP = 64
 @lru_cache
 def native_layout(weights: str) -> int:
     """The layout that the kernels of this CPU read."""
-    return library.bitlinear_native_layout(_WEIGHTS[weights])
+    layout: int = library.bitlinear_native_layout(_WEIGHTS[weights])
+    return layout
 
 
 def row_bytes(weights: str, in_features: int) -> int:
@@ -100,16 +101,17 @@ def unpack(
         shifts = shifts.reshape(per_byte, 1)
     fields = _fields(parts, shifts, bits)
     rows = -(-out_features // _STRIP) * _STRIP if layout != ROWS else out_features
-    values = fields.reshape(rows, -1)[:out_features, :in_features].float()
+    values: Tensor = fields.reshape(rows, -1)[:out_features, :in_features].float()
     return values - 1 if weights == "ternary" else values * 2 - 1
 
 
 def _fields(parts: Tensor, shifts: Tensor, bits: int) -> Tensor:
     if torch.onnx.is_in_onnx_export():
         # The exporters know no shift of bytes. Floats of bytes are exact.
-        scaled = (parts.float() * 2.0 ** -shifts.float()).floor()
+        scaled: Tensor = (parts.float() * 2.0 ** -shifts.float()).floor()
         return scaled - 2**bits * (scaled * 2.0**-bits).floor()
-    return (parts >> shifts) & (2**bits - 1)
+    fields: Tensor = (parts >> shifts) & (2**bits - 1)
+    return fields
 
 
 def pack_rows(codes: Tensor, weights: str) -> Tensor:
@@ -121,4 +123,5 @@ def pack_rows(codes: Tensor, weights: str) -> Tensor:
     fields = fields.unflatten(1, (-1, 8 // bits))
     shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=codes.device)
     # The fields have no bits in common: their sum is their union.
-    return (fields << shifts).sum(-1).to(torch.uint8).view(torch.int8)
+    packed: Tensor = fields << shifts
+    return packed.sum(-1).to(torch.uint8).view(torch.int8)

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
-from . import _packed, _training  # noqa: F401 (which define the operators)
+from . import _operators, _packed  # which define the operators
 
 Shape = Sequence[int]
 
 
 def _of_product(x: Shape, out_features: int) -> int:
-    return 2 * prod(x) * out_features
+    numbers: int = prod(x)
+    return 2 * numbers * out_features
 
 
 def _forward(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:

@@ -256,7 +256,7 @@ def product(
     if block is None and weight_block is None:
         total = exact_product(x.codes, weight.codes, bits, use_int8)
     else:
-        total = None
+        sums: list[Tensor] = []
         for first in range(0, in_features, length):
             columns = slice(first, first + length)
             part = exact_product(
@@ -268,8 +268,8 @@ def product(
             if block is not None:
                 index = first // block
                 factor = factor * x.scale[..., index : index + 1].reciprocal()
-            total = part * factor if total is None else total + part * factor
-        assert total is not None
+            sums = [sums[0] + part * factor if sums else part * factor]
+        total = sums[0]
     if weight_block is None:
         total = total * rows_of(weight.scale, out_features)
     if block is None:

@@ -142,8 +142,8 @@ def _stored_codes(stored: _Stored) -> Tensor:
         bad = codes != weight
     else:
         raise ValueError(
-            f"found weights of {weight.dtype} in a layer of class {stored.linear_class!r}, expected "
-            "codes of torch.uint8"
+            f"found weights of {weight.dtype} in a layer of class {stored.linear_class!r}, "
+            "expected codes of torch.uint8"
         )
     if bool(bad.any()):
         row, column = bad.nonzero()[0].tolist()

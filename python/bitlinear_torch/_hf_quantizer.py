@@ -285,7 +285,9 @@ def _finish(model: nn.Module) -> None:
             if not getattr(part, "_is_hf_initialized", False)
         ]
         if missing:
-            raise ValueError(f"the folder has no {', '.join(missing)}, expected the layer's tensors")
+            raise ValueError(
+                f"the folder has no {', '.join(missing)}, expected all tensors of a layer"
+            )
         if isinstance(module, PackedBitLinear):
             try:
                 module.use_native_layout()

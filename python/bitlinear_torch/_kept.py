@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from ._readers import how_read
 from ._sources import kind_of
 
+
 def reason_to_keep(
     name: str, module: nn.Module, parent: Optional[nn.Module], types: Sequence[type[nn.Module]]
 ) -> Optional[str]:

@@ -196,4 +196,5 @@ def check(status: int) -> None:
 
 def version() -> str:
     """The version of the Swift library, such as ``"0.1.0"``."""
-    return library.bitlinear_version().decode()
+    text: bytes = library.bitlinear_version()
+    return text.decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,10 @@ class LearnedNorm(nn.Module):
         bias: the offset, ``[features]``, or None.
     """
 
-    weight: nn.Parameter
-    bias: Optional[nn.Parameter]
+    if TYPE_CHECKING:
+        # Not while a program runs: torch.jit.script would read them, and does not know text.
+        weight: nn.Parameter
+        bias: Optional[nn.Parameter]
 
     def __init__(self, features: int, bias: bool, **options: Any) -> None:
         super().__init__()

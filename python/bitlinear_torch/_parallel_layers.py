@@ -20,7 +20,7 @@ from ._parallel_packed import check_split, own_scales, spread_packed
 from ._routes import is_direct
 from ._sharded import Split, blended_product, normalize, shared_statistics, sharded_product
 from ._sharded_codes import pack_rows, require_packable
-from ._training import bit_linear
+from ._operators import bit_linear
 from ._types import output_type, product_type
 from .linear import BitLinear, warn_of_coupling
 from .packed import PackedBitLinear

@@ -50,7 +50,7 @@ class LayerPlan:
             object.__setattr__(self, "recipe", Recipe.named(cast(RecipeName, recipe)))
         elif not isinstance(recipe, Recipe):
             raise ValueError(
-                f"found recipe {self.recipe!r}, expected 'bitnet', 'b158', a Recipe or its as_dict()"
+                f"found recipe {recipe!r}, expected 'bitnet', 'b158', a Recipe or its as_dict()"
             )
         positive("groups", self.groups)
         if self.weight_block is not None and self.weight_block not in _BLOCKS:

@@ -1,7 +1,7 @@
 """Models of transformers that read the weight of a linear layer without calling the layer.
 
-Found by a search of the modeling files of transformers 5.24 for such reads. The names of classes are
-those of the parents of the layers.
+Found by a search of the modeling files of transformers 5.24 for such reads. The names of classes
+are those of the parents of the layers.
 """
 
 from __future__ import annotations

@@ -1,85 +1,98 @@
-"""What torch.jit.script compiles in the place of the layers."""
+"""What torch.jit.script compiles of the layers: the recipe as numbers, and a call of an operator."""
 
 # Without the annotations of __future__, which TorchScript would have to read as text.
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import torch
-from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from .linear import BitLinear
-    from .packed import PackedBitLinear
-    from .recipe import Recipe
+from torch import Tensor
 
 
-class _Scriptable(nn.Module):
-    """A layer in the words that TorchScript knows: the recipe as numbers, and a call of an operator.
-    """
+class Scripted:
+    """A part of a layer class, whose ``forward`` calls ``_scripted`` where TorchScript compiles."""
 
-    bias: Optional[Tensor]
-    norm_weight: Optional[Tensor]
-    norm_bias: Optional[Tensor]
+    # TorchScript would compile them.
+    __jit_unused_properties__ = ["strength", "groups", "nbytes"]
 
-    def __init__(self, recipe: "Recipe") -> None:
-        super().__init__()
-        (
-            self.weights, self.weight_scale, self.activation_bits, self.per_token,
-            self.activation_block, self.activation_epsilon, self.norm_kind, self.norm_groups,
-            self.norm_eps,
-        ) = recipe.options
+    def __prepare_scriptable__(self) -> Any:
+        """Puts the recipe into words that TorchScript knows.
 
-
-class ScriptableBitLinear(_Scriptable):
-    """A BitLinear for TorchScript."""
-
-    def __init__(self, layer: "BitLinear") -> None:
-        super().__init__(layer.recipe)
-        if layer.strength != 1:
+        Raises:
+            ValueError: the layer is not fully quantized.
+        """
+        layer: Any = self
+        strength = getattr(layer, "strength", 1)
+        if strength != 1:
             raise ValueError(
-                f"found strength {layer.strength:g}, expected 1: torch.jit.script takes layers "
-                "that are fully quantized"
+                f"found strength {strength:g}, expected 1: torch.jit.script takes layers that are "
+                "fully quantized"
             )
-        self.weight, self.bias = layer.weight, layer.bias
-        self.norm_weight = None if layer.norm is None else layer.norm.weight
-        self.norm_bias = None if layer.norm is None else layer.norm.bias
-        self.groups = layer.groups
-        self.training = layer.training
+        layer._options = layer.recipe.options
+        # Not another module: torch.jit.script would leave it in the model in the place of this one.
+        return self
 
-    def forward(self, input: Tensor) -> Tensor:
-        """The output of the layer."""
-        bias, norm_weight, norm_bias = self.bias, self.norm_weight, self.norm_bias
-        y = torch.ops.bitlinear.forward(
-            input.float(), self.weight.float(), None if bias is None else bias.float(),
-            None if norm_weight is None else norm_weight.float(),
-            None if norm_bias is None else norm_bias.float(), self.groups, self.weights,
-            self.weight_scale, self.activation_bits, self.per_token, self.activation_block,
-            self.activation_epsilon, self.norm_kind, self.norm_groups, self.norm_eps,
-            torch.float32,
+
+class ScriptedBitLinear(Scripted):
+    """That of a BitLinear."""
+
+    if TYPE_CHECKING:
+        weight: Any
+        bias: Any
+        norm: Any
+        groups: int
+        _options: Any
+
+    def _scripted(self, input: Tensor) -> Tensor:
+        bias: Optional[Tensor] = None
+        if self.bias is not None:
+            bias = self.bias.float()
+        norm_weight: Optional[Tensor] = None
+        norm_bias: Optional[Tensor] = None
+        if self.norm is not None:
+            norm_weight = self.norm.weight.float()
+            if self.norm.bias is not None:
+                norm_bias = self.norm.bias.float()
+        (
+            weights, weight_scale, activation_bits, per_token, activation_block,
+            activation_epsilon, norm, norm_groups, norm_eps,
+        ) = self._options
+        product_type = torch.float32
+        if self.weight.dtype == torch.bfloat16:
+            product_type = torch.bfloat16
+        y: Tensor = torch.ops.bitlinear.forward(
+            input.float(), self.weight.float(), bias, norm_weight, norm_bias, self.groups,
+            weights, weight_scale, activation_bits, per_token, activation_block,
+            activation_epsilon, norm, norm_groups, norm_eps, product_type,
         )
         return y.to(input.dtype)
 
 
-class ScriptablePackedBitLinear(_Scriptable):
-    """A PackedBitLinear for TorchScript."""
+class ScriptedPackedBitLinear(Scripted):
+    """That of a PackedBitLinear."""
 
-    def __init__(self, layer: "PackedBitLinear") -> None:
-        super().__init__(layer.recipe)
-        parts = layer.parts()
-        self.register_buffer("weight", parts.codes)
-        self.register_buffer("scale", parts.scale)
-        self.register_buffer("bias", parts.bias)
-        self.register_buffer("norm_weight", parts.norm_weight)
-        self.register_buffer("norm_bias", parts.norm_bias)
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.layout = layer.layout
-        self.training = layer.training
+    if TYPE_CHECKING:
+        weight: Any
+        weight_scale: Any
+        bias: Any
+        norm: Any
+        in_features: int
+        out_features: int
+        layout: int
+        _options: Any
 
-    def forward(self, input: Tensor) -> Tensor:
-        """The output of the layer."""
-        y = torch.ops.bitlinear.packed_forward(
-            input.float(), self.weight, self.scale, self.bias, self.norm_weight, self.norm_bias,
-            self.in_features, self.out_features, self.layout, self.weights, self.weight_scale,
-            self.activation_bits, self.per_token, self.activation_block, self.activation_epsilon,
-            self.norm_kind, self.norm_groups, self.norm_eps,
+    def _scripted(self, input: Tensor) -> Tensor:
+        norm_weight: Optional[Tensor] = None
+        norm_bias: Optional[Tensor] = None
+        if self.norm is not None:
+            norm_weight = self.norm.weight
+            norm_bias = self.norm.bias
+        (
+            weights, weight_scale, activation_bits, per_token, activation_block,
+            activation_epsilon, norm, norm_groups, norm_eps,
+        ) = self._options
+        y: Tensor = torch.ops.bitlinear.packed_forward(
+            input.float(), self.weight, self.weight_scale, self.bias, norm_weight, norm_bias,
+            self.in_features, self.out_features, self.layout, weights, weight_scale,
+            activation_bits, per_token, activation_block, activation_epsilon, norm, norm_groups,
+            norm_eps,
         )
         return y.to(input.dtype)

@@ -31,7 +31,8 @@ def set_threads(threads: int | None) -> None:
 def get_threads() -> int:
     """The number of threads that the next call uses."""
     follow_torch()
-    return library.bitlinear_threads()
+    threads: int = library.bitlinear_threads()
+    return threads
 
 
 def follow_torch() -> None:

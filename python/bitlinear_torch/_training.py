@@ -1,4 +1,4 @@
-"""A layer with latent weights, computed by the library: directly, and as operators for graphs."""
+"""A layer with latent weights, computed by the library."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from . import _straight_through as straight_through
 from ._codes import native_layout
 from ._handle import Handle, Parts, Shape
 from ._layer import CLayerOf, Layer, check_shapes
 from ._library import CLayer, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector
 from ._norm_gradients import norm_gradients
-from ._routes import Route, route
-from ._straight_through import NO_SECOND_DERIVATIVES
 from ._threads import follow_torch
 from ._weights import LEAST_PACKED, PackedWeight, packed_weight
-from .recipe import Recipe, from_options
 
 # Up to so many tokens a weight is unpacked by parts of so many values.
 _FEW_TOKENS = 64
@@ -105,7 +101,8 @@ def _times_weight(
 ) -> Tensor:
     """rows ``[tokens, out]`` times the quantized weight, in the type of rows."""
     if weight is None or rows.shape[0] > _FEW_TOKENS:
-        return rows @ weight_values(layer, weight, values_type).to(rows.dtype)
+        whole = weight_values(layer, weight, values_type)
+        return rows @ whole.to(rows.dtype)
     # For few tokens writing the weight would take longer than multiplying: by parts that stay in
     # the caches.
     out_features, in_features = layer.weight.shape
@@ -116,8 +113,7 @@ def _times_weight(
     for first in range(0, out_features, count):
         values = part[: out_features - first]
         handle.values_into(values, first)
-        product = rows[:, first : first + count] @ values.to(rows.dtype)
-        total += product
+        total += rows[:, first : first + count] @ values.to(rows.dtype)
     return total
 
 
@@ -153,203 +149,3 @@ def backward(
     if needs_bias:
         grad_bias = grad_rows.sum(0)
     return grad_x, grad_weight, grad_bias, grad_factor, grad_offset
-
-
-def _gradient_shapes(x: Tensor, weight: Tensor) -> tuple[tuple[int, ...], ...]:
-    out_features, in_features = weight.shape
-    return x.shape, weight.shape, (out_features,), (in_features,), (in_features,)
-
-
-def _is_library(*tensors: Optional[Tensor]) -> bool:
-    return all(tensor is None or tensor.is_cpu for tensor in tensors)
-
-
-@torch.library.custom_op("bitlinear::forward", mutates_args=())
-def forward_op(
-    x: Tensor, weight: Tensor, bias: Optional[Tensor], norm_weight: Optional[Tensor],
-    norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
-    activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
-    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype,
-) -> Tensor:
-    """:func:`forward` with the members of the recipe one by one."""
-    recipe = from_options(
-        weights, weight_scale, activation_bits, per_token, activation_block, activation_epsilon,
-        norm, norm_groups, norm_eps,
-    )
-    if _is_library(x, weight):
-        return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]
-    with torch.no_grad():
-        return straight_through.bit_linear(
-            x, weight, bias, norm_weight, norm_bias, groups, recipe, None, product_type
-        )
-
-
-@torch.library.custom_op("bitlinear::backward", mutates_args=())
-def backward_op(
-    grad: Tensor, x: Tensor, weight: Tensor, norm_weight: Optional[Tensor],
-    norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
-    activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
-    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype, wanted: list[bool],
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """:func:`backward` with the members of the recipe one by one; ``[0]`` where not wanted."""
-    recipe = from_options(
-        weights, weight_scale, activation_bits, per_token, activation_block, activation_epsilon,
-        norm, norm_groups, norm_eps,
-    )
-    layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
-    if _is_library(grad, x, weight):
-        found = backward(grad, x, layer, None, product_type, tuple(wanted))
-    else:
-        found = _formula_gradients(grad, x, layer, product_type, wanted)
-    return tuple(x.new_empty(0) if part is None else _owned(part, grad) for part in found)
-
-
-def _owned(part: Tensor, grad: Tensor) -> Tensor:
-    # An operator must not return its input; a layer without a norm may hand it on.
-    return part.clone() if part.data_ptr() == grad.data_ptr() and part.numel() else part
-
-
-def _formula_gradients(
-    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: list[bool]
-) -> Gradients:
-    bias = x.new_zeros(layer.weight.shape[0]) if wanted[2] else None
-    inputs = [x, layer.weight.float(), bias, layer.norm_weight, layer.norm_bias]
-    with torch.enable_grad():
-        inputs = [
-            part if part is None else part.detach().requires_grad_(want)
-            for part, want in zip(inputs, wanted)
-        ]
-        y = straight_through.bit_linear(
-            *inputs, layer.groups, layer.recipe, None, product_type
-        )
-        needed = [part for part, want in zip(inputs, wanted) if want]
-        found = iter(torch.autograd.grad(y, needed, grad))
-    parts = [next(found) if want else None for want in wanted]
-    if parts[1] is not None:
-        parts[1] = parts[1].to(layer.weight.dtype)
-    return parts[0], parts[1], parts[2], parts[3], parts[4]
-
-
-@forward_op.register_fake
-def _(x, weight, bias, *_options):
-    check_shapes(x, weight, bias)
-    return x.new_empty((*x.shape[:-1], weight.shape[0]))
-
-
-@backward_op.register_fake
-def _(grad, x, weight, *options):
-    shapes = _gradient_shapes(x, weight)
-    return tuple(x.new_empty(shape if want else (0,)) for shape, want in zip(shapes, options[-1]))
-
-
-def _setup_context(ctx, inputs, output):
-    x, weight, _bias, norm_weight, norm_bias, *ctx.options = inputs
-    ctx.save_for_backward(x, weight, norm_weight, norm_bias)
-
-
-def _backward(ctx, grad):
-    wanted = list(ctx.needs_input_grad[:5])
-    gradients = backward_op(grad, *ctx.saved_tensors, *ctx.options, wanted)
-    found = [gradient if want else None for gradient, want in zip(gradients, wanted)]
-    return (*found, *(None for _ in ctx.options))
-
-
-forward_op.register_autograd(_backward, setup_context=_setup_context)
-
-
-def _refuse(*_arguments):
-    raise NotImplementedError(NO_SECOND_DERIVATIVES)
-
-
-backward_op.register_autograd(_refuse)
-
-
-@forward_op.register_vmap
-def _(info, in_dims, x, weight, bias, norm_weight, norm_bias, groups, *options):
-    tensors = (x, weight, bias, norm_weight, norm_bias)
-    is_alone = all(dim is None for dim in in_dims[1:5])
-    per_token = options[3]
-    if is_alone and per_token:
-        return forward_op(x.movedim(in_dims[0], 0), *tensors[1:], groups, *options), 0
-    # Each has statistics of its own.
-    results = [
-        forward_op(
-            *(part if dim is None else part.select(dim, index)
-              for part, dim in zip(tensors, in_dims)),
-            groups, *options,
-        )
-        for index in range(info.batch_size)
-    ]
-    return torch.stack(results), 0
-
-
-class _Direct(torch.autograd.Function):
-    """The same without PyTorch's dispatcher, several times as fast for a small layer."""
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type):
-        ctx.save_for_backward(x, weight, norm_weight, norm_bias)
-        layer = Layer(weight, bias, norm_weight, norm_bias, groups, recipe)
-        y, packed = forward(x, layer)
-        ctx.options = groups, recipe, product_type, packed
-        return y
-
-    @staticmethod
-    def backward(ctx, grad):
-        x, weight, norm_weight, norm_bias = ctx.saved_tensors
-        groups, recipe, product_type, packed = ctx.options
-        wanted = list(ctx.needs_input_grad[:5])
-        layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
-        way = route("auto", grad, x, weight)
-        if way is Route.DIRECT and not torch.is_grad_enabled():
-            found = backward(grad, x, layer, packed, product_type, tuple(wanted))
-        elif way is Route.FORMULA:
-            # As where a batch of gradients comes at once.
-            found = _formula_gradients(grad, x, layer, product_type, wanted)
-        else:
-            # The operator says so if its result is differentiated again, which it cannot be.
-            parts = backward_op(
-                grad, x, weight.float(), norm_weight, norm_bias, groups, *recipe.options,
-                product_type, wanted,
-            )
-            found = [part if want else None for part, want in zip(parts, wanted)]
-            if found[1] is not None:
-                found[1] = found[1].to(weight.dtype)
-        return (*found, None, None, None)
-
-
-def bit_linear(
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    norm_weight: Optional[Tensor],
-    norm_bias: Optional[Tensor],
-    groups: int,
-    recipe: Recipe,
-    strength: Optional[Tensor],
-    product_type: torch.dtype,
-    backend: str,
-) -> Tensor:
-    """The output ``[..., out]`` of a layer, float32, with straight-through gradients.
-
-    Args:
-        x, bias, norm_weight, norm_bias: of float32.
-        weight: of any type of floats.
-        strength: how far quantized values replace latent ones, 0 to 1; None is 1.
-        product_type: in which backward multiplies.
-        backend: one of BACKENDS.
-    """
-    way = Route.FORMULA if strength is not None else route(backend, x, weight, bias)
-    if way is Route.FORMULA:
-        return straight_through.bit_linear(
-            x, weight.float(), bias, norm_weight, norm_bias, groups, recipe, strength, product_type
-        )
-    if way is Route.OPERATOR:
-        return forward_op(
-            x, weight.float(), bias, norm_weight, norm_bias, groups, *recipe.options, product_type
-        )
-    if torch.is_grad_enabled():
-        return _Direct.apply(
-            x, weight, bias, norm_weight, norm_bias, groups, recipe, product_type
-        )
-    return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]

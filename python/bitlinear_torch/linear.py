@@ -13,7 +13,8 @@ from ._checks import check_backend, check_strength, positive, require_floating
 from ._nested import is_nested, per_row
 from ._norm import LearnedNorm, learned_norm_of
 from ._layer import check_shapes
-from ._training import bit_linear
+from ._script import ScriptedBitLinear
+from ._operators import bit_linear
 from ._warnings import BitLinearWarning
 from ._types import output_type, product_type
 from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .packed import PackedBitLinear
 
 
-class BitLinear(nn.Linear):
+class BitLinear(ScriptedBitLinear, nn.Linear):
     """A linear layer that quantizes its weight to 1 or 1.58 bits and its input to integers.
 
     y = (codes of W . codes of norm(x)) * scale of the weight's group / scale of the token (+ bias).
@@ -82,9 +83,11 @@ class BitLinear(nn.Linear):
         ValueError: a number is out of its range, or two arguments do not fit each other.
     """
 
-    weight: nn.Parameter
-    bias: Optional[nn.Parameter]  # type: ignore[assignment]
-    norm: Optional[LearnedNorm]
+    if TYPE_CHECKING:
+        # Not while a program runs: torch.jit.script would read them, and does not know text.
+        weight: nn.Parameter
+        bias: Optional[nn.Parameter]  # type: ignore[assignment]
+        norm: Optional[LearnedNorm]
 
     def __init__(
         self,
@@ -186,6 +189,12 @@ class BitLinear(nn.Linear):
             TypeError: the input is not a floating point tensor.
             ValueError: its last dimension is not ``in_features``, or it is not where the weight is.
         """
+        if torch.jit.is_scripting():
+            return self._scripted(input)
+        else:  # which TorchScript does not compile
+            return self._compute(input)
+
+    def _compute(self, input: Tensor) -> Tensor:
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)
         require_floating(input)
@@ -310,12 +319,6 @@ class BitLinear(nn.Linear):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        # What torch.jit.script compiles in the place of the layer.
-        from ._script import ScriptableBitLinear
-
-        return ScriptableBitLinear(self)
 
 
 def call_leaf(module: nn.Module, input: fx.Proxy) -> Any:

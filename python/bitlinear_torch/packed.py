@@ -16,6 +16,7 @@ from ._memory import version
 from ._nested import is_nested, per_row
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
+from ._script import ScriptedPackedBitLinear
 from ._sources import current_weight, require_memory
 from ._types import output_type
 from ._weights import pack
@@ -46,7 +47,7 @@ class PackedNorm(nn.Module):
         return
 
 
-class PackedBitLinear(nn.Module):
+class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
     """A linear layer of packed codes, for inference: it has no parameters.
 
     It gives the same bits as the :class:`BitLinear` that it was packed from. Gradients pass
@@ -77,10 +78,12 @@ class PackedBitLinear(nn.Module):
         backend: "auto" or "torch", as in :class:`BitLinear`.
     """
 
-    weight: Tensor
-    weight_scale: Tensor
-    bias: Optional[Tensor]
-    norm: Optional[PackedNorm]
+    if TYPE_CHECKING:
+        # Not while a program runs: torch.jit.script would read them, and does not know text.
+        weight: Tensor
+        weight_scale: Tensor
+        bias: Optional[Tensor]
+        norm: Optional[PackedNorm]
 
     def __init__(self, parts: Parts, shape: Shape) -> None:
         super().__init__()
@@ -247,6 +250,12 @@ class PackedBitLinear(nn.Module):
             ValueError: its last dimension is not ``in_features``, or it is on another device than
                 the codes.
         """
+        if torch.jit.is_scripting():
+            return self._scripted(input)
+        else:  # which TorchScript does not compile
+            return self._compute(input)
+
+    def _compute(self, input: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():
             y = self._call_directly(input)
             if y is not None:
@@ -393,12 +402,6 @@ class PackedBitLinear(nn.Module):
     def check(self) -> None:
         """Raises ValueError unless the tensors are those of a layer."""
         _validate(self.parts(), self.shape())
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        # What torch.jit.script compiles in the place of the layer.
-        from ._script import ScriptablePackedBitLinear
-
-        return ScriptablePackedBitLinear(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

@@ -48,8 +48,8 @@ class PackedLoraLinear(Linear):
         """Adds an adapter."""
         if config.init_lora_weights not in _BEGINNINGS:
             raise ValueError(
-                f"found init_lora_weights {config.init_lora_weights!r}, which is made of weights of "
-                "floats, expected True, False, 'gaussian' or 'eva' for a PackedBitLinear"
+                f"found init_lora_weights {config.init_lora_weights!r}, which is made of weights "
+                "of floats, expected True, False, 'gaussian' or 'eva' for a PackedBitLinear"
             )
         super().update_layer(adapter_name, r, lora_alpha, config=config, **options)
 
@@ -62,7 +62,9 @@ class PackedLoraLinear(Linear):
         """The variants of LoRA that there are: the plain one."""
         return {(): None}
 
-    def merge(self, safe_merge: bool = False, adapter_names: Optional[list[str]] = None) -> NoReturn:
+    def merge(
+        self, safe_merge: bool = False, adapter_names: Optional[list[str]] = None
+    ) -> NoReturn:
         """Raises ValueError: codes have no room for the sum."""
         raise ValueError(
             "an adapter cannot be merged into a PackedBitLinear, whose weights are codes: keep the "

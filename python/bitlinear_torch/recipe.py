@@ -152,7 +152,7 @@ class Recipe:
 
     def describe(self) -> str:
         """The recipe as keyword arguments in words, for ``extra_repr``."""
-        parts = {"weights": self.weights}
+        parts: dict[str, Any] = {"weights": self.weights}
         if self.weight_scale != "mean":
             parts["weight_scale"] = self.weight_scale
         parts.update(activation_bits=self.activation_bits, per_token=self.per_token)

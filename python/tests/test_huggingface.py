@@ -1,9 +1,11 @@
 """from_pretrained and save_pretrained with this package's layers."""
 
 import json
+import re
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -206,6 +208,24 @@ def test_a_model_inside_another_module():
     model = replace_linear(pretrained.llama(), is_no_head, recipe="b158")
     pack_model(torch.nn.ModuleDict({"model": model}))
     assert model.config.quantization_config.recipe == Recipe.named("b158")
+
+
+def test_the_examples_of_the_readme(floats, tmp_path, monkeypatch):
+    pytest.importorskip("peft", reason="peft is not installed")
+    readme = Path(__file__).resolve().parents[1] / "README.md"
+    section = readme.read_text().partition("## Hugging Face")[2].partition("\n## ")[0]
+    examples = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(examples) == 2
+    monkeypatch.chdir(tmp_path)
+    trained = []
+    names = {"folder": floats[0], "train": trained.append}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
+    assert type(trained[0].model.layers[0].mlp.up_proj) is PackedBitLinear
+    base = names["model"].base_model.model.model.layers[0]
+    assert type(base.mlp.up_proj) is PackedBitLinear
+    assert type(base.self_attn.q_proj).__name__ == "PackedLoraLinear"
+    assert config_in(tmp_path / "bitnet")["quant_method"] == "bitnet"
 
 
 # ---- A folder of floats --------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def test_export(options):
 
 
 def test_operators():
-    from bitlinear_torch._training import forward_op
+    from bitlinear_torch._operators import forward_op
     from bitlinear_torch.quantize import _absmax_quantize
 
     layer = BitLinear(12, 6, recipe="b158")
@@ -169,7 +169,7 @@ def test_operators():
 
 
 def test_operator_and_direct_path_are_the_same():
-    from bitlinear_torch._training import forward_op
+    from bitlinear_torch._operators import forward_op
 
     layer = BitLinear(12, 6, 3, recipe="b158", bias=True)
 

@@ -204,8 +204,8 @@ enum {
 // DOT, the same one as long as the process runs. Negative after an error, such as another number.
 int32_t bitlinear_native_layout(int32_t weights);
 
-// The bytes of a matrix of codes in a layout. Negative after an error: extents that no layer has, or
-// an unknown number for weights or layout.
+// The bytes of a matrix of codes in a layout. Negative after an error: extents that no layer has,
+// or an unknown number for weights or layout.
 int64_t bitlinear_codes_bytes(
     int32_t weights, int64_t out_features, int64_t in_features, int32_t layout);
 
