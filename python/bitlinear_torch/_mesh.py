@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import pickle
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, cast
 
@@ -9,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.distributed_c10d import _get_object_coll_device
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
@@ -67,6 +70,29 @@ def reduced(tensor: Tensor, processes: Sequence[Processes], operation: Any = dis
     for group in processes:
         dist.all_reduce(total, operation, group)
     return total
+
+
+def gathered(value: Any) -> list[Any]:
+    """The values of all processes of the default group in their order.
+
+    As all_gather_object, which needs NumPy.
+    """
+    device = _get_object_coll_device()
+    pickled = pickle.dumps(value)
+    own = torch.frombuffer(bytearray(pickled), dtype=torch.uint8)
+    size = torch.tensor([len(pickled)], dtype=torch.int64, device=device)
+    sizes = [torch.empty_like(size) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, size)
+    lengths = [int(each) for each in sizes]
+    padded = torch.zeros(max(lengths), dtype=torch.uint8, device=device)
+    padded[: len(own)] = own.to(device)
+    parts = [torch.empty_like(padded) for _ in lengths]
+    dist.all_gather(parts, padded)
+    on_cpu = [part.cpu() for part in parts]
+    return [
+        pickle.loads(ctypes.string_at(part.data_ptr(), length))
+        for part, length in zip(on_cpu, lengths)
+    ]
 
 
 def as_dtensor(

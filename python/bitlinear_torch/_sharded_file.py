@@ -16,7 +16,7 @@ from . import _codes
 from . import _file_layout as file_layout
 from . import _formula as formula
 from ._file_layout import Info, Piece
-from ._mesh import Part, part_of
+from ._mesh import Part, gathered, part_of
 from ._sharded import shared_statistics
 from ._sharded_codes import pack_rows, require_packable
 from .files import NAMES_OF_TYPES, Path, SaveReport, check_metadata
@@ -91,7 +91,7 @@ def save_packed_sharded(
     contents = _Contents()
     _agreed(lambda: _fill(contents, layers, state))
     places = {place: piece.offset for place, piece in contents.pieces.items()}
-    found = _gathered((contents.infos, contents.layers, places, words, os.fspath(path)))
+    found = gathered((contents.infos, contents.layers, places, words, os.fspath(path)))
     infos, described = _merged([each[0] for each in found]), _merged([each[1] for each in found])
     for earlier in found[: dist.get_rank()]:
         # What several processes have, the first of them writes.
@@ -100,7 +100,7 @@ def save_packed_sharded(
                 contents.pieces.pop(place, None)
     header, offsets, length = file_layout.header(infos, described, found[0][3])
     target = found[0][4]
-    temporary = f"{target}.{_gathered(secrets.token_hex(4))[0]}.partial"
+    temporary = f"{target}.{gathered(secrets.token_hex(4))[0]}.partial"
     is_first = dist.get_rank() == 0
     try:
         _agreed(lambda: file_layout.create(temporary, header, length) if is_first else None)
@@ -114,13 +114,6 @@ def save_packed_sharded(
     return SaveReport(tuple(described), others, (), length)
 
 
-def _gathered(value: Any) -> list[Any]:
-    """The values of all processes in their order."""
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
-    return values
-
-
 def _agreed(action: Callable[[], Any]) -> Any:
     """The result of an action of all processes; if one fails, all raise and none waits."""
     result, failure = None, None
@@ -128,7 +121,7 @@ def _agreed(action: Callable[[], Any]) -> Any:
         result = action()
     except Exception as error:
         failure = error
-    texts = _gathered(None if failure is None else str(failure))
+    texts = gathered(None if failure is None else str(failure))
     if failure is not None:
         raise failure
     for rank, text in enumerate(texts):

@@ -72,10 +72,13 @@ class _BitParallel(ParallelStyle):
         split = self._split_of(module, device_mesh)
         if isinstance(module, PackedBitLinear):
             return split_packed(module, split)
+        # PyTorch before 2.7 has no choice of the rank whose values all take.
+        source = {
+            name: getattr(self, name) for name in ("src_data_rank",) if hasattr(self, name)
+        }
         for name, parameter in list(module.named_parameters()):
             spread = distribute_tensor(
-                parameter.detach(), device_mesh, [self._placement(name)],
-                src_data_rank=self.src_data_rank,
+                parameter.detach(), device_mesh, [self._placement(name)], **source
             )
             owner, _, own = name.rpartition(".")
             module.get_submodule(owner).register_parameter(
