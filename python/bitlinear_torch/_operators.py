@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
@@ -49,7 +50,7 @@ def backward_op(
     grad: Tensor, x: Tensor, weight: Tensor, norm_weight: Optional[Tensor],
     norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
     activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
-    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype, wanted: list[bool],
+    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype, wanted: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """:func:`backward` with the members of the recipe one by one; ``[0]`` where not wanted."""
     recipe = from_options(
@@ -71,7 +72,7 @@ def _owned(part: Tensor, grad: Tensor) -> Tensor:
 
 
 def _formula_gradients(
-    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: list[bool]
+    grad: Tensor, x: Tensor, layer: Layer, product_type: torch.dtype, wanted: Sequence[bool]
 ) -> Gradients:
     bias = x.new_zeros(layer.weight.shape[0]) if wanted[2] else None
     tensors = [x, layer.weight.float(), bias, layer.norm_weight, layer.norm_bias]

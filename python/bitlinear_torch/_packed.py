@@ -71,7 +71,7 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
             y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
             values = formula.weight_values(weight)
             return straight_through(y, torch.nn.functional.linear(x, values))
-        return applied(product, x, *parts[:3], shape)
+        return applied(product, x, parts.codes, parts.scale, parts.bias, shape)
 
 
 class _CompiledProduct(torch.autograd.Function):
@@ -124,7 +124,7 @@ def _direct_backward(
     grad: Tensor, x: Tensor, parts: Parts, shape: Shape, handle: Handle
 ) -> Tensor:
     rows_of_grad = grad.reshape(-1, shape.out_features)
-    grad_normalized = (rows_of_grad @ handle.values(shape[1::-1])).reshape(x.shape)
+    grad_normalized = (rows_of_grad @ handle.values((shape.out_features, shape.in_features))).reshape(x.shape)
     found, _, _ = norm_gradients(
         grad_normalized, x, shape.recipe, parts.norm_weight, parts.norm_bias, (True, False, False)
     )
@@ -247,7 +247,8 @@ class _Direct(torch.autograd.Function):
             found = _formula_backward(grad, x, parts, shape)
         else:
             found = packed_backward_op(
-                grad, x, codes, scale, norm_weight, norm_bias, *shape[:3],
+                grad, x, codes, scale, norm_weight, norm_bias, shape.in_features,
+                shape.out_features, shape.layout,
                 *shape.recipe.options,
             )
         return (found, *(None for _ in range(7)))
@@ -264,5 +265,7 @@ def packed_linear_in_graph(x: Tensor, parts: Parts, shape: Shape, backend: str) 
     """The output of a layer where somebody traces, transforms or watches, or on another device."""
     if route(backend, x, parts.codes) is Route.FORMULA:
         return _by_formula(x, parts, shape)
-    y: Tensor = packed_forward_op(x, *parts, *shape[:3], *shape.recipe.options)
+    y: Tensor = packed_forward_op(
+        x, *parts, shape.in_features, shape.out_features, shape.layout, *shape.recipe.options
+    )
     return y

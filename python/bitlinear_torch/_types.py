@@ -8,9 +8,18 @@ import torch
 from torch import Tensor
 
 
+def _knows_autocast(device: str) -> bool:
+    """Whether autocast is there for a device; for tensors without memory it is not."""
+    return device != "meta" and torch.amp.is_autocast_available(device)
+
+
+# Not every torch.compile can look into it. The attribute is what
+# torch.compiler.assume_constant_result sets, which would import the compiler.
+_knows_autocast._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _autocast(device: str) -> Optional[torch.dtype]:
-    # Tensors without memory and other devices that autocast does not know have none.
-    if device == "meta" or not torch.amp.is_autocast_available(device):
+    if not _knows_autocast(device):
         return None
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
