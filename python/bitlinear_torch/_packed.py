@@ -16,7 +16,7 @@ from ._library import CPackedInfo, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector, version
 from ._routes import Route, is_direct, route
 from ._straight_through import (
-    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, straight_through,
+    NO_SECOND_DERIVATIVES, LastGradient, is_transformed, may_be_differentiated, straight_through,
 )
 from ._threads import follow_torch
 from ._training import norm_gradients
@@ -221,7 +221,7 @@ class _CompiledProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         found = grad @ _Product._values(ctx)
-        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+        if may_be_differentiated():
             found = LastGradient.apply(found, grad, ctx.saved_tensors[2])
         return found, None, None, None, None
 
