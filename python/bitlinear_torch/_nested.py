@@ -27,7 +27,7 @@ def per_row(x: Tensor, features: int, layer: Callable[[Tensor], Tensor]) -> Tens
                              "be the one of different lengths")
         # The same offsets, so that PyTorch knows that the lengths are those of the input.
         return torch.nested.nested_tensor_from_jagged(
-            layer(x.values()), x.offsets(), x.lengths(),  # type: ignore[operator]
+            layer(x.values()), x.offsets(), x.lengths(),  # type: ignore[attr-defined]
             min_seqlen=x._maybe_min_seqlen,  # type: ignore[attr-defined]
             max_seqlen=x._maybe_max_seqlen,  # type: ignore[attr-defined]
         )
