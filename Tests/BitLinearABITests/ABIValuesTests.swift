@@ -80,7 +80,15 @@ import Testing
     let weights = layer.with { recipe, layer in
       Self.values(outputs * inputs) { bitlinear_weight_values(recipe, layer, $0, $1) }
     }
-    #expect(Self.values(outputs * inputs) { bitlinear_packed_values(packed, $0, $1) } == weights)
+    let all = Int64(outputs)
+    #expect(
+      Self.values(outputs * inputs) { bitlinear_packed_values(packed, 0, all, $0, $1) } == weights)
+    for rows in [0..<64, 64..<67, 0..<3, 64..<64] {
+      let part = Self.values(rows.count * inputs) {
+        bitlinear_packed_values(packed, Int64(rows.lowerBound), Int64(rows.count), $0, $1)
+      }
+      #expect(part == Array(weights[rows.lowerBound * inputs..<rows.upperBound * inputs]))
+    }
 
     var info = bitlinear_packed_info()
     #expect(bitlinear_packed_describe(packed, &info) == 0)
@@ -97,7 +105,8 @@ import Testing
     let expected = weights.indices.map {
       (weights[$0] / scale) * scales[$0 / inputs * perRow + $0 % inputs / length]
     }
-    #expect(Self.values(outputs * inputs) { bitlinear_packed_values(other, $0, $1) } == expected)
+    #expect(
+      Self.values(outputs * inputs) { bitlinear_packed_values(other, 0, all, $0, $1) } == expected)
   }
 
   /// Rows that are apart, and a row that is not finite.
@@ -190,7 +199,7 @@ import Testing
       bitlinear_weight_values(recipe, layer, 2, y)
     }
     expect("type: found -1") { _, _, y in
-      bitlinear_packed_values(packed, -1, y)
+      bitlinear_packed_values(packed, 0, 4, -1, y)
     }
     expect("type: found 9") { recipe, layer, y in
       bitlinear_input_values(recipe, layer, x, 1, 8, 9, y)
@@ -199,13 +208,23 @@ import Testing
       bitlinear_weight_values(recipe, layer, float32, nil)
     }
     expect("values: found a null") { _, _, _ in
-      bitlinear_packed_values(packed, 0, nil)
+      bitlinear_packed_values(packed, 0, 4, 0, nil)
     }
     expect("values: found a null") { recipe, layer, _ in
       bitlinear_input_values(recipe, layer, x, 1, 8, 0, nil)
     }
     expect("packed: found a null") { _, _, y in
-      bitlinear_packed_values(nil, float32, y)
+      bitlinear_packed_values(nil, 0, 4, float32, y)
+    }
+    for first: Int64 in [-64, 1, 5, 64] {
+      expect("first_row: found \(first), expected a multiple of 64, up to 4") { _, _, y in
+        bitlinear_packed_values(packed, first, 1, float32, y)
+      }
+    }
+    for count: Int64 in [-1, 5] {
+      expect("row_count: found \(count), expected 0 to 4") { _, _, y in
+        bitlinear_packed_values(packed, 0, count, float32, y)
+      }
     }
     expect("recipe: found a null") { _, layer, y in
       bitlinear_input_values(nil, layer, x, 1, 8, 0, y)

@@ -1,4 +1,4 @@
-"""The FLOPs of the operators, for torch.utils.flop_counter: those of the products, as of nn.Linear."""
+"""The FLOPs of the operators for torch.utils.flop_counter: those of products, as of nn.Linear."""
 
 from __future__ import annotations
 

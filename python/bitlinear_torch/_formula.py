@@ -269,7 +269,7 @@ def product(
     if block is None and weight_block is None:
         total = exact_product(x.codes, weight.codes, bits, use_int8)
     else:
-        sums: list[Tensor] = []
+        sum_of_blocks: Optional[Tensor] = None
         for first in range(0, in_features, length):
             columns = (-1, first, min(length, in_features - first))
             part = exact_product(
@@ -280,8 +280,12 @@ def product(
                 factor = weight.scale.select(1, first // weight_block)
             if block is not None:
                 factor = factor * x.scale.narrow(-1, first // block, 1).reciprocal()
-            sums = [_multiply_add(part, factor, sums[0]) if sums else part * factor]
-        total = sums[0]
+            if sum_of_blocks is None:
+                sum_of_blocks = part * factor
+            else:
+                sum_of_blocks = _multiply_add(part, factor, sum_of_blocks)
+        assert sum_of_blocks is not None
+        total = sum_of_blocks
     if weight_block is None:
         total = total * rows_of(weight.scale, out_features)
     if block is None:

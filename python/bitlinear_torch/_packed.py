@@ -15,7 +15,8 @@ from ._memory import version
 from ._norm_gradients import norm_gradients
 from ._routes import Route, has_transforms, route
 from ._straight_through import (
-    NO_SECOND_DERIVATIVES, LastGradient, applied, is_transformed, straight_through,
+    NO_SECOND_DERIVATIVES, LastGradient, applied, is_transformed, may_be_differentiated,
+    straight_through,
 )
 from .recipe import from_options
 
@@ -107,7 +108,7 @@ class _CompiledProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         found = grad @ _Product._values(ctx)
-        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+        if may_be_differentiated():
             found = applied(LastGradient, found, grad, ctx.saved_tensors[2])
         return found, None, None, None, None
 

@@ -1,4 +1,4 @@
-"""What torch.jit.script compiles of the layers: the recipe as numbers, and a call of an operator."""
+"""What torch.jit.script compiles of the layers: the recipe as numbers, a call of an operator."""
 
 # Without the annotations of __future__, which TorchScript would have to read as text.
 from typing import TYPE_CHECKING, Any, Optional

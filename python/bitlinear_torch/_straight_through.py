@@ -88,10 +88,11 @@ def straight_through(value: Tensor, latent: Tensor) -> Tensor:
 def is_transformed() -> bool:
     """Whether torch.compile traces a transform of torch.func.
 
-    Second derivatives are left to PyTorch without the compiler, where they are refused in words.
+    Raises:
+        NotImplementedError: it takes second derivatives.
     """
     if derivative_levels() > 1:
-        torch._dynamo.graph_break(msg=NO_SECOND_DERIVATIVES)
+        raise NotImplementedError(NO_SECOND_DERIVATIVES)
     return has_transforms() or derivative_levels() > 0
 
 
@@ -99,6 +100,13 @@ def applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
     """The result of a function with derivatives of its own."""
     result: Tensor = function.apply(*arguments)
     return result
+
+
+def may_be_differentiated() -> bool:
+    """Whether somebody may differentiate what is computed in backward."""
+    # The graphs of torch.compile have first derivatives only.
+    is_graph = torch.compiler.is_compiling() and derivative_levels() == 0
+    return torch.is_grad_enabled() and not is_graph
 
 
 def product_gradients(
@@ -162,7 +170,7 @@ class _CompiledProduct(torch.autograd.Function):
         found: tuple[Optional[Tensor], ...] = product_gradients(
             grad, x, weight, groups, recipe, product_type, ctx.needs_input_grad[:3]
         )
-        if not torch.compiler.is_compiling() and torch.is_grad_enabled():
+        if may_be_differentiated():
             found = tuple(
                 None if part is None else applied(LastGradient, part, grad, x, weight)
                 for part in found
