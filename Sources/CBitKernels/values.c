@@ -31,9 +31,11 @@ void bk_dequantize16(const int16_t *q, size_t n, float scale, float *out) {
 
 BK_INLINE uint64_t checksum_step(uint64_t sum, uint64_t word) {
   sum ^= word;
-  // Otherwise two flipped signs would cancel: a product never moves the highest bit down.
   sum = sum << 29 | sum >> 35;
   sum *= 0x9e3779b97f4a7c15u;
+  // A product moves no bit down: otherwise a change of the highest bits would meet those of the next
+  // word, and could cancel.
+  sum ^= sum >> 32;
   // Compilers would put several sums into a vector, for whose products there are no instructions.
   __asm__("" : "+r"(sum));
   return sum;
@@ -55,6 +57,7 @@ uint64_t bk_checksum(const uint8_t *bytes, size_t n, uint64_t start) {
     memcpy(&word, bytes + i, n - i < 8 ? n - i : 8);
     sums[i / 8 % SUMS] = checksum_step(sums[i / 8 % SUMS], word);
   }
-  for (int k = 1; k < SUMS; k++) sums[0] = checksum_step(sums[0], sums[k]);
-  return sums[0];
+  uint64_t sum = start;
+  for (int k = 0; k < SUMS; k++) sum = checksum_step(sum, checksum_step(sums[k], n));
+  return sum;
 }

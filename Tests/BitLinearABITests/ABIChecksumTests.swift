@@ -44,9 +44,9 @@ struct ABIChecksumTests {
   }
 
   @Test func rowsThatAreApart() {
-    let rows = (0..<50).map { row in (0..<33).map { UInt8($0 * 3 + row) } }
-    let apart = rows.flatMap { $0 + [99, 98] }
-    let other = rows.flatMap { $0 + [1, 2] }
+    let rows = (0..<50).map { row in (0..<33).map { column in UInt8(column * 3 + row) } }
+    let apart: [UInt8] = rows.flatMap { $0 + [99, 98] }
+    let other: [UInt8] = rows.flatMap { $0 + [1, 2] }
     let found = Self.checksum(apart, rows: 50, length: 33, stride: 35)
     #expect(found == Self.checksum(other, rows: 50, length: 33, stride: 35))
     var changed = apart

@@ -142,7 +142,8 @@ import Testing
       #expect(y.allSatisfy { $0.isFinite })
     }
     var values = [Float](repeating: 0, count: inputs * outputs)
-    #expect(bitlinear_packed_values(borrowed, Int32(BITLINEAR_FLOAT32), &values) == 0)
+    let all = Int64(outputs)
+    #expect(bitlinear_packed_values(borrowed, 0, all, Int32(BITLINEAR_FLOAT32), &values) == 0)
     #expect(values.allSatisfy { $0.isFinite })
   }
 
