@@ -3,13 +3,33 @@ import CBitLinear
 
 /// The object behind a handle of a packed layer.
 final class PackedHandle: Sendable {
-  let layer: PackedBitLinear
+  private let made: PackedBitLinear
+  /// The caller's scales, if the layer is in the caller's memory.
+  private nonisolated(unsafe) let scales: UnsafePointer<Float>?
 
-  init(_ layer: PackedBitLinear) { self.layer = layer }
+  private init(_ layer: PackedBitLinear, _ scales: UnsafePointer<Float>?) {
+    (made, self.scales) = (layer, scales)
+  }
+
+  /// The layer as it is now: kernels read the scales from memory of their own, where a caller's
+  /// change does not reach them.
+  var layer: PackedBitLinear {
+    guard let scales else { return made }
+    let known = made.matrix.scales
+    let current = UnsafeBufferPointer(start: scales, count: known.values.count)
+    let isSame = known.values.withUnsafeBytes {
+      $0.elementsEqual(UnsafeRawBufferPointer(current))
+    }
+    return isSame ? made : made.rescaled(known.replacingValues(Array(current)))
+  }
 
   /// A handle, which the caller must free.
-  static func make(_ layer: PackedBitLinear) -> OpaquePointer {
-    OpaquePointer(Unmanaged.passRetained(PackedHandle(layer)).toOpaque())
+  ///
+  /// - Parameter scales: where the caller has the scales, if they may change.
+  static func make(
+    _ layer: PackedBitLinear, scales: UnsafePointer<Float>? = nil
+  ) -> OpaquePointer {
+    OpaquePointer(Unmanaged.passRetained(PackedHandle(layer, scales)).toOpaque())
   }
 
   /// The layer of a handle.
@@ -64,10 +84,12 @@ private struct PackedParts {
   private let bias: Tensor?
   private let normWeight: Tensor?
   private let normBias: Tensor?
+  private let borrowedScales: UnsafePointer<Float>?
 
+  /// - Parameter borrows: whether the arrays stay where they are, or are copied.
   init(
     _ info: bitlinear_packed_info, scales: UnsafePointer<Float>?, bias: UnsafePointer<Float>?,
-    normWeight: UnsafePointer<Float>?, normBias: UnsafePointer<Float>?
+    normWeight: UnsafePointer<Float>?, normBias: UnsafePointer<Float>?, borrows: Bool
   ) throws(Failure) {
     recipe = try withUnsafePointer(to: info.recipe) { (recipe) throws(Failure) in
       try QuantizationRecipe(recipe)
@@ -87,9 +109,13 @@ private struct PackedParts {
     }
     self.scales =
       isBlocks ? .blocks(columns: Int(clamping: info.block_features), values) : .groups(values)
-    self.bias = vector(bias, outputs)
-    self.normWeight = vector(normWeight, inputs)
-    self.normBias = vector(normBias, inputs)
+    let array = { (values: UnsafePointer<Float>?, count: Int) in
+      borrows ? values.map { Tensor(borrowing: $0, shape: [count]) } : vector(values, count)
+    }
+    self.bias = array(bias, outputs)
+    self.normWeight = array(normWeight, inputs)
+    self.normBias = array(normBias, inputs)
+    borrowedScales = borrows ? scales : nil
   }
 
   /// A handle of the layer with the given codes.
@@ -101,7 +127,7 @@ private struct PackedParts {
         try PackedBitLinear(
           matrix: try codes(self), bias: bias, recipe: recipe, normWeight: normWeight,
           normBias: normBias)
-      })
+      }, scales: borrowedScales)
   }
 }
 
@@ -117,7 +143,8 @@ public func bitlinear_packed_from_codes(
     let target = try required(packed, "packed")
     let info = try required(info, "info").pointee
     let parts = try PackedParts(
-      info, scales: scales, bias: bias, normWeight: norm_weight, normBias: norm_bias)
+      info, scales: scales, bias: bias, normWeight: norm_weight, normBias: norm_bias,
+      borrows: false)
     let rowBytes = CodeMatrix.rowBytes(columns: parts.inputs, alphabet: parts.recipe.weights)
     guard info.row_bytes == rowBytes else {
       throw .mismatch(
@@ -146,7 +173,7 @@ public func bitlinear_packed_borrow(
     let target = try required(packed, "packed")
     let parts = try PackedParts(
       try required(info, "info").pointee, scales: scales, bias: bias, normWeight: norm_weight,
-      normBias: norm_bias)
+      normBias: norm_bias, borrows: true)
     let codes = try required(codes, "codes")
     target.pointee = try parts.handle { (parts) throws(InputError) in
       try CodeMatrix(

@@ -72,6 +72,13 @@ def convert(
     return result.to(device)
 
 
+def check_codes(
+    codes: Tensor, weights: str, out_features: int, in_features: int, layout: int
+) -> None:
+    """Raises ValueError unless a tensor can hold codes of that layout."""
+    _check_shape(codes, codes_shape(weights, out_features, in_features, layout))
+
+
 def _check_shape(codes: Tensor, shape: tuple[int, int]) -> None:
     if tuple(codes.shape) != shape or codes.dtype not in (torch.int8, torch.uint8):
         raise ValueError(

@@ -141,8 +141,8 @@ def weight_statistics(
     """
     groups = Groups(groups) if isinstance(groups, int) else groups
     blocks = groups.blocks(weight)
-    # MPS has no float64: there a mean may differ from the library's in its last bit.
-    wide = blocks if blocks.device.type == "mps" else blocks.double()
+    # Without float64 a mean may differ from the library's in its last bit.
+    wide = blocks.double() if _has_float64(blocks.device) else blocks
     if recipe.weights == "sign":
         return groups.mean(wide).float(), groups.mean(wide.abs()).float()
     magnitudes = wide.abs()
@@ -162,10 +162,16 @@ def weight_statistics(
     return scale.reciprocal(), scale
 
 
+def _has_float64(device: torch.device) -> bool:
+    if device.type == "xpu" and torch.xpu.is_available():
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "mps"
+
+
 def _median(rows: Tensor) -> Tensor:
     """The lower median of each row."""
-    if torch.onnx.is_in_onnx_export():
-        # ONNX has no median.
+    if torch.onnx.is_in_onnx_export() or torch.are_deterministic_algorithms_enabled():
+        # ONNX has no median, and CUDA none whose place is always the same.
         return rows.sort(1).values[:, (rows.shape[1] - 1) // 2]
     return rows.median(1).values
 
@@ -207,8 +213,12 @@ def weight_values(weight: Codes) -> Tensor:
 
 def block_length(features: int, blocks: int) -> int:
     """The columns of a block of weights; features are ``blocks`` of them, the last one cut."""
-    return next(
-        length for length in (64, 128, 256) if (features + length - 1) // length == blocks
+    for length in (64, 128, 256):
+        if (features + length - 1) // length == blocks:
+            return length
+    raise ValueError(
+        f"found {blocks} scales for a row of {features} weights, expected one for each 64, 128 or "
+        "256 of them"
     )
 
 
@@ -241,9 +251,9 @@ def exact_sums(x: Tensor, weight: Tensor, bits: int, use_int8: bool = False) -> 
 
 
 def _has_int8_product(x: Tensor, weight: Tensor) -> bool:
-    # What torch._int_mm takes on CUDA.
+    # What torch._int_mm takes on CUDA. A number of rows that a graph leaves open is no int.
     rows = x.numel() // x.shape[-1]
-    return rows > 16 and weight.shape[0] % 8 == 0 and weight.shape[1] % 8 == 0
+    return isinstance(rows, int) and rows > 16 and weight.shape[0] % 8 == 0 and weight.shape[1] % 8 == 0
 
 
 def _multiply_add(

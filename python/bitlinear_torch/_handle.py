@@ -18,6 +18,11 @@ from ._threads import follow_torch
 from .recipe import Recipe
 
 
+# Up to so many tokens weights are unpacked by parts of so many values.
+_FEW_TOKENS = 64
+_PART_VALUES = 3 << 17
+
+
 class Parts(NamedTuple):
     """What a packed layer is made of.
 
@@ -48,31 +53,38 @@ class Shape(NamedTuple):
 
 
 class Handle:
-    """A packed layer of the library, which reads the codes of a tensor where they are.
+    """A packed layer of the library, which reads tensors where they are.
 
-    The library copies scales, bias and norm, which are small.
+    So it is the layer of whatever these tensors hold; it ends where one of them moves.
     """
 
-    def __init__(self, pointer: ctypes.c_void_p, alive: Any = None) -> None:
+    def __init__(
+        self, pointer: ctypes.c_void_p, alive: Any = None, copied: frozenset[str] = frozenset()
+    ) -> None:
         self.pointer = pointer
         self._alive = alive
+        #: The names of parts that the library reads from copies.
+        self.copied = copied
         free = weakref.finalize(self, library.bitlinear_packed_free, pointer)
         # At exit other threads may still compute with it; the process frees it then.
         free.atexit = False
 
     @staticmethod
     def of(parts: Parts, shape: Shape, keeps: bool = True) -> Handle:
-        """The handle of a layer whose codes are on the CPU.
+        """The handle of a layer on the CPU.
 
         Args:
             parts, shape: the layer.
-            keeps: whether the handle keeps the codes; otherwise they must outlive it.
+            keeps: whether the handle keeps the tensors; otherwise they must outlive it.
 
         Raises:
             ValueError: the parts do not fit one another.
         """
         recipe, weights = shape.recipe, shape.recipe.weights
         native = _codes.native_layout(weights)
+        _codes.check_codes(
+            parts.codes, weights, shape.out_features, shape.in_features, shape.layout
+        )
         codes = _codes.convert(
             parts.codes, weights, shape.out_features, shape.in_features, shape.layout, native
         ).contiguous()
@@ -97,9 +109,13 @@ class Handle:
                 ctypes.byref(pointer),
             )
         )
-        # Codes of another layout were copied, and nobody else has the copy.
-        is_copy = codes.data_ptr() != parts.codes.data_ptr()
-        return Handle(pointer, codes if keeps or is_copy else None)
+        used = Parts(codes, scale, *vectors)
+        # What had to be converted was copied, and nobody else has the copy.
+        copies = {
+            name: tensor for name, tensor in used._asdict().items()
+            if tensor is not None and tensor.data_ptr() != getattr(parts, name).data_ptr()
+        }
+        return Handle(pointer, used if keeps else tuple(copies.values()), frozenset(copies))
 
     def forward(self, x: Tensor, in_features: int, out_features: int) -> Tensor:
         """The output ``[..., out]``, float32, for an input ``[..., in]``, float32."""
@@ -119,6 +135,25 @@ class Handle:
         if status:
             check(status)
         return y
+
+    def times(self, rows: Tensor, out_features: int, in_features: int) -> Tensor:
+        """rows ``[tokens, out]`` times the weights, in the type of rows, by PyTorch's product."""
+        values_type = rows.dtype if rows.dtype in FLOAT_TYPES else torch.float32
+        # In backward autocast may be on or off, whatever it was in forward.
+        with torch.autocast("cpu", enabled=False):
+            if rows.shape[0] > _FEW_TOKENS:
+                whole = self.values((out_features, in_features), values_type)
+                return rows @ whole.to(rows.dtype)
+            # For few tokens writing the weights would take longer than multiplying: by parts that
+            # stay in the caches.
+            count = max(64, _PART_VALUES // in_features // 64 * 64)
+            extents = min(count, out_features), in_features
+            part = torch.empty(extents, dtype=values_type, device="cpu")
+            total = torch.zeros((rows.shape[0], in_features), dtype=torch.float32, device="cpu")
+            for first in range(0, out_features, count):
+                values = self.values_into(part[: out_features - first], first)
+                total += rows[:, first : first + count] @ values.to(rows.dtype)
+            return total
 
     def values(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
         """The weights that the codes stand for, in the shape ``[out, in]``, float32 or bfloat16."""

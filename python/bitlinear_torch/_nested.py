@@ -39,6 +39,8 @@ def per_row(x: Tensor, features: int, layer: Callable[[Tensor], Tensor]) -> Tens
             raise ValueError(
                 f"found a nested tensor with a part {list(part.shape)}, expected [..., {features}]"
             )
+    if not parts:
+        return x
     whole = layer(torch.cat([part.reshape(-1, features) for part in parts]))
     outputs = whole.split([part.numel() // features for part in parts])
     return torch.nested.as_nested_tensor(

@@ -12,6 +12,7 @@ from . import _straight_through as straight_through
 from ._layer import Layer, check_shapes
 from ._routes import Route, route
 from ._straight_through import NO_SECOND_DERIVATIVES
+from ._types import PRODUCT_TYPES
 from ._training import Gradients, backward, forward
 from .recipe import Recipe, from_options
 
@@ -30,7 +31,7 @@ def forward_op(
     x: Tensor, weight: Tensor, bias: Optional[Tensor], norm_weight: Optional[Tensor],
     norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
     activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
-    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype,
+    norm: int, norm_groups: int, norm_eps: float, product_type: int,
 ) -> Tensor:
     """:func:`forward` with the members of the recipe one by one."""
     recipe = from_options(
@@ -41,7 +42,8 @@ def forward_op(
         return forward(x, Layer(weight, bias, norm_weight, norm_bias, groups, recipe))[0]
     with torch.no_grad():
         return straight_through.bit_linear(
-            x, weight, bias, norm_weight, norm_bias, groups, recipe, None, product_type
+            x, weight, bias, norm_weight, norm_bias, groups, recipe, None,
+            PRODUCT_TYPES[product_type],
         )
 
 
@@ -50,7 +52,7 @@ def backward_op(
     grad: Tensor, x: Tensor, weight: Tensor, norm_weight: Optional[Tensor],
     norm_bias: Optional[Tensor], groups: int, weights: int, weight_scale: int,
     activation_bits: int, per_token: bool, activation_block: int, activation_epsilon: float,
-    norm: int, norm_groups: int, norm_eps: float, product_type: torch.dtype, wanted: Sequence[bool],
+    norm: int, norm_groups: int, norm_eps: float, product_type: int, wanted: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """:func:`backward` with the members of the recipe one by one; ``[0]`` where not wanted."""
     recipe = from_options(
@@ -59,9 +61,9 @@ def backward_op(
     )
     layer = Layer(weight, None, norm_weight, norm_bias, groups, recipe)
     if _is_library(grad, x, weight):
-        found = backward(grad, x, layer, None, product_type, tuple(wanted))
+        found = backward(grad, x, layer, None, PRODUCT_TYPES[product_type], tuple(wanted))
     else:
-        found = _formula_gradients(grad, x, layer, product_type, wanted)
+        found = _formula_gradients(grad, x, layer, PRODUCT_TYPES[product_type], wanted)
     a, b, c, d, e = (x.new_empty(0) if part is None else _owned(part, grad) for part in found)
     return a, b, c, d, e
 
@@ -90,6 +92,14 @@ def _formula_gradients(
     parts = [next(found) if want else None for want in wanted]
     if parts[1] is not None:
         parts[1] = parts[1].to(layer.weight.dtype)
+    if torch.is_grad_enabled():
+        # Somebody may want to differentiate again.
+        sources = (grad, x, layer.weight)
+        parts = [
+            None if part is None else straight_through.applied(
+                straight_through.LastGradient, part, *sources)
+            for part in parts
+        ]
     return parts[0], parts[1], parts[2], parts[3], parts[4]
 
 
@@ -183,7 +193,7 @@ class _Direct(torch.autograd.Function):
             # The operator says so if its result is differentiated again, which it cannot be.
             parts = backward_op(
                 grad, x, weight.float(), norm_weight, norm_bias, groups, *recipe.options,
-                product_type, wanted,
+                PRODUCT_TYPES.index(product_type), wanted,
             )
             grad_x, grad_weight, *others = (
                 part if want else None for part, want in zip(parts, wanted)
@@ -218,11 +228,12 @@ def bit_linear(
     way = Route.FORMULA if strength is not None else route(backend, x, weight, bias)
     if way is Route.FORMULA:
         return straight_through.bit_linear(
-            x, weight.float(), bias, norm_weight, norm_bias, groups, recipe, strength, product_type
+            x, weight, bias, norm_weight, norm_bias, groups, recipe, strength, product_type
         )
     if way is Route.OPERATOR:
         y: Tensor = forward_op(
-            x, weight.float(), bias, norm_weight, norm_bias, groups, *recipe.options, product_type
+            x, weight.float(), bias, norm_weight, norm_bias, groups, *recipe.options,
+            PRODUCT_TYPES.index(product_type),
         )
         return y
     if torch.is_grad_enabled():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Optional
 
 import torch
@@ -18,37 +19,54 @@ from ._straight_through import (
     NO_SECOND_DERIVATIVES, LastGradient, applied, is_transformed, may_be_differentiated,
     straight_through,
 )
+from ._types import PRODUCT_TYPES
 from .recipe import from_options
 
 
 class _Handles:
-    """The handles of tensors, for the operator in a graph, which is given no more than tensors."""
+    """The handles of tensors, for the operator in a graph, which is given no more than tensors.
+
+    A handle reads memory where it is, so it serves any tensors at the same addresses. Only codes in
+    the layout of another CPU are copied; for these PyTorch must say that they are unchanged.
+    """
+
+    _limit = 4096
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[StorageWeakRef, tuple[Any, ...], Handle]] = {}
-        self._limit = 64
+        self._entries: dict[int, tuple[tuple[Any, ...], Optional[StorageWeakRef], Handle]] = {}
+        self._lock = threading.Lock()
 
     def of(self, parts: Parts, shape: Shape) -> Handle:
-        """The handle of a layer, the one of an earlier call if nothing changed since."""
-        storage = parts.codes.untyped_storage()
-        key = storage._cdata
-        state = (shape, *(self._state(part) for part in parts))
+        """The handle of a layer, the one of an earlier call if it still is that of the tensors."""
+        codes = parts.codes
+        key = codes.data_ptr()
+        state = (shape, *(None if part is None else (part.data_ptr(), part.shape) for part in parts))
         entry = self._entries.get(key)
-        # While the weak reference lives, no other storage has this number.
-        if entry is not None and not entry[0].expired() and entry[1] == state:
-            return entry[2]
+        if entry is not None:
+            found, storage, handle = entry
+            if storage is None and found == state:
+                return handle
+            if storage is not None and found == (*state, version(codes)) and not storage.expired():
+                return handle
+        count = version(codes)
         handle = Handle.of(parts, shape, keeps=False)
-        if len(self._entries) >= self._limit:
-            self._entries = {
-                key: entry for key, entry in self._entries.items() if not entry[0].expired()
-            }
-            self._limit = max(64, 2 * len(self._entries))
-        self._entries[key] = (StorageWeakRef(storage), state, handle)
+        if not handle.copied:
+            self._put(key, (state, None, handle))
+        elif handle.copied == {"codes"} and not codes.is_inference():
+            storage = StorageWeakRef(codes.untyped_storage())
+            self._put(key, ((*state, count), storage, handle))
         return handle
 
-    @staticmethod
-    def _state(part: Optional[Tensor]) -> Optional[tuple[int, int]]:
-        return None if part is None else (part.data_ptr(), version(part))
+    def _put(
+        self, key: int, entry: tuple[tuple[Any, ...], Optional[StorageWeakRef], Handle]
+    ) -> None:
+        with self._lock:
+            for other, (_, storage, _) in list(self._entries.items()):
+                if storage is not None and storage.expired():
+                    del self._entries[other]
+            if len(self._entries) >= self._limit:
+                self._entries.clear()
+            self._entries[key] = entry
 
 
 _handles = _Handles()
@@ -62,7 +80,9 @@ def quantized_parts(parts: Parts, shape: Shape) -> formula.Codes:
     return formula.Codes(codes, parts.scale)
 
 
-def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
+def _by_formula(
+    x: Tensor, parts: Parts, shape: Shape, product_type: torch.dtype
+) -> Tensor:
     recipe = shape.recipe
     with torch.autocast(x.device.type, enabled=False):
         x = formula.normalize(x, recipe, parts.norm_weight, parts.norm_bias)
@@ -72,7 +92,9 @@ def _by_formula(x: Tensor, parts: Parts, shape: Shape) -> Tensor:
             y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
             values = formula.weight_values(weight)
             return straight_through(y, torch.nn.functional.linear(x, values))
-        return applied(product, x, parts.codes, parts.scale, parts.bias, shape)
+        result: Tensor = product.apply(
+            x, parts.codes, parts.scale, parts.bias, shape, product_type)
+        return result
 
 
 class _CompiledProduct(torch.autograd.Function):
@@ -85,7 +107,8 @@ class _CompiledProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor], shape: Shape
+        x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor], shape: Shape,
+        product_type: torch.dtype,
     ) -> Tensor:
         weight = quantized_parts(Parts(codes, scale, None, None, None), shape)
         use_int8 = x.device.type == "cuda" and not has_transforms()
@@ -95,7 +118,7 @@ class _CompiledProduct(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, codes, scale, _, ctx.shape = inputs
+        x, codes, scale, _, ctx.shape, ctx.product_type = inputs
         ctx.save_for_backward(codes, scale, x)
         ctx.save_for_forward(codes, scale, x)
 
@@ -107,10 +130,11 @@ class _CompiledProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        found = grad @ _Product._values(ctx)
+        values = _Product._values(ctx).to(ctx.product_type)
+        found = (grad.to(ctx.product_type) @ values).to(grad.dtype)
         if may_be_differentiated():
             found = applied(LastGradient, found, grad, ctx.saved_tensors[2])
-        return found, None, None, None, None
+        return found, None, None, None, None, None
 
 
 class _Product(_CompiledProduct):
@@ -122,10 +146,12 @@ class _Product(_CompiledProduct):
 
 
 def _direct_backward(
-    grad: Tensor, x: Tensor, parts: Parts, shape: Shape, handle: Handle
+    grad: Tensor, x: Tensor, parts: Parts, shape: Shape, handle: Handle,
+    product_type: torch.dtype,
 ) -> Tensor:
-    rows_of_grad = grad.reshape(-1, shape.out_features)
-    grad_normalized = (rows_of_grad @ handle.values((shape.out_features, shape.in_features))).reshape(x.shape)
+    rows = grad.reshape(-1, shape.out_features).to(product_type)
+    product = handle.times(rows, shape.out_features, shape.in_features)
+    grad_normalized = product.float().reshape(x.shape)
     found, _, _ = norm_gradients(
         grad_normalized, x, shape.recipe, parts.norm_weight, parts.norm_bias, (True, False, False)
     )
@@ -133,10 +159,21 @@ def _direct_backward(
     return found
 
 
-def _formula_backward(grad: Tensor, x: Tensor, parts: Parts, shape: Shape) -> Tensor:
+def _formula_backward(
+    grad: Tensor, x: Tensor, parts: Parts, shape: Shape, product_type: torch.dtype
+) -> Tensor:
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        return torch.autograd.grad(_by_formula(x, parts, shape), x, grad)[0]
+        leaf = x.detach().requires_grad_()
+        y = _by_formula(leaf, parts, shape, product_type)
+        found = torch.autograd.grad(y, leaf, grad)[0]
+    # Somebody may want to differentiate again.
+    return applied(LastGradient, found, grad, x) if torch.is_grad_enabled() else found
+
+
+def _check_input(x: Tensor, in_features: int) -> None:
+    if x.dim() == 0 or x.shape[-1] != in_features:
+        found = f"{x.shape[-1]} features in the last dimension" if x.dim() else "a scalar"
+        raise ValueError(f"found an input of {found}, expected {in_features}")
 
 
 @torch.library.custom_op("bitlinear::packed_forward", mutates_args=())
@@ -145,19 +182,20 @@ def packed_forward_op(
     norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], in_features: int,
     out_features: int, layout: int, weights: int, weight_scale: int, activation_bits: int,
     per_token: bool, activation_block: int, activation_epsilon: float, norm: int,
-    norm_groups: int, norm_eps: float,
+    norm_groups: int, norm_eps: float, product_type: int = 0,
 ) -> Tensor:
-    """The output of a packed layer of these tensors."""
+    """The output of a packed layer of these tensors; backward multiplies in ``product_type``."""
     recipe = from_options(
         weights, weight_scale, activation_bits, per_token, activation_block, activation_epsilon,
         norm, norm_groups, norm_eps,
     )
     parts = Parts(codes, scale, bias, norm_weight, norm_bias)
     shape = Shape(in_features, out_features, layout, recipe)
+    _check_input(x, in_features)
     if x.is_cpu:
         return _handles.of(parts, shape).forward(x, in_features, out_features)
     with torch.no_grad():
-        return _by_formula(x, parts, shape)
+        return _by_formula(x, parts, shape, PRODUCT_TYPES[product_type])
 
 
 @torch.library.custom_op("bitlinear::packed_backward", mutates_args=())
@@ -166,6 +204,7 @@ def packed_backward_op(
     norm_bias: Optional[Tensor], in_features: int, out_features: int, layout: int, weights: int,
     weight_scale: int, activation_bits: int, per_token: bool, activation_block: int,
     activation_epsilon: float, norm: int, norm_groups: int, norm_eps: float,
+    product_type: int,
 ) -> Tensor:
     """The straight-through gradient of the input."""
     recipe = from_options(
@@ -174,9 +213,15 @@ def packed_backward_op(
     )
     parts = Parts(codes, scale, None, norm_weight, norm_bias)
     shape = Shape(in_features, out_features, layout, recipe)
+    _check_input(x, in_features)
+    if grad.shape != (*x.shape[:-1], out_features):
+        raise ValueError(
+            f"found a gradient {list(grad.shape)}, expected {[*x.shape[:-1], out_features]}"
+        )
     if x.is_cpu:
-        return _direct_backward(grad, x, parts, shape, Handle.of(parts, shape))
-    return _formula_backward(grad, x, parts, shape)
+        handle = Handle.of(parts, shape)
+        return _direct_backward(grad, x, parts, shape, handle, PRODUCT_TYPES[product_type])
+    return _formula_backward(grad, x, parts, shape, PRODUCT_TYPES[product_type])
 
 
 @packed_forward_op.register_fake
@@ -185,6 +230,7 @@ def _forward_fake(
     norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], in_features: int,
     out_features: int, *_options: Any,
 ) -> Tensor:
+    _check_input(x, in_features)
     return x.new_empty((*x.shape[:-1], out_features))
 
 
@@ -231,42 +277,52 @@ class _Direct(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor],
         norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], shape: Shape, handle: Handle,
+        product_type: torch.dtype,
     ) -> Tensor:
         ctx.save_for_backward(x, codes, scale, norm_weight, norm_bias)
-        ctx.options = shape, handle
+        ctx.options = shape, product_type
         return handle.forward(x, shape.in_features, shape.out_features)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, codes, scale, norm_weight, norm_bias = ctx.saved_tensors
-        shape, handle = ctx.options
+        shape, product_type = ctx.options
         parts = Parts(codes, scale, None, norm_weight, norm_bias)
         way = route("auto", grad, x)
         if way is Route.DIRECT and not torch.is_grad_enabled():
-            found = _direct_backward(grad, x, parts, shape, handle)
+            # Not forward's handle: tensors may have moved since.
+            handle = Handle.of(parts, shape)
+            found = _direct_backward(grad, x, parts, shape, handle, product_type)
         elif way is Route.FORMULA:
-            found = _formula_backward(grad, x, parts, shape)
+            found = _formula_backward(grad, x, parts, shape, product_type)
         else:
             found = packed_backward_op(
                 grad, x, codes, scale, norm_weight, norm_bias, shape.in_features,
-                shape.out_features, shape.layout,
-                *shape.recipe.options,
+                shape.out_features, shape.layout, *shape.recipe.options,
+                PRODUCT_TYPES.index(product_type),
             )
-        return (found, *(None for _ in range(7)))
+        return (found, *(None for _ in range(8)))
 
 
-def packed_linear(x: Tensor, parts: Parts, shape: Shape, handle: Handle) -> Tensor:
-    """The output of a layer, called directly."""
+def packed_linear(
+    x: Tensor, parts: Parts, shape: Shape, handle: Handle,
+    product_type: torch.dtype = torch.float32,
+) -> Tensor:
+    """The output of a layer, called directly; backward multiplies in ``product_type``."""
     if x.requires_grad and torch.is_grad_enabled():
-        return applied(_Direct, x, *parts, shape, handle)
+        return applied(_Direct, x, *parts, shape, handle, product_type)
     return handle.forward(x, shape.in_features, shape.out_features)
 
 
-def packed_linear_in_graph(x: Tensor, parts: Parts, shape: Shape, backend: str) -> Tensor:
+def packed_linear_in_graph(
+    x: Tensor, parts: Parts, shape: Shape, backend: str,
+    product_type: torch.dtype = torch.float32,
+) -> Tensor:
     """The output of a layer where somebody traces, transforms or watches, or on another device."""
     if route(backend, x, parts.codes) is Route.FORMULA:
-        return _by_formula(x, parts, shape)
+        return _by_formula(x, parts, shape, product_type)
     y: Tensor = packed_forward_op(
-        x, *parts, shape.in_features, shape.out_features, shape.layout, *shape.recipe.options
+        x, *parts, shape.in_features, shape.out_features, shape.layout, *shape.recipe.options,
+        PRODUCT_TYPES.index(product_type),
     )
     return y

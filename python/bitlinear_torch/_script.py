@@ -55,9 +55,8 @@ class ScriptedBitLinear(Scripted):
             weights, weight_scale, activation_bits, per_token, activation_block,
             activation_epsilon, norm, norm_groups, norm_eps,
         ) = self._options
-        product_type = torch.float32
-        if self.weight.dtype == torch.bfloat16:
-            product_type = torch.bfloat16
+        # By their places in PRODUCT_TYPES.
+        product_type = 1 if self.weight.dtype == torch.bfloat16 else 0
         y: Tensor = torch.ops.bitlinear.forward(
             input.float(), self.weight.float(), bias, norm_weight, norm_bias, self.groups,
             weights, weight_scale, activation_bits, per_token, activation_block,

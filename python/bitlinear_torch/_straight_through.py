@@ -34,7 +34,8 @@ def bit_linear(
     """The output ``[..., out]`` of a layer, float32.
 
     Args:
-        x, weight, bias, norm_weight, norm_bias: of float32.
+        x, bias, norm_weight, norm_bias: of float32.
+        weight: of any type of floats.
         strength: how far quantized values replace latent ones, 0 to 1; None is 1.
         product_type: in which backward multiplies.
     """
@@ -42,11 +43,12 @@ def bit_linear(
     with torch.autocast(x.device.type, enabled=False):
         x = formula.normalize(x, recipe, norm_weight, norm_bias)
         if strength is not None:
-            return _blended(x, weight, bias, groups, recipe, strength)
+            return _blended(x, weight.float(), bias, groups, recipe, strength)
         product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
         if product is _CompiledProduct and is_transformed():
-            return _transformed_product(x, weight, bias, groups, recipe)
-        return applied(product, x, weight, bias, groups, recipe, product_type)
+            return _transformed_product(x, weight.float(), bias, groups, recipe)
+        y: Tensor = product.apply(x, weight, bias, groups, recipe, product_type)
+        return y
 
 
 def _blended(
@@ -114,10 +116,11 @@ def product_gradients(
     product_type: torch.dtype, wanted: tuple[bool, bool, bool],
 ) -> Parts:
     """The straight-through gradients of normalized x, weight and bias, where wanted."""
-    return gradients_of_codes(
+    grad_x, grad_weight, grad_bias = gradients_of_codes(
         grad, lambda: formula.input_codes(x, recipe),
-        lambda: formula.weight_codes(weight, recipe, groups), recipe, product_type, wanted,
+        lambda: formula.weight_codes(weight.float(), recipe, groups), recipe, product_type, wanted,
     )
+    return grad_x, None if grad_weight is None else grad_weight.to(weight.dtype), grad_bias
 
 
 def gradients_of_codes(
@@ -153,8 +156,8 @@ class _CompiledProduct(torch.autograd.Function):
     ) -> Tensor:
         use_int8 = x.device.type == "cuda" and not has_transforms()
         return formula.product(
-            formula.input_codes(x, recipe), formula.weight_codes(weight, recipe, groups), bias,
-            recipe, use_int8,
+            formula.input_codes(x, recipe),
+            formula.weight_codes(weight.float(), recipe, groups), bias, recipe, use_int8,
         )
 
     @staticmethod
@@ -190,11 +193,11 @@ class _Product(_CompiledProduct):
         groups, recipe, _product_type = ctx.options
         total = None
         if x_tangent is not None:
-            values = formula.weight_values(formula.weight_codes(weight, recipe, groups))
+            values = formula.weight_values(formula.weight_codes(weight.float(), recipe, groups))
             total = torch.nn.functional.linear(x_tangent, values)
         if weight_tangent is not None:
             inputs = formula.input_values(formula.input_codes(x, recipe), recipe)
-            part = torch.nn.functional.linear(inputs, weight_tangent)
+            part = torch.nn.functional.linear(inputs, weight_tangent.float())
             total = part if total is None else total + part
         if bias_tangent is not None:
             part = bias_tangent.expand(*x.shape[:-1], -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ._library import check, library
+from ._numbers import whole
 
 _last: int | None = None  # what the library was told last
 _fixed: int | None = None  # what the user asked for
@@ -23,9 +24,12 @@ def set_threads(threads: int | None) -> None:
         ValueError: ``threads`` is less than 1.
     """
     global _fixed
-    if threads is not None:
-        _tell(int(threads))
-    _fixed = None if threads is None else int(threads)
+    count = None if threads is None else whole(threads)
+    if threads is not None and count is None:
+        raise ValueError(f"found threads {threads!r}, expected a whole number from 1, or None")
+    if count is not None:
+        _tell(count)
+    _fixed = count
 
 
 def get_threads() -> int:

@@ -16,10 +16,6 @@ from ._norm_gradients import norm_gradients
 from ._threads import follow_torch
 from ._weights import LEAST_PACKED, PackedWeight, packed_weight
 
-# Up to so many tokens a weight is unpacked by parts of so many values.
-_FEW_TOKENS = 64
-_PART_VALUES = 3 << 17
-
 Gradients = tuple[
     Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor], Optional[Tensor]
 ]
@@ -96,25 +92,10 @@ def input_values(x: Tensor, layer: Layer, dtype: torch.dtype = torch.float32) ->
     return values
 
 
-def _times_weight(
-    rows: Tensor, layer: Layer, weight: Optional[PackedWeight], values_type: torch.dtype
-) -> Tensor:
-    """rows ``[tokens, out]`` times the quantized weight, in the type of rows."""
-    if weight is None or rows.shape[0] > _FEW_TOKENS:
-        whole = weight_values(layer, weight, values_type)
-        return rows @ whole.to(rows.dtype)
-    # For few tokens writing the weight would take longer than multiplying: by parts that stay in
-    # the caches.
-    out_features, in_features = layer.weight.shape
-    count = max(64, _PART_VALUES // in_features // 64 * 64)
-    part = torch.empty((min(count, out_features), in_features), dtype=values_type, device="cpu")
-    total = torch.zeros((rows.shape[0], in_features), dtype=torch.float32, device="cpu")
-    handle = handle_of(weight, layer)
-    for first in range(0, out_features, count):
-        values = part[: out_features - first]
-        handle.values_into(values, first)
-        total += rows[:, first : first + count] @ values.to(rows.dtype)
-    return total
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    # In backward autocast may be on or off, whatever it was in forward.
+    with torch.autocast("cpu", enabled=False):
+        return a @ b.to(a.dtype)
 
 
 def backward(
@@ -137,15 +118,18 @@ def backward(
     product_rows = grad_rows.to(product_type)
     grad_x = grad_weight = grad_bias = grad_factor = grad_offset = None
     if needs_x or needs_factor or needs_offset:
-        grad_normalized = _times_weight(product_rows, layer, weight, values_type)
-        grad_normalized = grad_normalized.float().reshape(x.shape)
+        if weight is not None:
+            product = handle_of(weight, layer).times(product_rows, out_features, in_features)
+        else:
+            product = _product(product_rows, weight_values(layer, None, values_type))
+        grad_normalized = product.float().reshape(x.shape)
         grad_x, grad_factor, grad_offset = norm_gradients(
             grad_normalized, x, layer.recipe, layer.norm_weight, layer.norm_bias,
             (needs_x, needs_factor, needs_offset),
         )
     if needs_weight:
-        inputs = input_values(x, layer, values_type).to(product_type)
-        grad_weight = (product_rows.t() @ inputs).to(layer.weight.dtype)
+        inputs = input_values(x, layer, values_type)
+        grad_weight = _product(product_rows.t(), inputs).to(layer.weight.dtype)
     if needs_bias:
         grad_bias = grad_rows.sum(0)
     return grad_x, grad_weight, grad_bias, grad_factor, grad_offset

@@ -30,6 +30,11 @@ def output_type(input: Tensor) -> torch.dtype:
     return input.dtype if autocast is None or input.dtype is torch.float64 else autocast
 
 
+#: The types in which backward multiplies; operators name them by their place, because not every
+#: exporter takes a type.
+PRODUCT_TYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
 def product_type(weight: Tensor) -> torch.dtype:
     """The type in which backward multiplies: that of autocast, else that of the weight.
 

@@ -9,6 +9,7 @@ all its bytes must be the same too, which costs a fraction of quantizing it.
 from __future__ import annotations
 
 import ctypes
+import threading
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -53,24 +54,28 @@ class _Entry:
 
 class _Cache:
     def __init__(self) -> None:
-        self._entries: dict[int, _Entry] = {}
-        self._limit = 64
+        # By the storage and the place in it: weights may share a storage.
+        self._entries: dict[tuple[int, int], _Entry] = {}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _key(weight: Tensor) -> tuple[int, int]:
+        return weight.untyped_storage()._cdata, weight.data_ptr()
 
     def find(self, weight: Tensor, state: tuple[Any, ...]) -> Optional[_Entry]:
         """The entry of a weight that is unchanged as far as PyTorch knows."""
-        entry = self._entries.get(weight.untyped_storage()._cdata)
+        entry = self._entries.get(self._key(weight))
         if entry is None or entry.storage.expired() or entry.state != state:
             return None
         return entry
 
     def put(self, weight: Tensor, entry: _Entry) -> None:
         """Keeps an entry, and forgets those of weights that are gone."""
-        if len(self._entries) >= self._limit:
-            self._entries = {
-                key: entry for key, entry in self._entries.items() if not entry.storage.expired()
-            }
-            self._limit = max(64, 2 * len(self._entries))
-        self._entries[weight.untyped_storage()._cdata] = entry
+        with self._lock:
+            gone = [key for key, other in self._entries.items() if other.storage.expired()]
+            for key in gone:
+                del self._entries[key]
+            self._entries[self._key(weight)] = entry
 
 
 _cache = _Cache()
@@ -147,6 +152,8 @@ def _rows_of_bytes(weight: Tensor) -> Optional[tuple[int, int, int]]:
     """Rows, bytes of a row and bytes between rows; None for memory that is no such rows."""
     if weight.is_neg() or weight._is_zerotensor() or weight.stride(1) != 1:
         return None
+    if weight.stride(0) < weight.shape[1]:
+        return None  # Rows that overlap, as those of expand().
     size = weight.element_size()
     return weight.shape[0], weight.shape[1] * size, weight.stride(0) * size
 

@@ -212,6 +212,8 @@ def replace_modules(
     Returns:
         The model, or what is made of it, and the names of the modules that were replaced.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"found {type(model).__name__}, expected a module")
     # A layer that is in a model twice stays one layer.
     made: dict[nn.Module, nn.Module] = {}
     places: list[tuple[str, nn.Module]] = []

@@ -23,6 +23,8 @@ from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
 MAXIMUM_IN_FEATURES = 1 << 23
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .packed import PackedBitLinear
 
 
@@ -152,6 +154,7 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
         if learn_norm:
             self.norm = LearnedNorm(self.in_features, self.recipe.norm != "rms", **options)
         self.register_buffer("_strength", None, persistent=False)
+        self._strength_number = 1.0
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -169,18 +172,29 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
     @property
     def strength(self) -> float:
         """How far quantized values replace latent ones: v + strength * (quantized(v) - v)."""
-        return 1.0 if self._strength is None else float(self._strength)
+        return self._strength_number
 
     @strength.setter
     def strength(self, value: float) -> None:
-        value = check_strength(value)
-        if value == 1:
+        self._strength_number = check_strength(value)
+        if self._strength_number == 1:
             self._strength = None
         elif self._strength is None:
-            self._strength = torch.tensor(value, dtype=torch.float32, device=self.weight.device)
+            self._strength = self._strength_tensor()
         else:
             # The same tensor, so that a compiled graph of it goes on.
             self._strength.fill_(value)
+
+    def _strength_tensor(self) -> Tensor:
+        return torch.tensor(
+            self._strength_number, dtype=torch.float32, device=self.weight.device)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self._strength is not None:
+            # Neither rounded to the layer's type nor lost with its memory.
+            self._strength = self._strength_tensor()
+        return self
 
     def forward(self, input: Tensor) -> Tensor:
         """The output ``[..., out_features]``.
@@ -204,12 +218,12 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
                 f"found an input on {input.device}, expected it where the weight is, "
                 f"on {weight.device}"
             )
+        if self.training and not self.recipe.per_token and input.dim() > 2:
+            warn_of_coupling()
         if is_nested(input):
             return per_row(input, self.in_features, self.forward)
         bias, norm = self.bias, self.norm
         check_shapes(input, weight, bias)
-        if self.training and input.dim() > 2 and not self.recipe.per_token:
-            warn_of_coupling()
         norm_weight = norm_bias = None
         if norm is not None:
             norm_weight, norm_bias = norm.floats()
@@ -303,17 +317,20 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
         # Not an entry, so that the state is that of an nn.Linear and can be loaded by one.
         metadata = getattr(destination, "_metadata", None)
         if metadata is not None and prefix[:-1] in metadata:
-            metadata[prefix[:-1]]["recipe"] = encoded(self.recipe).decode()
+            metadata[prefix[:-1]]["bitlinear"] = self._description()
+
+    def _description(self) -> str:
+        return f"the recipe {encoded(self.recipe).decode()} and groups {self.groups}"
 
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
         missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:
-        found, own = local_metadata.get("recipe"), encoded(self.recipe).decode()
+        found, own = local_metadata.get("bitlinear"), self._description()
         if found is not None and found != own:
             error_msgs.append(
-                f"{prefix[:-1] or 'BitLinear'}: the state is that of a layer with the recipe "
-                f"{found}, expected {own}"
+                f"{prefix[:-1] or 'BitLinear'}: the state is that of a layer with {found}, "
+                f"expected {own}"
             )
             return
         super()._load_from_state_dict(

@@ -12,7 +12,6 @@ from . import _codes
 from . import _formula as formula
 from ._checks import check_backend, require_floating
 from ._handle import Handle, Parts, Shape
-from ._memory import version
 from ._nested import is_nested, per_row
 from ._packed_state import names_of, read_state, recipe_errors
 from ._packing import pack_weight, validate
@@ -20,7 +19,7 @@ from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._script import ScriptedPackedBitLinear
 from ._sources import current_weight, require_memory
-from ._types import output_type
+from ._types import output_type, product_type
 from .linear import BitLinear, call_leaf
 from .recipe import Recipe, encoded
 
@@ -187,30 +186,34 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         return Shape(self.in_features, self.out_features, self.layout, self.recipe)
 
     def handle(self) -> Handle:
-        """The layer for the library, which reads the codes where they are, on the CPU."""
+        """The layer for the library, which reads the tensors where they are, on the CPU."""
         cached = self._cached_handle()
         if cached is not None:
             return cached
-        handle = Handle.of(self.parts(), self.shape())
         places = [(self._buffers, name) for name in ("weight", "weight_scale", "bias")]
         if self.norm is not None:
             places += [(self.norm._buffers, name) for name in ("weight", "bias")]
         known = []
         for buffers, name in places:
             part = buffers[name]
-            known.append((buffers, name, part, 0 if part is None else version(part)))
-        self.__dict__["_cache"] = handle, known
+            known.append((buffers, name, part, None if part is None else _place(part)))
+        handle = Handle.of(self.parts(), self.shape())
+        if not handle.copied:
+            self.__dict__["_cache"] = handle, known, self.norm, self.recipe
         return handle
 
     def _cached_handle(self) -> Optional[Handle]:
-        """The handle of an earlier call, if the tensors are those of then."""
+        """The handle of an earlier call, if the tensors still are where they were then."""
         cached = self.__dict__.get("_cache")
         if cached is None:
             return None
-        found: Handle = cached[0]
-        for buffers, name, part, count in cached[1]:
+        found: Handle
+        found, known, norm, recipe = cached
+        if self._modules.get("norm") is not norm or self.recipe is not recipe:
+            return None
+        for buffers, name, part, place in known:
             own = buffers[name]
-            if own is not part or (own is not None and version(own) != count):
+            if own is not part or (own is not None and _place(own) != place):
                 return None
         return found
 
@@ -222,6 +225,8 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         """
         if (
             type(input) is not Tensor
+            or input.layout is not torch.strided
+            or input.is_nested
             or input.dtype is not torch.float32
             or not input.is_cpu
             or not input.is_contiguous()
@@ -272,9 +277,13 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
             )
         x = input.float()
         if self.backend == "auto" and is_direct(x, self.weight):
-            y = packed_linear(x, self.parts(), self.shape(), self.handle())
+            y = packed_linear(
+                x, self.parts(), self.shape(), self.handle(), product_type(input)
+            )
         else:
-            y = packed_linear_in_graph(x, self.parts(), self.shape(), self.backend)
+            y = packed_linear_in_graph(
+                x, self.parts(), self.shape(), self.backend, product_type(input)
+            )
         return y.to(output_type(input))
 
     def dequantized_weight(self) -> Tensor:
@@ -375,3 +384,8 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         # From a CPU whose kernels read another layout.
         self.use_native_layout()
+
+
+def _place(tensor: Tensor) -> tuple[int, int, bool]:
+    """Where a tensor is, and whether the library could read it there."""
+    return tensor.data_ptr(), tensor.numel(), tensor.is_contiguous()

@@ -144,6 +144,8 @@ class Recipe:
         Raises:
             ValueError: an attribute is unknown or has no meaning.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"found a {type(values).__name__}, expected a recipe's dict")
         known = {field.name for field in fields(Recipe)}
         unknown = sorted(set(values) - known)
         if unknown:

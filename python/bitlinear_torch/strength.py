@@ -17,7 +17,7 @@ def set_strength(model: nn.Module, strength: float) -> int:
     Input and weight become ``v + strength * (quantized(v) - v)``, with straight-through gradients:
     0 is a linear layer of floats behind the layer's norm, 1 the quantized layer. Models that were
     trained as floats are turned into quantized ones by raising it slowly. Below 1 the products are
-    PyTorch's, in float32.
+    PyTorch's, in float32, and second derivatives are those of the product alone.
 
     Args:
         model: a module with BitLinear layers.
@@ -29,6 +29,8 @@ def set_strength(model: nn.Module, strength: float) -> int:
     Raises:
         ValueError: ``strength`` is out of range, or there is no BitLinear layer.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"found {type(model).__name__}, expected a module")
     strength = check_strength(strength)
     layers = [module for module in model.modules() if isinstance(module, BitLinear)]
     if not layers:

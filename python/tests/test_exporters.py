@@ -133,7 +133,7 @@ def test_operators_keep_the_rules(options):
     x, grad = torch.randn(5, 64, requires_grad=True), torch.randn(5, 8)
     operators = torch.ops.bitlinear
     norm = (norm_weight, norm_bias)
-    tail = (layer.groups, *recipe, torch.float32)
+    tail = (layer.groups, *recipe, 0)
     wanted = [True, True, False, norm_weight is not None, norm_bias is not None]
     size = (64, 8, packed.layout, *packed.recipe.options)
     tensors = packed.parts()
@@ -143,7 +143,7 @@ def test_operators_keep_the_rules(options):
                               *(part if part is None else part.detach() for part in norm),
                               *tail, wanted)),
         (operators.packed_forward, (x, *tensors, *size)),
-        (operators.packed_backward, (grad, x.detach(), *tensors[:2], *tensors[3:], *size)),
+        (operators.packed_backward, (grad, x.detach(), *tensors[:2], *tensors[3:], *size, 0)),
     ):
         torch.library.opcheck(operator.default, arguments)
     torch.library.opcheck(operators.absmax_quantize.default, (x.detach(), 8))

@@ -47,6 +47,17 @@ public struct PackedBitLinear: Sendable {
     self.normBias = normBias
   }
 
+  private init(_ other: PackedBitLinear, matrix: CodeMatrix) {
+    self.matrix = matrix
+    (bias, recipe) = (other.bias, other.recipe)
+    (normWeight, normBias) = (other.normWeight, other.normBias)
+  }
+
+  /// The same layer with other scales of the same kind.
+  package func rescaled(_ scales: WeightScales) -> PackedBitLinear {
+    PackedBitLinear(self, matrix: matrix.rescaled(scales))
+  }
+
   /// The layer's input features.
   public var inFeatures: Int { matrix.columns }
   /// The layer's output features.

@@ -17,6 +17,14 @@ public enum WeightScales: Sendable, Hashable {
     }
   }
 
+  /// Scales of the same kind with other values, as many as ``values``.
+  package func replacingValues(_ values: [Float]) -> WeightScales {
+    switch self {
+    case .groups: .groups(values)
+    case .blocks(let columns, _): .blocks(columns: columns, values)
+    }
+  }
+
   /// The number of columns that share a scale; nil if all columns of a row do.
   public var blockColumns: Int? {
     if case .blocks(let columns, _) = self { columns } else { nil }

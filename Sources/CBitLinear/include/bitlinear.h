@@ -4,7 +4,7 @@
 // Matrices are row-major float32. `stride` is the distance between two rows in elements, at least
 // the length of a row. Memory belongs to the caller and is only used during a call; the exceptions
 // are the handles (bitlinear_packed, bitlinear_file), which the caller frees with the function that
-// is named there, and the codes of bitlinear_packed_borrow.
+// is named there, and the arrays of bitlinear_packed_borrow.
 //
 // Functions that can fail return a status: BITLINEAR_OK or what went wrong, and then
 // bitlinear_last_error() describes it. Arguments are checked, except for the memory behind a
@@ -266,9 +266,9 @@ int32_t bitlinear_packed_from_codes(
     const float *bias, const float *norm_weight, const float *norm_bias,
     bitlinear_packed **packed);
 
-// Makes a packed layer over codes that stay where they are: in the native layout, whatever
-// info->block_features is. This memory must live, and stay as it is, until the layer is freed. The
-// other arrays are copied. `info` is that of bitlinear_packed_from_codes, but for row_bytes, which
+// Makes a packed layer over arrays that stay where they are, the codes in the native layout, whatever
+// info->block_features is. This memory must live until the layer is freed; where it changes between
+// two calls, the layer changes with it. `info` is that of bitlinear_packed_from_codes, but for row_bytes, which
 // is ignored.
 //
 //   codes   bitlinear_codes_bytes bytes, not checked: a ternary code of 3 gives meaningless numbers
