@@ -92,7 +92,7 @@ def _by_formula(
             y = formula.product(formula.input_codes(x.detach(), recipe), weight, parts.bias, recipe)
             values = formula.weight_values(weight)
             return straight_through(y, torch.nn.functional.linear(x, values))
-        result: Tensor = product.apply(
+        result: Tensor = product.apply(  # type: ignore[no-untyped-call]
             x, parts.codes, parts.scale, parts.bias, shape, product_type)
         return result
 

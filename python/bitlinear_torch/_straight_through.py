@@ -47,7 +47,8 @@ def bit_linear(
         product = _Product if not torch.compiler.is_compiling() else _CompiledProduct
         if product is _CompiledProduct and is_transformed():
             return _transformed_product(x, weight.float(), bias, groups, recipe)
-        y: Tensor = product.apply(x, weight, bias, groups, recipe, product_type)
+        y: Tensor = product.apply(  # type: ignore[no-untyped-call]
+            x, weight, bias, groups, recipe, product_type)
         return y
 
 

@@ -15,6 +15,7 @@ from ._norm import LearnedNorm, learned_norm_of
 from ._layer import check_shapes
 from ._script import ScriptedBitLinear
 from ._operators import bit_linear
+from ._quick import QuickLayer, is_plain
 from ._warnings import BitLinearWarning
 from ._types import output_type, product_type
 from .recipe import NormName, Recipe, RecipeName, encoded, make_recipe
@@ -208,7 +209,42 @@ class BitLinear(ScriptedBitLinear, nn.Linear):
         else:  # which TorchScript does not compile
             return self._compute(input)
 
+    def _call_directly(self, input: Tensor) -> Optional[Tensor]:
+        """The output if nothing is in the way of calling the library at once; else None."""
+        parameters = self._parameters
+        weight, bias = parameters.get("weight"), parameters.get("bias")
+        if (
+            weight is None
+            or (torch.is_grad_enabled() and (
+                weight.requires_grad or input.requires_grad
+                or (bias is not None and bias.requires_grad)))
+            or self._modules.get("norm") is not None
+            or self._strength_number != 1
+            or self.backend != "auto"
+            or not is_plain(input)
+            or not input.dim()
+            or input.shape[-1] != self.in_features
+            or (self.training and input.dim() > 2)
+        ):
+            return None
+        quick: Optional[QuickLayer] = self.__dict__.get("_quick")
+        if quick is None or not quick.is_of(weight, bias, self.groups, self.recipe):
+            if not QuickLayer.takes(weight, bias, self.recipe):
+                return None
+            quick = QuickLayer(weight, bias, self.groups, self.recipe)
+            self.__dict__["_quick"] = quick
+        return quick(input)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("_quick", None)
+        return state
+
     def _compute(self, input: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling() and isinstance(input, Tensor):
+            y = self._call_directly(input)
+            if y is not None:
+                return y
         if isinstance(input, fx.Proxy):
             return call_leaf(self, input)
         require_floating(input)

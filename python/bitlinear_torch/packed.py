@@ -16,6 +16,7 @@ from ._nested import is_nested, per_row
 from ._packed_state import names_of, read_state, recipe_errors
 from ._packing import pack_weight, validate
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
+from ._quick import is_plain
 from ._routes import is_direct
 from ._script import ScriptedPackedBitLinear
 from ._sources import current_weight, require_memory
@@ -224,18 +225,9 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         the product of a small layer.
         """
         if (
-            type(input) is not Tensor
-            or input.layout is not torch.strided
-            or input.is_nested
-            or input.dtype is not torch.float32
-            or not input.is_cpu
-            or not input.is_contiguous()
-            or input.is_neg()
-            or input._is_zerotensor()
+            self.backend != "auto"
+            or not is_plain(input)
             or (input.requires_grad and torch.is_grad_enabled())
-            or self.backend != "auto"
-            or not is_direct(input)
-            or torch.is_autocast_enabled("cpu")
         ):
             return None
         handle, shape = self._cached_handle(), input.shape
