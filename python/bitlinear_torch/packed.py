@@ -197,7 +197,8 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         known = []
         for buffers, name in places:
             part = buffers[name]
-            known.append((buffers, name, part, None if part is None else _place(part)))
+            place = (0, 0) if part is None else (part.data_ptr(), part.numel())
+            known.append((buffers, name, part, *place))
         handle = Handle.of(self.parts(), self.shape())
         if not handle.copied:
             self.__dict__["_cache"] = handle, known, self.norm, self.recipe
@@ -212,9 +213,10 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         found, known, norm, recipe = cached
         if self._modules.get("norm") is not norm or self.recipe is not recipe:
             return None
-        for buffers, name, part, place in known:
-            own = buffers[name]
-            if own is not part or (own is not None and _place(own) != place):
+        for buffers, name, part, place, count in known:
+            if buffers[name] is not part or part is not None and (
+                part.data_ptr() != place or part.numel() != count or not part.is_contiguous()
+            ):
                 return None
         return found
 
@@ -376,8 +378,3 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         # From a CPU whose kernels read another layout.
         self.use_native_layout()
-
-
-def _place(tensor: Tensor) -> tuple[int, int, bool]:
-    """Where a tensor is, and whether the library could read it there."""
-    return tensor.data_ptr(), tensor.numel(), tensor.is_contiguous()
