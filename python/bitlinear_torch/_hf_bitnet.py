@@ -31,7 +31,7 @@ def bitnet_recipe(norm_eps: Optional[float]) -> Recipe:
     return recipe if norm_eps is None else replace(recipe, norm="rms", norm_eps=norm_eps)
 
 
-def _floats(count: int) -> Tensor:
+def _empty_floats(count: int) -> Tensor:
     # Whatever the default type, which is that of the model while it is made.
     return torch.empty(count, dtype=torch.float32, device="meta")
 
@@ -43,7 +43,7 @@ class StoredNorm(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.register_buffer("weight", _floats(features))
+        self.register_buffer("weight", _empty_floats(features))
 
 
 class StoredLayer(nn.Module):
@@ -64,8 +64,8 @@ class StoredLayer(nn.Module):
         # The codes may be floats in the file, of another shape.
         codes = torch.empty(0, dtype=torch.uint8, device="meta")
         self.register_buffer("weight", codes)
-        self.register_buffer("weight_scale", _floats(1))
-        bias = None if linear.bias is None else _floats(self.out_features)
+        self.register_buffer("weight_scale", _empty_floats(1))
+        bias = None if linear.bias is None else _empty_floats(self.out_features)
         self.register_buffer("bias", bias)
         self.rms_norm = None if self.norm_eps is None else StoredNorm(self.in_features)
 

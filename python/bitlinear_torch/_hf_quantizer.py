@@ -2,158 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
-from transformers.quantizers.auto import register_quantization_config, register_quantizer
+from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
-from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from ._hf_bitnet import StoredLayer, packed_layer
+from ._hf_config import LINEAR, METHOD, BitLinearConfig, check_ties, config_of
+from ._kept import kept_parameters, reason_to_keep
 from ._plans import LayerPlan
-from .conversion import replace_linear, replace_modules
+from ._warnings import warn
+from .conversion import replace_modules
 from .linear import BitLinear
 from .packed import PackedBitLinear
-from .recipe import Recipe, RecipeName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-#: The ``quant_method`` of this package in config.json.
-METHOD = "bitlinear"
-
-_LINEAR = (nn.Linear, Conv1D)
-
-
-@register_quantization_config(METHOD)
-class BitLinearConfig(QuantizationConfigMixin):
-    """The ``quantization_config`` of a model of transformers with layers of this package.
-
-    Given to ``from_pretrained`` of a folder of floats, it packs the model's linear layers or, with
-    ``trainable``, makes them BitLinear. Folders that were saved with such layers have it in their
-    config.json, and ``from_pretrained`` needs no argument.
-
-    Args:
-        recipe: how the layers quantize, as in :class:`BitLinear`, or a ``Recipe.as_dict()``.
-        groups: equal parts of the output features of a layer with a scale each.
-        learn_norm: whether the norm has learned parameters; a list says which, "weight" or "bias".
-        modules_to_not_convert: linear layers that stay as they are, as other quantizers of
-            transformers take them: the names, their beginnings or their ends, or regular
-            expressions. None is the output head and what is tied to another weight.
-        trainable: whether the layers become :class:`BitLinear`, with the floats of the folder.
-        weight_block: None, or the weights of a row, 64, 128 or 256, that share a scale. Only packed
-            layers of files have that.
-        layers: by the name of a layer, the values of those above in which it differs.
-
-    Raises:
-        ValueError: an argument is unknown or has no meaning.
-    """
-
-    # transformers has names of its own methods here, and takes others that are registered.
-    quant_method: str  # type: ignore[assignment]
-
-    def __init__(
-        self,
-        recipe: Union[RecipeName, Recipe, Mapping[str, Any]] = "b158",
-        *,
-        groups: int = 1,
-        learn_norm: Union[bool, Iterable[str]] = False,
-        modules_to_not_convert: Optional[list[str]] = None,
-        trainable: bool = False,
-        weight_block: Optional[int] = None,
-        layers: Optional[Mapping[str, Mapping[str, Any]]] = None,
-        stored_as: Optional[Mapping[str, Any]] = None,
-        quant_method: str = METHOD,
-        **unknown: Any,
-    ) -> None:
-        if unknown:
-            raise ValueError(
-                f"found {', '.join(sorted(unknown))} in a BitLinearConfig, which it does not know"
-            )
-        if quant_method != METHOD:
-            raise ValueError(f"found quant_method {quant_method!r}, expected {METHOD!r}")
-        self.quant_method = METHOD
-        self.plan = LayerPlan(
-            cast(Any, recipe), groups, weight_block, cast(Any, learn_norm), trainable
-        )
-        if modules_to_not_convert is not None and (
-            isinstance(modules_to_not_convert, str)
-            or not all(isinstance(name, str) for name in modules_to_not_convert)
-        ):
-            raise ValueError(
-                f"found modules_to_not_convert {modules_to_not_convert!r}, expected a list of names"
-            )
-        self.modules_to_not_convert = modules_to_not_convert
-        self.layers = {}
-        for name, changes in (layers or {}).items():
-            try:
-                self.layers[name] = self.plan.changed(changes)
-            except ValueError as error:
-                raise ValueError(f"layer {name}: {error}") from error
-        # The quantization_config of a folder with packed layers of transformers, if it is one.
-        self.stored_as = None if stored_as is None else dict(stored_as)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How the layers quantize that ``layers`` does not name."""
-        return self.plan.recipe
-
-    @property
-    def trainable(self) -> bool:
-        """Whether the layers that ``layers`` does not name are BitLinear."""
-        return self.plan.trainable
-
-    def to_dict(self) -> dict[str, Any]:
-        """What config.json has."""
-        values = {"quant_method": METHOD, **self.plan.as_dict()}
-        values["modules_to_not_convert"] = self.modules_to_not_convert
-        values["layers"] = {
-            name: plan.differences(self.plan) for name, plan in self.layers.items()
-        }
-        return values
-
-    def __iter__(self) -> Any:
-        yield from self.to_dict().items()
-
-
-def config_of(model: nn.Module) -> BitLinearConfig:
-    """The configuration of the layers that a model has.
-
-    Raises:
-        ValueError: it has no layer of this package.
-    """
-    plans = {
-        name: LayerPlan.of(module) for name, module in model.named_modules()
-        if isinstance(module, (BitLinear, PackedBitLinear))
-    }
-    if not plans:
-        raise ValueError(
-            f"found no BitLinear and no PackedBitLinear in {type(model).__name__}, expected at "
-            "least one"
-        )
-    base = Counter(plans.values()).most_common(1)[0][0]
-    others = [
-        name for name, module in model.named_modules()
-        if isinstance(module, _LINEAR) and not isinstance(module, BitLinear)
-    ]
-    # A plain name is also the end of others; as an anchored expression it is not.
-    names = [
-        name if all(should_convert_module(layer, [name]) for layer in plans)
-        else f"^{re.escape(name)}$"
-        for name in others
-    ]
-    return BitLinearConfig(
-        base.recipe, groups=base.groups, learn_norm=base.learn_norm, trainable=base.trainable,
-        weight_block=base.weight_block, modules_to_not_convert=names,
-        layers={
-            name: plan.differences(base) for name, plan in plans.items() if plan != base
-        },
-    )
 
 
 @register_quantizer(METHOD)
@@ -173,8 +40,9 @@ class BitLinearQuantizer(HfQuantizer):
 
     @property
     def is_qat_trainable(self) -> bool:
-        """Whether the model itself can be trained."""
-        return self.quantization_config.trainable
+        """Whether the model itself can be trained: it has a layer that can."""
+        config = self.quantization_config
+        return any(plan.trainable for plan in (config.plan, *config.layers.values()))
 
     def param_needs_quantization(
         self, model: PreTrainedModel, param_name: str, **options: Any
@@ -192,6 +60,7 @@ class BitLinearQuantizer(HfQuantizer):
     def get_state_dict_and_metadata(self, model: PreTrainedModel) -> tuple[None, dict[str, str]]:
         """Describes the layers that the model has now, before its configuration is saved."""
         if not getattr(model, "_hf_peft_config_loaded", False):
+            check_ties(model)
             self.quantization_config = model.config.quantization_config = config_of(model)
         return None, {}
 
@@ -202,27 +71,29 @@ class BitLinearQuantizer(HfQuantizer):
             return
         config = self.quantization_config
         plans = self._plans(model)
+        names = {module: name for name, module in model.named_modules() if name in plans}
 
-        def make(name: str, module: nn.Module) -> nn.Module:
+        def make(module: nn.Module) -> nn.Module:
             if config.stored_as is not None:
                 return StoredLayer(module, config.stored_as)
-            plan = plans[name]
+            plan = plans[names[module]]
             if plan.trainable:
                 return BitLinear.from_float(module, **plan.options())
             out_features, in_features = _extents(module)
             return plan.empty_packed(in_features, out_features, module.bias is not None)
 
-        names = {module: name for name, module in model.named_modules() if name in plans}
-        replace_modules(
-            model, lambda _, module, __: module in names,
-            lambda module: make(names[module], module),
-        )
+        replace_modules(model, lambda _, module, __: module in names, make)
+        check_ties(model)
 
     def _process_model_after_weight_loading(
         self, model: PreTrainedModel, **options: Any
     ) -> PreTrainedModel:
         if self.pre_quantized:
             _finish(model)
+            for name, module in model.named_modules():
+                # Before, the tensor of a strength would have been on meta.
+                if isinstance(module, BitLinear):
+                    module.strength = self._plan(model, name)[0].strength
         else:
             self._convert(model)
         self.quantization_config = model.config.quantization_config = config_of(model)
@@ -233,37 +104,79 @@ class BitLinearQuantizer(HfQuantizer):
         config = self.quantization_config
         skipped = self.get_modules_to_not_convert(model, config.modules_to_not_convert)
         # transformers' packed layers are made of nn.Linear only.
-        types = _LINEAR if config.stored_as is None else (nn.Linear,)
+        types = LINEAR if config.stored_as is None else (nn.Linear,)
+        plans, left = {}, dict.fromkeys(config.layers, "there is no such linear layer")
+        for name, module in model.named_modules():
+            if type(module) not in types:
+                continue
+            plan, named = self._plan(model, name)
+            if all(should_convert_module(each, skipped) for each in self._names(model, name)[:2]):
+                plans[name] = plan
+                left.pop(named, None)
+            elif named in left:
+                left[named] = "modules_to_not_convert leaves it out"
+        if left:
+            self._tell_left(model, left)
+        return plans
+
+    def _names(self, model: PreTrainedModel, name: str) -> tuple[str, str, str]:
+        """A layer's name, and those that it has in the whole model and in the base of that."""
         # A folder of the whole model may be loaded into its base, and the other way round.
         prefix = model.base_model_prefix
-        plans = {}
-        for name, module in model.named_modules():
-            names = (name, f"{prefix}.{name}", name.removeprefix(f"{prefix}."))
-            if type(module) in types and all(
-                should_convert_module(each, skipped) for each in names[:2]
-            ):
-                found = [config.layers[each] for each in names if each in config.layers]
-                plans[name] = found[0] if found else config.plan
-        return plans
+        return name, f"{prefix}.{name}", name.removeprefix(f"{prefix}.")
+
+    def _plan(self, model: PreTrainedModel, name: str) -> tuple[LayerPlan, str]:
+        """What a layer becomes, and its name in ``layers``, "" if it has none there."""
+        layers = self.quantization_config.layers
+        named = next((each for each in self._names(model, name) if each in layers), "")
+        return (layers[named] if named else self.quantization_config.plan), named
+
+    def _tell_left(self, model: PreTrainedModel, left: dict[str, str]) -> None:
+        """Raises ValueError for names that no layer has; warns if another class may have them."""
+        kind, words = type(model).__name__, "; ".join(
+            f"{name}: {why}" for name, why in left.items()
+        )
+        text = (
+            f"found layers of a BitLinearConfig that are not converted in {kind}, expected the "
+            f"names of linear layers: {words}"
+        )
+        if kind in (model.config.architectures or [kind]):
+            raise ValueError(text)
+        warn(text)
 
     def _convert(self, model: PreTrainedModel) -> None:
         plans = self._plans(model)
-        for plan in dict.fromkeys(plans.values()):
-            names = {name for name, own in plans.items() if own == plan}
-            if plan.weight_block is not None:
-                raise ValueError(
-                    f"found weight_block {plan.weight_block} for a model of floats, expected None: "
-                    "layers of blocks are made by other programs"
-                )
-            replace_linear(
-                model, lambda name, _, names=names: name in names,  # type: ignore[misc]
-                types=_LINEAR, **plan.options(),
-            )
-        replace_modules(
-            model,
-            lambda name, module, _: isinstance(module, BitLinear) and not plans[name].trainable,
-            BitLinear.pack,
-        )
+        names = {module: name for name, module in model.named_modules() if name in plans}
+        kept: dict[str, str] = {}
+
+        def is_wanted(name: str, module: nn.Module, parent: Optional[nn.Module]) -> bool:
+            why = reason_to_keep(name, module, parent, LINEAR) if module in names else None
+            if why is not None:
+                kept[name] = why
+            return module in names and why is None
+
+        def make(module: nn.Module) -> nn.Module:
+            plan = plans[names[module]]
+            layer = BitLinear.from_float(module, **plan.options())
+            if not plan.trainable:
+                return layer.pack()
+            layer.strength = plan.strength
+            return layer
+
+        replace_modules(model, is_wanted, make)
+        kept.update(kept_parameters(model))
+        if kept:
+            words = "; ".join(f"{name}: {why}" for name, why in kept.items())
+            warn(f"left as floats: {words}")
+
+
+def describe(model: PreTrainedModel) -> None:
+    """Gives a model the configuration of the layers that it has, which save_pretrained writes."""
+    config = config_of(model)
+    found = cast(Any, model)
+    found.config.quantization_config = config
+    found.hf_quantizer = BitLinearQuantizer(config, pre_quantized=True)
+    found.quantization_method = METHOD
 
 
 def _extents(module: nn.Module) -> tuple[int, int]:
@@ -286,7 +199,7 @@ def _finish(model: nn.Module) -> None:
         ]
         if missing:
             raise ValueError(
-                f"the folder has no {', '.join(missing)}, expected all tensors of a layer"
+                f"found no {', '.join(missing)} in the folder, expected every tensor of the layer"
             )
         if isinstance(module, PackedBitLinear):
             try:

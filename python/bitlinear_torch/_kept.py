@@ -37,9 +37,14 @@ def reason_to_keep(
         )
     if isinstance(module, nn.Linear):
         return f"a {type(module).__name__}, a subclass of nn.Linear; name it in types to replace it"
-    if kind_of(module) == "transformers.pytorch_utils.Conv1D":
+    if is_conv1d(module):
         return "a Conv1D of transformers; name it in types to replace it"
     return None
+
+
+def is_conv1d(module: nn.Module) -> bool:
+    """Whether it is the linear layer of GPT-2, which is no nn.Linear."""
+    return kind_of(module) == "transformers.pytorch_utils.Conv1D"
 
 
 def kept_parameters(model: nn.Module) -> dict[str, str]:

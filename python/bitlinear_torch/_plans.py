@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Optional, Union, cast
+from typing import Any, Literal, Optional, Union, cast
 
 import torch
 
 from . import _codes
-from ._checks import positive
+from ._checks import check_backend, check_strength, positive
 from ._handle import Parts, Shape
 from .linear import BitLinear
 from .packed import PackedBitLinear
@@ -31,6 +31,8 @@ class LayerPlan:
         learn_norm: which of "weight" and "bias" the norm has; made of True, all that it can have,
             of False or of a list too.
         trainable: whether it is a BitLinear rather than a PackedBitLinear.
+        strength: how far quantized values replace latent ones; 1 unless it is trainable.
+        backend: "auto" or "torch".
 
     Raises:
         ValueError: an attribute has no meaning, or two do not fit each other.
@@ -41,6 +43,8 @@ class LayerPlan:
     weight_block: Optional[int] = None
     learn_norm: tuple[str, ...] = ()
     trainable: bool = False
+    strength: float = 1.0
+    backend: Literal["auto", "torch"] = "auto"
 
     def __post_init__(self) -> None:
         recipe: Any = self.recipe
@@ -64,8 +68,15 @@ class LayerPlan:
             )
         if not isinstance(self.trainable, bool):
             raise ValueError(f"found trainable {self.trainable!r}, expected True or False")
+        check_backend(self.backend)
+        object.__setattr__(self, "strength", check_strength(self.strength))
+        if self.strength != 1 and not self.trainable:
+            raise ValueError(
+                f"found strength {self.strength:g} of packed layers, expected 1: they are fully "
+                "quantized"
+            )
         found: Any = self.learn_norm
-        whole = self._all_norm_parts()
+        whole = self.all_norm_parts()
         if isinstance(found, bool):
             parts: tuple[Any, ...] = whole if found else ()
         else:
@@ -86,20 +97,25 @@ class LayerPlan:
             )
         object.__setattr__(self, "learn_norm", parts)
 
-    def _all_norm_parts(self) -> tuple[str, ...]:
+    def all_norm_parts(self) -> tuple[str, ...]:
+        """What a norm of this recipe has if all of it is learned."""
         return _NORM_PARTS[:1] if self.recipe.norm == "rms" else _NORM_PARTS
 
     @staticmethod
     def of(layer: Union[BitLinear, PackedBitLinear]) -> LayerPlan:
-        """The plan of a layer that there is."""
+        """The plan that would make a given layer again."""
         norm = layer.norm
         parts = [
             name for name in _NORM_PARTS if norm is not None and getattr(norm, name) is not None
         ]
         if isinstance(layer, BitLinear):
-            return LayerPlan(layer.recipe, layer.groups, None, tuple(parts), True)
+            return LayerPlan(
+                layer.recipe, layer.groups, None, tuple(parts), True, layer.strength, layer.backend
+            )
         block = layer.shape().block_features(layer.weight_scale) or None
-        return LayerPlan(layer.recipe, layer.groups, block, tuple(parts))
+        return LayerPlan(
+            layer.recipe, layer.groups, block, tuple(parts), backend=layer.backend
+        )
 
     def changed(self, changes: Mapping[str, Any]) -> LayerPlan:
         """The plan with other values, as :meth:`differences` gives them.
@@ -124,9 +140,25 @@ class LayerPlan:
         return {name: value for name, value in self.as_dict().items() if value != other[name]}
 
     def options(self) -> dict[str, Any]:
-        """The plan as the arguments of BitLinear."""
+        """The plan as the arguments of BitLinear, which begins with strength 1.
+
+        Raises:
+            ValueError: BitLinear has no such layers.
+        """
+        whole = self.all_norm_parts()
+        if self.learn_norm not in ((), whole):
+            raise ValueError(
+                f"found learn_norm {list(self.learn_norm)} for a model of floats, whose norms have "
+                f"all parameters or none, expected {list(whole)} or none"
+            )
+        if self.weight_block is not None:
+            raise ValueError(
+                f"found weight_block {self.weight_block} for a model of floats, expected None: "
+                "layers of blocks are made by other programs"
+            )
         return {
             "recipe": self.recipe, "groups": self.groups, "learn_norm": bool(self.learn_norm),
+            "backend": self.backend,
         }
 
     def empty_packed(
@@ -155,4 +187,6 @@ class LayerPlan:
             torch.empty(shape, dtype=torch.uint8, device="meta"), floats(*scales),
             floats(out_features) if bias else None, norm("weight"), norm("bias"),
         )
-        return PackedBitLinear(parts, Shape(in_features, out_features, layout, recipe))
+        layer = PackedBitLinear(parts, Shape(in_features, out_features, layout, recipe))
+        layer.backend = self.backend
+        return layer

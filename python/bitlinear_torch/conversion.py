@@ -10,8 +10,8 @@ from typing import Any, Optional, TypeVar, cast, overload
 
 from torch import nn
 
-from ._kept import kept_parameters, reason_to_keep
-from ._warnings import BitLinearWarning
+from ._kept import is_conv1d, kept_parameters, reason_to_keep
+from ._warnings import BitLinearWarning, warn
 from .linear import BitLinear
 from .packed import PackedBitLinear
 
@@ -112,7 +112,8 @@ def pack_model(
 
     Args:
         model: any module.
-        report: takes what was done, and which linear layers stay floats.
+        report: takes what was done, and which linear layers, and parameters like theirs, stay
+            floats.
 
     Returns:
         The model; or the packed layer, if the model is itself a BitLinear.
@@ -126,11 +127,12 @@ def pack_model(
     def is_wanted(name: str, module: nn.Module, parent: Optional[nn.Module]) -> bool:
         if isinstance(module, BitLinear):
             return True
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) or is_conv1d(module):
             kept[name] = f"a {type(module).__name__}, whose weights are floats"
         return False
 
     found, changed = replace_modules(model, is_wanted, lambda layer: layer.pack())
+    kept.update(kept_parameters(found))
     if report is not None:
         report.changed, report.kept = changed, kept
     if not changed:
@@ -146,7 +148,8 @@ def pack_model(
 def describe_pretrained(model: nn.Module) -> None:
     """Sees that ``save_pretrained`` of transformers' models says what their packed layers are.
 
-    Without it config.json would be that of a model of floats.
+    Without it config.json would be that of a model of floats, which a warning says where it cannot
+    be done.
     """
     # A model of transformers is there only if transformers is.
     module = sys.modules.get("transformers.modeling_utils")
@@ -158,9 +161,13 @@ def describe_pretrained(model: nn.Module) -> None:
         if isinstance(part, module.PreTrainedModel) and not is_inside:
             found.append(name)
             if any(isinstance(layer, PackedBitLinear) for layer in part.modules()):
-                from .huggingface import attach_config
-
-                attach_config(part)
+                try:
+                    from .huggingface import describe
+                except ImportError as error:
+                    # The layers are in the model already, and compute without a description.
+                    warn(f"config.json will not describe the layers: {error}")
+                    return
+                describe(part)
 
 
 def set_module(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -20,7 +20,7 @@ from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
 from ._memory import address, bytes_at
 from ._handle import Handle, Parts, Shape
 from ._sources import require_memory
-from ._warnings import BitLinearWarning
+from ._warnings import BitLinearWarning, warn
 from .conversion import describe_pretrained, set_module
 from .linear import BitLinear
 from .packed import PackedBitLinear
@@ -156,6 +156,9 @@ def load_packed(
 ) -> dict[str, PackedBitLinear | Tensor] | nn.Module:
     """Reads a file of packed layers, from :func:`save_packed` or the Swift command line.
 
+    A warning says so if the file has packed layers of transformers instead, which are plain tensors
+    here.
+
     Args:
         path: the file.
         model: a model of the same names, changed in place: its BitLinear, nn.Linear and
@@ -174,6 +177,8 @@ def load_packed(
     """
     with _opened(path) as file:
         layers, tensors = _read_layers(file), _read_tensors(file)
+    if not layers:
+        _warn_of_transformers(tensors, os.fspath(path))
     if model is None:
         return {**layers, **tensors}
     _check_fits(model, layers, tensors, os.fspath(path))
@@ -190,6 +195,20 @@ def load_packed(
     _load_tensors(model, tensors)
     describe_pretrained(model)
     return model
+
+
+def _warn_of_transformers(tensors: Mapping[str, Tensor], path: str) -> None:
+    """Warns where codes are those of transformers, which are plain tensors here."""
+    found = [
+        name for name, tensor in tensors.items()
+        if name.endswith(".weight") and tensor.dtype is torch.uint8 and f"{name}_scale" in tensors
+    ]
+    if found:
+        warn(
+            f"{path} has no packed layers of this package; {found[0]} looks like codes of "
+            "transformers' BitNet layers: bitlinear_torch.huggingface.load_huggingface loads the "
+            "folder of such a file"
+        )
 
 
 def _load(

@@ -11,24 +11,26 @@ It needs transformers, which the rest of the package does not.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Optional, TypeVar, Union, cast, overload
+from typing import Any, Literal, TypeVar, Union, cast, overload
 
-from torch import Tensor, nn
+from torch import nn
+
+from ._extras import import_problem
 
 try:
     import transformers
     from transformers.integrations.bitnet import AutoBitLinear, BitNetDeserialize
-except ImportError as error:
-    raise ImportError(
-        "bitlinear_torch.huggingface needs transformers: pip install transformers"
-    ) from error
 
-from ._hf_bitnet import (
-    LINEAR_CLASSES, check_representable, is_packed_of_transformers, packed_layer, stored_tensors,
-)
-from ._hf_quantizer import METHOD, BitLinearConfig, BitLinearQuantizer, config_of
+    from ._hf_bitnet import (
+        LINEAR_CLASSES, check_representable, is_packed_of_transformers, packed_layer,
+    )
+    from ._hf_config import METHOD, BitLinearConfig, check_ties, config_of
+    from ._hf_quantizer import BitLinearQuantizer
+    from ._hf_quantizer import describe as describe  # for describe_pretrained
+    from ._hf_saving import check_architecture, described_as, state_of
+except ImportError as error:
+    raise import_problem(__name__, "transformers", "5.24", error) from error
+
 from .conversion import replace_modules
 from .linear import BitLinear
 from .packed import PackedBitLinear
@@ -40,13 +42,20 @@ __all__ = [
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
+# Where and how from_pretrained finds a folder: its config.json is found in the same way.
+_HUB_OPTIONS = (
+    "cache_dir", "code_revision", "force_download", "local_files_only", "proxies", "revision",
+    "subfolder", "token", "trust_remote_code",
+)
+
 
 def attach_config(model: ModelT) -> ModelT:
     """Gives a model of transformers the ``quantization_config`` of the layers that it has.
 
     ``save_pretrained`` then writes it to config.json, and ``from_pretrained`` makes the same layers
     again: packed ones with their codes, :class:`BitLinear` with their floats. :func:`pack_model`
-    and :func:`load_packed` do this themselves. Without it, BitLinear layers are saved as the linear
+    and :func:`load_packed` do this themselves, and leave the check of ties to ``save_pretrained``.
+    Without it, BitLinear layers are saved as the linear
     layers of floats that they are to others.
 
     Returns:
@@ -54,14 +63,12 @@ def attach_config(model: ModelT) -> ModelT:
 
     Raises:
         TypeError: it is not a model of transformers.
-        ValueError: it has no layer of this package.
+        ValueError: it has no layer of this package, or a packed layer, which is named, is tied to
+            another one, as an output head to the embedding.
     """
     _require_pretrained(model)
-    config = config_of(model)
-    found = cast(Any, model)
-    found.config.quantization_config = config
-    found.hf_quantizer = BitLinearQuantizer(config, pre_quantized=True)
-    found.quantization_method = METHOD
+    check_ties(cast(Any, model))
+    describe(cast(Any, model))
     return model
 
 
@@ -76,7 +83,7 @@ def load_huggingface(
 def load_huggingface(
     source: Any, model_class: Any = None, **options: Any
 ) -> Any:
-    """A model with this package's layers of one with transformers' own BitNet layers.
+    """Loads a model that has transformers' own BitNet layers, and gives it this package's layers.
 
     Layers that hold codes ("offline") become :class:`PackedBitLinear`: both classes of layers,
     "bitlinear", whose ``weight_scale`` divides, and "autobitlinear", whose ``weight_scale``
@@ -106,7 +113,13 @@ def load_huggingface(
             )
         return _of_loaded(source)
     found_class = transformers.AutoModelForCausalLM if model_class is None else model_class
-    config = options.pop("config", None) or transformers.AutoConfig.from_pretrained(source)
+    config = options.pop("config", None)
+    if not isinstance(config, transformers.PreTrainedConfig):
+        # As from_pretrained takes it: another folder of the configuration.
+        config = transformers.AutoConfig.from_pretrained(
+            config or source,
+            **{name: value for name, value in options.items() if name in _HUB_OPTIONS},
+        )
     stored = dict(getattr(config, "quantization_config", None) or {})
     method = stored.get("quant_method")
     if getattr(method, "value", method) != "bitnet":
@@ -149,7 +162,10 @@ def _of_loaded(model: nn.Module) -> nn.Module:
 
 
 def _forget_unpacking(model: nn.Module) -> None:
-    """Takes from a model what unpacked its folder's codes, which cannot be done backwards."""
+    """Removes the conversion that unpacked the codes of a model's folder.
+
+    save_pretrained would try to reverse it, which transformers cannot do.
+    """
     found = cast(Any, model)
     conversions = getattr(found, "_weight_conversions", None)
     if conversions is not None:
@@ -187,7 +203,8 @@ def save_huggingface(
     Raises:
         TypeError: it is not a model of transformers.
         ValueError: a layer, which is named, cannot be represented: several scales, other codes,
-            bits or norms, output features that are no multiple of 4; there are both packed layers
+            bits or norms, output features that are no multiple of 4, or a place where the model's
+            architecture has no nn.Linear, such as the Conv1D layers of GPT-2; there are both packed layers
             and others; or ``linear_class`` has no meaning.
     """
     _require_pretrained(model)
@@ -195,6 +212,7 @@ def save_huggingface(
         raise ValueError(
             f"found linear_class {linear_class!r}, expected 'bitlinear' or 'autobitlinear'"
         )
+    check_ties(cast(Any, model))
     config = config_of(model)
     layers = {
         name: module for name, module in model.named_modules(remove_duplicate=False)
@@ -206,8 +224,9 @@ def save_huggingface(
             f"found {len(latent)} BitLinear layers, such as {latent[0]}, beside packed ones, "
             "expected one kind; pack_model packs them"
         )
+    check_architecture(model, layers)
     recipe = check_representable(layers)
-    state = _state(model, layers, linear_class)
+    state = state_of(model, layers, linear_class)
     stored: dict[str, Any] = {
         "quant_method": "bitnet",
         "linear_class": "autobitlinear" if latent else linear_class,
@@ -216,58 +235,8 @@ def save_huggingface(
     }
     if recipe.norm is not None:
         stored.update(use_rms_norm=True, rms_norm_eps=recipe.norm_eps)
-    with _described_as(model, stored):
+    with described_as(model, stored):
         cast(Any, model).save_pretrained(folder, state_dict=state, **options)
-
-
-def _state(
-    model: nn.Module, layers: dict[str, Union[BitLinear, PackedBitLinear]], linear_class: str
-) -> dict[str, Tensor]:
-    """The state of a model with the tensors of transformers' layers."""
-    state = dict(model.state_dict())
-    for name, layer in layers.items():
-        for key in layer.state_dict():
-            del state[f"{name}.{key}"]
-        try:
-            if isinstance(layer, PackedBitLinear):
-                tensors = stored_tensors(layer, linear_class)
-            else:
-                tensors = _floats(layer)
-        except ValueError as error:
-            raise ValueError(f"layer {name}: {error}") from error
-        state.update({f"{name}.{key}": tensor for key, tensor in tensors.items()})
-    return state
-
-
-def _floats(layer: BitLinear) -> dict[str, Tensor]:
-    tensors = {"weight": layer.weight.detach()}
-    if layer.bias is not None:
-        tensors["bias"] = layer.bias.detach()
-    if layer.recipe.norm == "rms":
-        factor = layer.weight.detach().new_ones(layer.in_features)
-        tensors["rms_norm.weight"] = (
-            factor if layer.norm is None else layer.norm.weight.detach()
-        )
-    return tensors
-
-
-@contextmanager
-def _described_as(model: nn.Module, config: Optional[dict[str, Any]]) -> Iterator[None]:
-    """Gives a model another quantization_config for a while, and no quantizer."""
-    found = cast(Any, model)
-    quantizer = found.__dict__.pop("hf_quantizer", None)
-    has_config = hasattr(found.config, "quantization_config")
-    own = getattr(found.config, "quantization_config", None)
-    found.config.quantization_config = config
-    try:
-        yield
-    finally:
-        if has_config:
-            found.config.quantization_config = own
-        else:
-            del found.config.quantization_config
-        if quantizer is not None:
-            found.hf_quantizer = quantizer
 
 
 def _require_pretrained(model: nn.Module) -> None:

@@ -15,11 +15,13 @@ from typing import Any, NoReturn, Optional, TypeVar
 
 from torch import nn
 
+from ._extras import import_problem
+
 try:
     from peft import LoraConfig
     from peft.tuners.lora import Linear
 except ImportError as error:
-    raise ImportError("bitlinear_torch.peft needs peft: pip install peft") from error
+    raise import_problem(__name__, "peft", "0.21", error) from error
 
 from .packed import PackedBitLinear
 
@@ -27,7 +29,8 @@ __all__ = ["PackedLoraLinear", "register"]
 
 ConfigT = TypeVar("ConfigT", bound=LoraConfig)
 
-# What needs no weights of floats to begin with.
+# Initializations that do not read the weight of the layer: "orthogonal" takes its type, which is
+# that of codes here.
 _BEGINNINGS = (True, False, "gaussian", "eva")
 
 
@@ -38,8 +41,9 @@ class PackedLoraLinear(Linear):
     pass through the packed layer to what is in front of it.
 
     Raises:
-        ValueError: the configuration asks for something that needs weights of floats: a beginning
-            made of them, such as "pissa", or a variant, such as DoRA.
+        ValueError: the configuration asks for something that needs a weight of floats in the
+            layer: an initialization by it, such as "pissa", or by its type, as "orthogonal" is; or
+            a variant, such as DoRA.
     """
 
     def update_layer(
@@ -48,13 +52,14 @@ class PackedLoraLinear(Linear):
         """Adds an adapter."""
         if config.init_lora_weights not in _BEGINNINGS:
             raise ValueError(
-                f"found init_lora_weights {config.init_lora_weights!r}, which is made of weights "
-                "of floats, expected True, False, 'gaussian' or 'eva' for a PackedBitLinear"
+                f"found init_lora_weights {config.init_lora_weights!r}, which needs a weight of "
+                "floats in the layer, or its type, expected True, False, 'gaussian' or 'eva' for a "
+                "PackedBitLinear"
             )
         super().update_layer(adapter_name, r, lora_alpha, config=config, **options)
 
     def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
-        # peft knows the layer's class no more than by this one, and would warn of it.
+        # peft's own function does not know PackedBitLinear, and would warn.
         return int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
 
     @property
@@ -80,6 +85,9 @@ def register(config: ConfigT) -> ConfigT:
 
         config = register(PeftConfig.from_pretrained(folder))
         model = PeftModel.from_pretrained(packed_model, folder, config=config)
+
+    Name the layers in ``target_modules``: peft's "all-linear" stands for nn.Linear layers only, so
+    that it finds no packed layer, and fails with "No `target_modules` passed" if all are packed.
 
     Returns:
         The configuration.

@@ -98,3 +98,14 @@ MODELS = {
 def inputs(model):
     """What a model is called with, with the labels of a training step."""
     return {"input_ids": IDS, "labels": IDS}
+
+
+def is_no_head(name, _):
+    """A filter of replace_linear that leaves output heads out."""
+    return name not in ("lm_head", "cls.predictions.decoder")
+
+
+def logits(model):
+    model.eval()
+    with torch.no_grad():
+        return model(**inputs(model)).logits

@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from every import Every
 from torch import fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.flop_counter import FlopCounterMode
@@ -95,23 +96,11 @@ def test_make_fx(options):
         torch.testing.assert_close(make_fx(gradient)(example)(x), gradient(x))
 
 
-class Every(nn.Module):
-    """A layer of each kind and its packed form, of the same input."""
-
-    def __init__(self, backend):
-        super().__init__()
-        layers = [BitLinear(64, 8, backend=backend, **options) for options in LAYERS]
-        self.layers = nn.ModuleList([*layers, *(layer.pack() for layer in layers)])
-
-    def forward(self, x):
-        return torch.stack([layer(x) for layer in self.layers])
-
-
 @pytest.mark.parametrize("is_new, backend", [(False, "auto"), (False, "torch"), (True, "auto")])
 def test_onnx(is_new, backend, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    model, path = Every(backend), str(tmp_path / "model.onnx")
+    model, path = Every(LAYERS, backend), str(tmp_path / "model.onnx")
     if is_new:
         tokens = torch.export.Dim("tokens", min=2, max=100)
         how = {"dynamo": True, "verbose": False, "dynamic_shapes": ({0: tokens},)}

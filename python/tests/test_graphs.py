@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from every import Every
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
@@ -30,18 +31,6 @@ def seed():
     torch.manual_seed(0)
 
 
-class Every(nn.Module):
-    """A layer of each kind and its packed form, of the same input."""
-
-    def __init__(self, backend):
-        super().__init__()
-        layers = [BitLinear(64, 8, backend=backend, **options) for options in LAYERS]
-        self.layers = nn.ModuleList([*layers, *(layer.pack() for layer in layers)])
-
-    def forward(self, x):
-        return torch.stack([layer(x) for layer in self.layers])
-
-
 def in_new_process(code, folder, has_package=True):
     """Runs a program, with this package or without it."""
     paths = [str(PACKAGE)] if has_package else []
@@ -58,7 +47,7 @@ def in_new_process(code, folder, has_package=True):
 
 @pytest.mark.parametrize("backend", ["auto", "torch"])
 def test_exported_programs_outlive_their_model(backend, tmp_path):
-    model, x = Every(backend), torch.randn(7, 64)
+    model, x = Every(LAYERS, backend), torch.randn(7, 64)
     tokens = torch.export.Dim("tokens", min=2, max=100)
     program = torch.export.export(
         model, (torch.randn(5, 64),), dynamic_shapes=({0: tokens},))

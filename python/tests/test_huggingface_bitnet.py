@@ -10,6 +10,7 @@ import torch
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 import pretrained
+from pretrained import is_no_head, logits
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM
@@ -35,10 +36,6 @@ def without_a_compiler():
         yield
 
 
-def is_no_head(name, _):
-    return name != "lm_head"
-
-
 def latent(recipe=NO_NORM, has_bias=False, **options):
     """A Llama of BitLinear layers, with biases that count."""
     torch.manual_seed(0)
@@ -49,12 +46,6 @@ def latent(recipe=NO_NORM, has_bias=False, **options):
             if ".norm." in name or name.endswith("bias"):
                 part.add_(torch.rand_like(part))
     return model
-
-
-def logits(model):
-    model.eval()
-    with torch.no_grad():
-        return model(pretrained.IDS).logits
 
 
 def change(folder, name, change_tensor):
@@ -320,5 +311,5 @@ def test_a_folder_without_scales(tmp_path):
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors[f"{UP}.weight_scale"]
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=f"the folder has no {UP}.weight_scale"):
+    with pytest.raises(ValueError, match=f"found no {UP}.weight_scale in the folder"):
         load_huggingface(tmp_path)

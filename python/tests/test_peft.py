@@ -10,6 +10,7 @@ pytest.importorskip("peft", reason="peft is not installed")
 
 import pretrained
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from pretrained import is_no_head, logits
 from torch import nn
 
 from bitlinear_torch import BitLinear, PackedBitLinear, pack_model, replace_linear
@@ -21,7 +22,7 @@ TARGETS = ["q_proj", "v_proj", "down_proj"]
 def llama():
     torch.manual_seed(0)
     return replace_linear(
-        pretrained.llama(), lambda name, _: name != "lm_head", recipe="b158")
+        pretrained.llama(), is_no_head, recipe="b158")
 
 
 def config(**options):
@@ -30,12 +31,6 @@ def config(**options):
 
 def packed(**options):
     return get_peft_model(pack_model(llama()), register(config(**options)))
-
-
-def logits(model):
-    model.eval()
-    with torch.no_grad():
-        return model(pretrained.IDS).logits
 
 
 def fill(model):
@@ -159,11 +154,19 @@ def test_bit_linear_is_a_linear_layer_to_peft(tmp_path):
 @pytest.mark.parametrize("options, text", [
     ({"init_lora_weights": "pissa"}, "found init_lora_weights 'pissa'.*expected True"),
     ({"init_lora_weights": "olora"}, "found init_lora_weights 'olora'"),
+    ({"init_lora_weights": "orthogonal"}, "found init_lora_weights 'orthogonal'.*or its type"),
     ({"use_dora": True}, "use_dora"),
 ])
 def test_what_needs_weights_of_floats(options, text):
     with pytest.raises(ValueError, match=text):
         packed(**options)
+
+
+def test_all_linear_finds_no_packed_layer():
+    # What the README says of it.
+    options = register(LoraConfig(target_modules="all-linear"))
+    with pytest.raises(ValueError, match="No `target_modules` passed"):
+        get_peft_model(pack_model(llama()), options)
 
 
 def test_other_configurations():
@@ -175,5 +178,13 @@ def test_other_configurations():
 def test_without_peft(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     monkeypatch.delitem(sys.modules, "bitlinear_torch.peft")
-    with pytest.raises(ImportError, match="pip install peft"):
+    with pytest.raises(ImportError, match="pip install .peft>=0.21"):
+        import bitlinear_torch.peft  # noqa: F401
+
+
+def test_another_peft(monkeypatch):
+    import peft
+    monkeypatch.delattr(peft, "LoraConfig")
+    monkeypatch.delitem(sys.modules, "bitlinear_torch.peft")
+    with pytest.raises(ImportError, match=f"found peft {peft.__version__}, expected 0.21 or later"):
         import bitlinear_torch.peft  # noqa: F401

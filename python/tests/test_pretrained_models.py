@@ -8,6 +8,7 @@ import torch
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 import pretrained
+from pretrained import is_no_head, logits
 from transformers import AutoConfig
 from transformers.pytorch_utils import Conv1D
 
@@ -16,10 +17,6 @@ from bitlinear_torch import (
     BitLinear, BitLinearWarning, ConversionReport, PackedBitLinear, pack_model, replace_linear)
 
 NAMES = pytest.mark.parametrize("name", pretrained.MODELS)
-
-
-def is_no_head(name, _):
-    return name not in ("lm_head", "cls.predictions.decoder")
 
 
 def converted(name, recipe="b158"):
@@ -32,12 +29,6 @@ def converted(name, recipe="b158"):
         replace_linear(model, is_no_head, types=(torch.nn.Linear, Conv1D), report=report,
                        recipe=recipe)
     return model, report
-
-
-def logits(model):
-    model.eval()
-    with torch.no_grad():
-        return model(**pretrained.inputs(model)).logits
 
 
 @NAMES
