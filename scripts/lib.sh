@@ -9,6 +9,16 @@ fail() {
   exit 1
 }
 
+# temporary VARIABLE : makes a folder that is removed when the script ends, in whatever way, and sets
+# a variable to its path. A trap of a script's own would replace the one here.
+temporary_folders=()
+trap '[ ${#temporary_folders[@]} = 0 ] || rm -rf "${temporary_folders[@]}"' EXIT
+temporary() {
+  printf -v "$1" %s "$(mktemp -d)"
+  [ -d "${!1}" ] || fail "mktemp cannot make a temporary folder: see above"
+  temporary_folders+=("${!1}")
+}
+
 # install_packages NAME... : installs what is missing, with apt, on Debian and Ubuntu.
 install_packages() {
   local missing=() package
@@ -45,36 +55,49 @@ one from swift.org and select it with: export TOOLCHAINS=swift"
 
 # swift_build PRODUCT : builds a product in release mode.
 swift_build() {
-  local log status=0
-  log=$(mktemp)
-  swift build -c release --product "$1" 2>&1 | tee "$log" || status=1
+  local work status=0
+  temporary work
+  swift build -c release --product "$1" 2>&1 | tee "$work/log" || status=1
   # In a copy of the repository .build is a copy too, and compiled modules serve only in the folder
   # that they were made in.
-  if [ $status != 0 ] && grep -q "compiled with module cache path" "$log"; then
+  if [ $status != 0 ] && grep -q "compiled with module cache path" "$work/log"; then
     say "Compiling the modules in .build again, which were made in another folder"
     rm -rf .build/*/*/ModuleCache
     status=0
     swift build -c release --product "$1" || status=1
   fi
-  rm -f "$log"
   [ $status = 0 ] || fail "$1 cannot be built: see above"
 }
 
-# link_static KIND PRODUCT FILE EXPORTS [OPTION...] : links the objects of a product, which swift_build
-# made, into a library or an executable that needs no Swift runtime. Only the symbols of EXPORTS are
-# visible outside. Linux only: SwiftPM does this for executables alone, and compiles everything once
-# more for it; on macOS the runtime is part of the system.
-link_static() {
-  local kind=$1 product=$2 file=$3 exports=$4 folder
+# build_alone KIND PRODUCT FILE EXPORTS [OPTION...] : builds a product, a library or an executable, as
+# one file that needs no Swift runtime. On Linux only the symbols of EXPORTS are visible outside, and
+# the objects that swift_build made are linked here with the options: SwiftPM does this for executables
+# alone, and compiles everything once more for it. On macOS the runtime is part of the system.
+build_alone() {
+  local kind=$1 product=$2 file=$3 exports=$4 built work
   shift 4
-  folder=$(mktemp -d)
-  echo "{ ${exports:+global: $exports;} local: *; };" >"$folder/exports"
-  clang -O2 -fPIC -c scripts/older-glibc.c -o "$folder/older-glibc.o"
-  swiftc "-emit-$kind" -static-stdlib -o "$file" "$folder/older-glibc.o" \
-    "@$(swift build -c release --show-bin-path)/$product.product/Objects.LinkFileList" "$@" \
-    -Xlinker --wrap=hypotf -Xlinker --version-script="$folder/exports" \
+  command -v swift >/dev/null ||
+    fail "no swift found: install a toolchain from swift.org (6.3 or later)"
+  swift_build "$product"
+  built=$(swift build -c release --show-bin-path)
+  if [ "$(uname)" = Darwin ]; then
+    case $kind in
+      executable) cp "$built/$product" "$file" ;;
+      library)
+        cp "$built/lib$product.dylib" "$file"
+        install_name_tool -id "@rpath/${file##*/}" "$file"
+        ;;
+    esac
+    return
+  fi
+  [ "$kind" != library ] || set -- "$@" -Xlinker -soname="${file##*/}"
+  temporary work
+  echo "{ ${exports:+global: $exports;} local: *; };" >"$work/exports"
+  clang -O2 -fPIC -c scripts/older-glibc.c -o "$work/older-glibc.o"
+  swiftc "-emit-$kind" -static-stdlib -o "$file" "$work/older-glibc.o" \
+    "@$built/$product.product/Objects.LinkFileList" "$@" \
+    -Xlinker --wrap=hypotf -Xlinker --version-script="$work/exports" \
     -use-ld=lld -Xlinker --gc-sections -Xlinker --strip-all
-  rm -rf "$folder"
 }
 
 # prepare_python NAME FILE... : makes the virtual environment .build-python/NAME with the packages of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="transformers is not installed")
+pytest.importorskip("transformers")
 
 import pretrained
 from pretrained import is_no_head, logits
@@ -202,7 +202,7 @@ def test_a_model_inside_another_module():
 
 
 def test_the_examples_of_the_readme(floats, tmp_path, monkeypatch):
-    pytest.importorskip("peft", reason="peft is not installed")
+    pytest.importorskip("peft")
     readme = Path(__file__).resolve().parents[1] / "README.md"
     section = readme.read_text().partition("## Hugging Face")[2].partition("\n## ")[0]
     examples = re.findall(r"```python\n(.*?)```", section, re.DOTALL)

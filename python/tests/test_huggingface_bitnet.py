@@ -7,7 +7,7 @@ import golden
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="transformers is not installed")
+pytest.importorskip("transformers")
 
 import pretrained
 from pretrained import is_no_head, logits

@@ -249,9 +249,13 @@ def test_packed_layers_go_to_other_processes(method):
     queue = context.SimpleQueue()
     child = context.Process(target=output, args=(layer, x, queue))
     child.start()
-    found = queue.get()
-    child.join()
-    assert child.exitcode == 0 and found == layer(x).tolist()
+    try:
+        # A queue that a failed process has left empty would be waited for without end.
+        child.join(120)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+    assert queue.get() == layer(x).tolist()
 
 
 MEMORY = """

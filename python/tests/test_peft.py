@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="transformers is not installed")
-pytest.importorskip("peft", reason="peft is not installed")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
 
 import pretrained
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
