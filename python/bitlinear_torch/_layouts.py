@@ -10,6 +10,7 @@ from torch.distributed.tensor.placement_types import Placement
 
 from ._checks import require_floating
 from ._mesh import as_dtensor, sum_gradients
+from ._parallel_limits import refuse_transforms
 from ._sharded import Split
 
 
@@ -21,6 +22,7 @@ def take_input(input: Tensor, split: Split) -> Tensor:
         ValueError: its last dimension does not fit.
     """
     require_floating(input)
+    refuse_transforms(input)
     if input.is_nested:
         raise TypeError("found a nested tensor, expected a plain one: layers that are spread over "
                         "processes take no others")
@@ -53,7 +55,8 @@ def give_output(y: Tensor, split: Split, leading: Sequence[int]) -> Tensor:
     """The output as the style promises it, from this process's part.
 
     Args:
-        y: columns of a column-wise layer; of a row-wise one its part in the layout of the output.
+        y: of a column-wise layer, the output features of this process; of a row-wise one, the part
+            that this process has in the layout of the output.
         leading: the shape of the input without its last dimension.
     """
     shape = (*leading, split.features[1])

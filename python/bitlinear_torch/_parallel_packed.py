@@ -13,6 +13,7 @@ from . import _codes
 from ._handle import Shape
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor
+from ._parallel_limits import Spread, not_compiled
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._sharded import Split, normalize, sharded_product
@@ -26,7 +27,7 @@ else:
     _Base = object
 
 
-class ShardedPackedBitLinear(_Base):
+class ShardedPackedBitLinear(Spread, _Base):
     """What a :class:`PackedBitLinear` does instead once its buffers are parts of a layer.
 
     The buffers are plain tensors; ``state_dict`` has DTensors of the whole layer.
@@ -40,8 +41,7 @@ class ShardedPackedBitLinear(_Base):
         """The groups of the whole layer."""
         return self._groups
 
-    # torch.compile leaves it as it is: it waits for other processes amid the computation.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def forward(self, input: Tensor) -> Tensor:
         """The output in the layout of the parallel style; see :class:`PackedBitLinear`."""
         split = self._split

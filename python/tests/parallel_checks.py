@@ -2,7 +2,10 @@
 
 import copy
 import importlib.util
+import inspect
+import io
 import os
+import pickle
 import tempfile
 
 import torch
@@ -303,13 +306,49 @@ def check_errors():
     raises(ValueError, "save_packed_sharded", fully_shard(BitLinear(8, 8)).pack)
     raises(ValueError, "save_packed_sharded",
            lambda: save_packed(fully_shard(nn.Sequential(nn.Linear(8, 8))), "never"))
-    raises(NotImplementedError, "first derivatives only", _second_derivative)
 
 
-def _second_derivative():
-    _, parts = layer_of(BitRowwiseParallel, {})
-    x = own(tokens_of()).detach().requires_grad_()
-    torch.autograd.grad(parts(x).sum(), x, create_graph=True)
+def check_limits():
+    """What no layer in parts can do is refused in words: never wrong, never PyTorch's internals."""
+    processes = dist.get_world_size()
+    for style in (BitColwiseParallel, BitRowwiseParallel):
+        for options in ({"groups": processes}, {"groups": 1}, {"recipe": "b158", "norm": None}):
+            reference, parts = layer_of(style, options)
+            for layer in (parts, pack_model(copy.deepcopy(parts))):
+                x = tokens_of().detach()
+                x = (own(x) if style is BitRowwiseParallel else x).clone().requires_grad_()
+                _check_derivatives(layer, x)
+                _check_transforms(layer, x)
+            for action in (lambda: torch.save(parts, io.BytesIO()), lambda: pickle.dumps(parts)):
+                raises(NotImplementedError, "expected a layer of one process", action)
+            same(copy.copy(parts[0]).weight, parts[0].weight)
+
+
+def _check_derivatives(layer, x):
+    """create_graph=True gives the same gradient; the derivative of that is refused."""
+    x.grad = None
+    layer(x).square().sum().backward()
+    (found,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+    same(found, x.grad)
+    raises(NotImplementedError, "first derivatives only", found.square().sum().backward)
+
+
+def _check_transforms(layer, x):
+    def loss(x):
+        return layer(x).sum()
+
+    def batched():
+        y = layer(x)
+        torch.autograd.grad(y, x, torch.ones(2, *y.shape), is_grads_batched=True)
+
+    for action in (lambda: torch.func.grad(loss)(x), lambda: torch.vmap(layer)(x.detach()),
+                   lambda: torch.func.jvp(layer, (x.detach(),), (x.detach(),))):
+        raises(NotImplementedError, "inside a transform of torch.func", action)
+    raises(NotImplementedError, "found a batch of gradients", batched)
+    if "reason" in inspect.signature(torch.compiler.disable).parameters:
+        torch._dynamo.reset()
+        whole_graph = torch.compile(layer, backend="eager", fullgraph=True)
+        raises(Exception, "which a graph cannot hold", lambda: whole_graph(x.detach()))
 
 
 # ---- Training ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 # In this order, and by how many processes.
 CHECKS = {
     "column_wise": (2, 4), "row_wise": (2, 4), "layouts": (2, 4), "odd_inputs": (2,),
-    "packed": (2, 4), "compiled": (2,), "errors": (2,), "data_parallel": (2,),
+    "packed": (2, 4), "compiled": (2,), "errors": (2,), "limits": (2,), "data_parallel": (2,),
     "tensor_parallel_training": (2,), "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4),
     "file_errors": (2,), "two_dimensions": (4,),
 }
