@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.distributed.tensor.placement_types import Placement
 
 from ._checks import require_floating
-from ._mesh import as_dtensor, sum_gradients
+from ._mesh import as_dtensor, reduced, sum_gradients
 from ._parallel_limits import refuse_transforms
 from ._sharded import Split
 
@@ -37,6 +39,8 @@ def take_input(input: Tensor, split: Split) -> Tensor:
     else:
         whole = input
         if not isinstance(whole, DTensor):
+            if isinstance(layout, Shard):
+                _check_lengths(input, layout.dim, split)
             whole = DTensor.from_local(input, split.mesh, [layout], run_check=False)
         x = whole.redistribute(placements=[wanted]).to_local(
             grad_placements=None if split.is_rowwise else [Partial()]
@@ -49,6 +53,22 @@ def take_input(input: Tensor, split: Split) -> Tensor:
             f"{expected}"
         )
     return x
+
+
+def _check_lengths(input: Tensor, dim: int, split: Split) -> None:
+    """Raises ValueError, in all processes, unless they have equal parts of the input.
+
+    A plain tensor does not say how long the whole is, and redistributing unequal parts as if they
+    were equal ends the process.
+    """
+    # On the device of the input, where the processes can exchange numbers.
+    own = torch.tensor([input.shape[dim], -input.shape[dim]], device=input.device)
+    most, least = reduced(own, [split.processes], dist.ReduceOp.MAX).tolist()
+    if most != -least:
+        raise ValueError(
+            f"found parts of {-least} to {most} elements in dimension {dim} of the input, expected "
+            f"{most} in all {split.mesh.size()} processes; DTensors may have unequal parts"
+        )
 
 
 def give_output(y: Tensor, split: Split, leading: Sequence[int]) -> Tensor:

@@ -13,6 +13,7 @@ from . import _codes
 from ._handle import Shape
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor
+from ._packed_state import NAMES
 from ._parallel_limits import Spread, not_compiled
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
@@ -77,7 +78,7 @@ class ShardedPackedBitLinear(Spread, _Base):
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, *arguments: Any
     ) -> None:
-        for name in _STATE:
+        for name in NAMES.values():
             found = state_dict.get(prefix + name)
             if isinstance(found, DTensor):
                 state_dict[prefix + name] = found.to_local()
@@ -102,9 +103,6 @@ class ShardedPackedBitLinear(Spread, _Base):
         return as_dtensor(part, split.mesh, [placement], shape)
 
 
-_STATE = ("weight", "weight_scale", "bias", "norm.weight", "norm.bias")
-
-
 def spread_packed(layer: PackedBitLinear, split: Split, groups: int) -> PackedBitLinear:
     """The layer, whose buffers are parts already, as one of a split.
 
@@ -123,7 +121,7 @@ def spread_packed(layer: PackedBitLinear, split: Split, groups: int) -> PackedBi
 
 
 def _give_whole(layer: Any, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    for name in _STATE:
+    for name in NAMES.values():
         if prefix + name in state:
             state[prefix + name] = layer.whole(name, state[prefix + name])
 
