@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._layer import Layer
-from ._straight_through import NO_SECOND_DERIVATIVES
+from ._parallel_limits import last_gradients
 from ._training import backward, handle_of
 from ._weights import pack
 
@@ -43,10 +43,12 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(NO_SECOND_DERIVATIVES)
         x, weight, norm_weight, norm_bias = ctx.saved_tensors
         recipe, statistics, product_type, packed = ctx.options
         layer = Layer(weight, None, norm_weight, norm_bias, weight.shape[0], recipe, statistics)
-        found = backward(grad, x, layer, packed, product_type, ctx.needs_input_grad[:5])
+        wanted = ctx.needs_input_grad[:5]
+        found = last_gradients(
+            lambda: backward(grad, x, layer, packed, product_type, wanted), grad, x, weight,
+            norm_weight, norm_bias,
+        )
         return (*found, None, None, None)

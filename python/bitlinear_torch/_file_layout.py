@@ -10,13 +10,15 @@ import itertools
 import json
 import math
 import os
+import secrets
+import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from torch import Tensor
 
-from .files import NAMES_OF_TYPES
+from ._file_checks import LAYERS_KEY, NAMES_OF_TYPES, Path, path_bytes
 from .recipe import Recipe
 
 # Types of elements in the order of files, as the library writes them: the last ones come first.
@@ -44,6 +46,17 @@ class Piece(NamedTuple):
 
     values: Callable[[], Tensor]
     offset: tuple[int, ...]
+
+
+class Target(NamedTuple):
+    """Where the file is to be: its path, the name until it is complete, and its permissions.
+
+    The permissions are those of the file that it replaces; None if there is none.
+    """
+
+    path: str
+    temporary: str
+    mode: Optional[int]
 
 
 def described(recipe: Recipe, in_features: int) -> dict[str, Any]:
@@ -74,7 +87,7 @@ def header(
     """The beginning of the file, where each tensor begins, and the length of the file."""
     words = {"format": "pt", **metadata}
     if layers:
-        words["bitlinear.layers"] = _json(layers)
+        words[LAYERS_KEY] = _json(layers)
     members: dict[str, Any] = {
         "__metadata__": dict(sorted(words.items(), key=lambda pair: pair[0].encode()))
     }
@@ -95,9 +108,36 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def create(path: str, begin: bytes, length: int) -> None:
-    """Makes a file of that length with its beginning."""
-    with open(path, "xb") as file:
+def target_of(path: Path) -> Target:
+    """Where a file is to be written, as the library does it for whole models.
+
+    Raises:
+        ValueError: the path has a null character.
+        OSError: something else than a file is there, or the path has no name of a file.
+    """
+    path_bytes(path)
+    given, mode = os.fsdecode(path), None
+    if not os.path.basename(given):
+        raise OSError(f"{given}: found no file name, expected a path")
+    if os.path.exists(given):
+        found = os.stat(given).st_mode
+        if not stat.S_ISREG(found):
+            kind = "a folder" if stat.S_ISDIR(found) else "no regular file"
+            raise OSError(f"{given}: found {kind}, expected a regular file or a new name")
+        mode = stat.S_IMODE(found)
+    # The file that a link leads to is replaced, not the link.
+    final = os.path.realpath(given) if os.path.islink(given) and mode is not None else given
+    folder, name = os.path.split(final)
+    # File systems limit names to 255 bytes, of which a character takes up to 4.
+    temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(8)}.partial")
+    return Target(final, temporary, mode)
+
+
+def create(target: Target, begin: bytes, length: int) -> None:
+    """Makes the temporary file of that length with its beginning."""
+    with open(target.temporary, "xb") as file:
+        if target.mode is not None:
+            os.fchmod(file.fileno(), target.mode | stat.S_IWUSR)
         file.truncate(length)
         _put(file.fileno(), begin, 0)
         os.fsync(file.fileno())
@@ -143,10 +183,12 @@ def _put(descriptor: int, data: Union[bytes, memoryview], at: int) -> None:
         view, at = view[written:], at + written
 
 
-def rename(temporary: str, path: str) -> None:
-    """Gives a complete file its name."""
-    os.replace(temporary, path)
-    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+def rename(target: Target) -> None:
+    """Gives a complete file its name, and the permissions of the one that it replaces."""
+    if target.mode is not None:
+        os.chmod(target.temporary, target.mode)
+    os.replace(target.temporary, target.path)
+    folder = os.open(os.path.dirname(os.path.abspath(target.path)), os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.distributed.tensor.placement_types import Placement
 
 from ._checks import require_floating
-from ._mesh import as_dtensor, sum_gradients
+from ._mesh import as_dtensor, reduced, sum_gradients
+from ._parallel_limits import refuse_transforms
 from ._sharded import Split
 
 
@@ -21,6 +24,7 @@ def take_input(input: Tensor, split: Split) -> Tensor:
         ValueError: its last dimension does not fit.
     """
     require_floating(input)
+    refuse_transforms(input)
     if input.is_nested:
         raise TypeError("found a nested tensor, expected a plain one: layers that are spread over "
                         "processes take no others")
@@ -35,6 +39,8 @@ def take_input(input: Tensor, split: Split) -> Tensor:
     else:
         whole = input
         if not isinstance(whole, DTensor):
+            if isinstance(layout, Shard):
+                _check_lengths(input, layout.dim, split)
             whole = DTensor.from_local(input, split.mesh, [layout], run_check=False)
         x = whole.redistribute(placements=[wanted]).to_local(
             grad_placements=None if split.is_rowwise else [Partial()]
@@ -49,11 +55,28 @@ def take_input(input: Tensor, split: Split) -> Tensor:
     return x
 
 
+def _check_lengths(input: Tensor, dim: int, split: Split) -> None:
+    """Raises ValueError, in all processes, unless they have equal parts of the input.
+
+    A plain tensor does not say how long the whole is, and redistributing unequal parts as if they
+    were equal ends the process.
+    """
+    # On the device of the input, where the processes can exchange numbers.
+    own = torch.tensor([input.shape[dim], -input.shape[dim]], device=input.device)
+    most, least = reduced(own, [split.processes], dist.ReduceOp.MAX).tolist()
+    if most != -least:
+        raise ValueError(
+            f"found parts of {-least} to {most} elements in dimension {dim} of the input, expected "
+            f"{most} in all {split.mesh.size()} processes; DTensors may have unequal parts"
+        )
+
+
 def give_output(y: Tensor, split: Split, leading: Sequence[int]) -> Tensor:
     """The output as the style promises it, from this process's part.
 
     Args:
-        y: columns of a column-wise layer; of a row-wise one its part in the layout of the output.
+        y: of a column-wise layer, the output features of this process; of a row-wise one, the part
+            that this process has in the layout of the output.
         leading: the shape of the input without its last dimension.
     """
     shape = (*leading, split.features[1])

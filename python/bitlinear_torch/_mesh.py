@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from . import _formula as formula
+from ._parallel_limits import last_gradients
 
 Processes = dist.ProcessGroup
 
@@ -27,7 +28,7 @@ class Part(NamedTuple):
         values: the part, in memory of this process.
         shape: of the whole tensor.
         offset: where the part begins, for each dimension.
-        processes: the groups of processes, over all of which a sum is one over the whole tensor.
+        processes: a sum over the whole tensor is one over the processes of each of these groups.
     """
 
     values: Tensor
@@ -63,7 +64,7 @@ def part_of(tensor: Tensor, name: str) -> Part:
 
 def reduced(tensor: Tensor, processes: Sequence[Processes], operation: Any = dist.ReduceOp.SUM
             ) -> Tensor:
-    """The sum, or another reduction, over processes, of which all must call this."""
+    """The sum, or another reduction, over the processes of each group; all of them must call this."""
     if not processes or not tensor.numel():
         return tensor
     total = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -117,7 +118,7 @@ def sum_gradients(tensor: Tensor, processes: Processes) -> Tensor:
 
 
 def shared_sum(tensor: Tensor, processes: Processes) -> Tensor:
-    """The sum over processes, of which each uses it for a part of the result of its own."""
+    """The sum of the tensors of all processes; its gradient is the sum of theirs."""
     return cast(Tensor, _SharedSum.apply(tensor, processes))  # type: ignore[no-untyped-call]
 
 
@@ -128,8 +129,8 @@ class _SumGradients(torch.autograd.Function):
         return tensor.view_as(tensor)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return reduced(grad, [ctx.processes]), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        return (*last_gradients(lambda: (reduced(grad, [ctx.processes]),), grad), None)
 
 
 class _SharedSum(torch.autograd.Function):
@@ -139,8 +140,8 @@ class _SharedSum(torch.autograd.Function):
         return reduced(tensor, [processes])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return reduced(grad, [ctx.processes]), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        return (*last_gradients(lambda: (reduced(grad, [ctx.processes]),), grad), None)
 
 
 class SharedGroups(formula.Groups):

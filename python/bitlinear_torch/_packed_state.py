@@ -14,7 +14,7 @@ from ._packing import validate
 from .recipe import Recipe, encoded
 
 # The parts by their names in a state_dict and in files.
-_NAMES = {
+NAMES = {
     "codes": "weight", "scale": "weight_scale", "bias": "bias", "norm_weight": "norm.weight",
     "norm_bias": "norm.bias",
 }
@@ -23,7 +23,7 @@ _EXTRA = "_extra_state"
 
 def names_of(parts: Parts, prefix: str) -> set[str]:
     """The keys of the state of a layer that has these parts."""
-    known = {prefix + _NAMES[name] for name, part in parts._asdict().items() if part is not None}
+    known = {prefix + NAMES[name] for name, part in parts._asdict().items() if part is not None}
     return {*known, prefix + _EXTRA}
 
 
@@ -44,7 +44,7 @@ def read_state(
     errors = recipe_errors(state.get(prefix + _EXTRA), shape.recipe)
     found: dict[str, Tensor] = {}
     for name, part in own._asdict().items():
-        key = prefix + _NAMES[name]
+        key = prefix + NAMES[name]
         if part is None or key not in state:
             continue
         wanted, dtypes = tuple(part.shape), [torch.float32]
@@ -72,7 +72,7 @@ def read_state(
             validate(own._replace(**found), shape)
         except ValueError as error:
             errors.append(f"{prefix.rstrip('.') or 'PackedBitLinear'}: {error}")
-    return ({} if errors else {_NAMES[name]: part for name, part in found.items()}), errors
+    return ({} if errors else {NAMES[name]: part for name, part in found.items()}), errors
 
 
 def recipe_errors(state: Any, own: Recipe) -> list[str]:

@@ -16,6 +16,7 @@ from ._handle import Parts, Shape
 from ._layer import Layer
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor, local, sum_gradients
+from ._parallel_limits import Spread, not_compiled
 from ._parallel_packed import check_split, own_scales, spread_packed
 from ._routes import is_direct
 from ._sharded import Split, blended_product, normalize, shared_statistics, sharded_product
@@ -33,13 +34,12 @@ else:
     _Base = object
 
 
-class ShardedBitLinear(_Base):
+class ShardedBitLinear(Spread, _Base):
     """What a :class:`BitLinear` does instead once its parameters are DTensors of a split."""
 
     _split: Split
 
-    # torch.compile leaves it as it is: it waits for other processes amid the computation.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def forward(self, input: Tensor) -> Tensor:
         """The output in the layout of the parallel style; see :class:`BitLinear`."""
         split = self._split
@@ -106,7 +106,8 @@ class ShardedBitLinear(_Base):
         """The layer for inference, of which each process has the same part; all must call this.
 
         Raises:
-            ValueError: as that of :class:`BitLinear` does; or the parts are none of a packed layer.
+            ValueError: as :meth:`BitLinear.pack`; or this process's part would not be whole groups, or
+                whole bytes, of a packed layer.
         """
         split = self._split
         require_packable(self)

@@ -13,6 +13,8 @@ from . import _codes
 from ._handle import Shape
 from ._layouts import give_output, take_input
 from ._mesh import as_dtensor
+from ._packed_state import NAMES
+from ._parallel_limits import Spread, not_compiled
 from ._packed import packed_linear, packed_linear_in_graph, quantized_parts
 from ._routes import is_direct
 from ._sharded import Split, normalize, sharded_product
@@ -26,7 +28,7 @@ else:
     _Base = object
 
 
-class ShardedPackedBitLinear(_Base):
+class ShardedPackedBitLinear(Spread, _Base):
     """What a :class:`PackedBitLinear` does instead once its buffers are parts of a layer.
 
     The buffers are plain tensors; ``state_dict`` has DTensors of the whole layer.
@@ -40,8 +42,7 @@ class ShardedPackedBitLinear(_Base):
         """The groups of the whole layer."""
         return self._groups
 
-    # torch.compile leaves it as it is: it waits for other processes amid the computation.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def forward(self, input: Tensor) -> Tensor:
         """The output in the layout of the parallel style; see :class:`PackedBitLinear`."""
         split = self._split
@@ -77,7 +78,7 @@ class ShardedPackedBitLinear(_Base):
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, *arguments: Any
     ) -> None:
-        for name in _STATE:
+        for name in NAMES.values():
             found = state_dict.get(prefix + name)
             if isinstance(found, DTensor):
                 state_dict[prefix + name] = found.to_local()
@@ -102,9 +103,6 @@ class ShardedPackedBitLinear(_Base):
         return as_dtensor(part, split.mesh, [placement], shape)
 
 
-_STATE = ("weight", "weight_scale", "bias", "norm.weight", "norm.bias")
-
-
 def spread_packed(layer: PackedBitLinear, split: Split, groups: int) -> PackedBitLinear:
     """The layer, whose buffers are parts already, as one of a split.
 
@@ -123,7 +121,7 @@ def spread_packed(layer: PackedBitLinear, split: Split, groups: int) -> PackedBi
 
 
 def _give_whole(layer: Any, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    for name in _STATE:
+    for name in NAMES.values():
         if prefix + name in state:
             state[prefix + name] = layer.whole(name, state[prefix + name])
 

@@ -21,7 +21,8 @@ from torch.distributed.tensor.placement_types import Placement
 
 from . import _formula as formula
 from ._mesh import Processes, SharedGroups, as_dtensor, part_of, reduced, shared_sum
-from ._straight_through import NO_SECOND_DERIVATIVES, gradients_of_codes
+from ._parallel_limits import last_gradients
+from ._straight_through import gradients_of_codes
 from .recipe import Recipe
 
 
@@ -148,17 +149,19 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(NO_SECOND_DERIVATIVES)
-        x, _, largest = ctx.saved_tensors
+        x, weight, largest = ctx.saved_tensors
         codes, split, recipe, product_type = ctx.options
-        if split.is_rowwise:
+        wanted = ctx.needs_input_grad[:3]
+
+        def compute() -> tuple[Optional[Tensor], ...]:
             shape = (*x.shape[:-1], split.features[1])
-            grad = _whole(grad, split, shape)
-        found = gradients_of_codes(
-            grad, lambda: formula.input_codes(x, recipe, largest), codes, recipe, product_type,
-            ctx.needs_input_grad[:3],
-        )
+            return gradients_of_codes(
+                _whole(grad, split, shape) if split.is_rowwise else grad,
+                lambda: formula.input_codes(x, recipe, largest), codes, recipe, product_type,
+                wanted,
+            )
+
+        found = last_gradients(compute, grad, x, weight)
         return (*found, None, None, None, None)
 
 

@@ -16,6 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from . import _codes
+from ._file_checks import (
+    COMPILED, DTYPES, NAMES_OF_TYPES, Path, check_metadata, layers_of, name_bytes, own_names,
+    path_bytes, plain_name, plain_state, require_storable, without_layers,
+)
 from ._library import CNamedLayer, CPackedInfo, CTensor, check, library
 from ._memory import address, bytes_at
 from ._handle import Handle, Parts, Shape
@@ -26,17 +30,7 @@ from .linear import BitLinear
 from .packed import PackedBitLinear
 from .recipe import from_c
 
-Path = Union[str, "os.PathLike[str]"]
 ModelT = TypeVar("ModelT", bound=nn.Module)
-
-_DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
-    "U8": torch.uint8, "BOOL": torch.bool, "U64": torch.uint64, "U32": torch.uint32,
-    "U16": torch.uint16, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
-}
-#: The names of types in files.
-NAMES_OF_TYPES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -85,13 +79,9 @@ def save_packed(
             something that a file cannot hold; or metadata is not text.
         OSError: the file cannot be written.
     """
-    if isinstance(model, PackedBitLinear):
-        raise ValueError(
-            "a single PackedBitLinear has no name in a file: put it into a module, such as "
-            "nn.Sequential"
-        )
     metadata = check_metadata(metadata)
-    packed = _packed_layers(model)
+    packed = layers_of(model, PackedBitLinear)
+    state = plain_state(model, packed)
     for name, layer in packed.items():
         if layer.shape()[:2] != (layer.in_features, layer.out_features):
             raise ValueError(
@@ -102,21 +92,20 @@ def save_packed(
              packed.items()]
     handles = [layer.handle() for layer in alive]
     layers = (CNamedLayer * len(packed))(
-        *(CNamedLayer(_text(name), handle.pointer) for name, handle in zip(packed, handles))
+        *(CNamedLayer(name_bytes(name), handle.pointer) for name, handle in zip(packed, handles))
     )
-    tensors = _other_tensors(model, packed)
+    tensors = _other_tensors(state, packed)
     entries = (CTensor * len(tensors))()
     for entry, (name, tensor) in zip(entries, tensors.items()):
-        entry.name, entry.dtype = _text(name), NAMES_OF_TYPES[tensor.dtype].encode()
+        entry.name, entry.dtype = name_bytes(name), NAMES_OF_TYPES[tensor.dtype].encode()
         entry.rank, entry.shape = tensor.dim(), (ctypes.c_int64 * tensor.dim())(*tensor.shape)
         entry.data, entry.byte_count = tensor.data_ptr(), tensor.nbytes
     check(
         library.bitlinear_save(
-            _path(path), layers, len(packed), entries, len(tensors), _text(json.dumps(metadata))
+            path_bytes(path), layers, len(packed), entries, len(tensors), name_bytes(json.dumps(metadata))
         )
     )
-    unpacked = [name for name, module in model.named_modules(remove_duplicate=False)
-                if isinstance(module, BitLinear)]
+    unpacked = list(layers_of(model, BitLinear))
     if unpacked or not packed:
         found = f"{len(unpacked)} BitLinear layers as floats ({', '.join(unpacked[:3])}"
         found += ", ...)" if len(unpacked) > 3 else ")"
@@ -125,14 +114,6 @@ def save_packed(
             "pack_model packs them", BitLinearWarning, stacklevel=2,
         )
     return SaveReport(tuple(packed), tuple(tensors), tuple(unpacked), os.stat(path).st_size)
-
-
-def check_metadata(metadata: Optional[Mapping[str, str]]) -> dict[str, str]:
-    """The metadata of a user; raises ValueError unless it is text."""
-    words = dict(metadata or {})
-    if not all(isinstance(text, str) for pair in words.items() for text in pair):
-        raise ValueError("found metadata that is not text, expected names and values of str")
-    return words
 
 
 def _on_cpu(name: str, layer: PackedBitLinear) -> PackedBitLinear:
@@ -184,7 +165,8 @@ def load_packed(
     _check_fits(model, layers, tensors, os.fspath(path))
     # A layer that is in the model twice stays one layer.
     made: dict[nn.Module, PackedBitLinear] = {}
-    places = [(name, model.get_submodule(name), layer) for name, layer in layers.items()]
+    own = own_names(model)
+    places = [(own[name], model.get_submodule(own[name]), layer) for name, layer in layers.items()]
     for name, old, layer in places:
         if old not in made:
             weight: Any = old.weight
@@ -223,6 +205,8 @@ def _load(
 def _load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Loads tensors into a model, of which some may have no memory (meta) yet."""
     own = model.state_dict(keep_vars=True)
+    keys = {plain_name(name): name for name in own}
+    tensors = {keys[name]: tensor for name, tensor in tensors.items()}
     without_memory = {
         name: tensor for name, tensor in tensors.items() if own[name].is_meta
     }
@@ -258,34 +242,13 @@ def load_metadata(path: Path) -> dict[str, str]:
         return words
 
 
-def _packed_layers(model: nn.Module) -> dict[str, PackedBitLinear]:
-    return {
-        name: module for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, PackedBitLinear)
-    }
-
-
-def _other_tensors(model: nn.Module, packed: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+def _other_tensors(state: Mapping[str, Any], packed: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """What a file holds beside packed layers: contiguous tensors of the CPU, by name."""
     tensors: dict[str, Tensor] = {}
-    for name, value in _other_state(model, packed).items():
-        if not isinstance(value, Tensor):
-            raise ValueError(f"found {name} of {type(value).__name__}, expected a tensor")
-        require_memory(value, name)
-        if value.dtype not in NAMES_OF_TYPES or value.layout is not torch.strided:
-            raise ValueError(
-                f"found {name} of {value.dtype}, {value.layout}, on {value.device}, which a file "
-                "cannot hold"
-            )
+    for name, value in without_layers(state, packed).items():
+        require_memory(require_storable(name, value), name)
         tensors[name] = value.detach().cpu().resolve_neg().resolve_conj().contiguous()
     return tensors
-
-
-def _other_state(model: nn.Module, packed: Mapping[str, object]) -> dict[str, object]:
-    prefixes = tuple(f"{name}." for name in packed)
-    return {
-        name: value for name, value in model.state_dict().items() if not name.startswith(prefixes)
-    }
 
 
 def _check_fits(
@@ -293,7 +256,8 @@ def _check_fits(
     path: str,
 ) -> None:
     problems: list[str] = []
-    modules = dict(model.named_modules(remove_duplicate=False))
+    own_of = own_names(model)
+    modules = {name: model.get_submodule(own) for name, own in own_of.items()}
     for name, layer in layers.items():
         old = modules.get(name)
         extents = f"{layer.in_features} to {layer.out_features} features"
@@ -301,6 +265,12 @@ def _check_fits(
             problems.append(f"unexpected layer {name}")
         elif not name or not isinstance(old, (BitLinear, nn.Linear, PackedBitLinear)):
             problems.append(f"layer {name}: found {type(old).__name__}, expected a linear layer")
+        elif own_of[name].split(".")[-1] == COMPILED:
+            # It would go on computing with the layer that it was compiled from.
+            problems.append(
+                f"layer {name}: found a layer that torch.compile was called with, expected that "
+                "after load_packed"
+            )
         elif (old.in_features, old.out_features) != (layer.in_features, layer.out_features):
             problems.append(
                 f"layer {name}: the file has {extents}, the model {old.in_features} to "
@@ -310,8 +280,9 @@ def _check_fits(
         f"missing layer {name}" for name, module in modules.items()
         if isinstance(module, PackedBitLinear) and name not in layers
     ]
-    left_out = {**layers, **_packed_layers(model)}
-    state = _other_state(model, left_out)
+    left_out = {**layers, **layers_of(model, PackedBitLinear)}
+    state = {plain_name(name): value for name, value in model.state_dict().items()}
+    state = without_layers(state, left_out)
     problems += [f"missing tensor {name}" for name in state if name not in tensors]
     for name, tensor in tensors.items():
         own = state.get(name)
@@ -328,7 +299,7 @@ def _check_fits(
 @contextmanager
 def _opened(path: Path) -> Iterator[ctypes.c_void_p]:
     file = ctypes.c_void_p()
-    check(library.bitlinear_open(_path(path), ctypes.byref(file)))
+    check(library.bitlinear_open(path_bytes(path), ctypes.byref(file)))
     try:
         yield file
     finally:
@@ -382,22 +353,8 @@ def _read_tensors(file: ctypes.c_void_p) -> dict[str, Tensor]:
         entry = CTensor()
         check(library.bitlinear_file_tensor(file, index, ctypes.byref(entry)))
         name, dtype = entry.name.decode(), entry.dtype.decode()
-        if dtype not in _DTYPES:
+        if dtype not in DTYPES:
             raise ValueError(f"found tensor {name} of {dtype}, which PyTorch does not have")
         data = bytes_at(entry.data, entry.byte_count)
-        tensors[name] = data.view(_DTYPES[dtype]).reshape(entry.shape[: entry.rank])
+        tensors[name] = data.view(DTYPES[dtype]).reshape(entry.shape[: entry.rank])
     return tensors
-
-
-def _path(path: Path) -> bytes:
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError(f"found path {path!r} with a null character")
-    return encoded
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    if b"\0" in encoded:
-        raise ValueError(f"found name {text!r} with a null character")
-    return encoded

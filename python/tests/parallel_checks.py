@@ -2,13 +2,18 @@
 
 import copy
 import importlib.util
+import inspect
+import io
 import os
+import pickle
 import tempfile
+import warnings
 
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as checkpoint
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.pipelining import PipelineStage, ScheduleGPipe
@@ -234,6 +239,10 @@ def check_odd_inputs():
                 set_strength(layer, 0.5)
             near(parts(part(x[1])), expect(reference(x[1])))
             raises(ValueError, "strength 0.5", parts[0].pack)
+        # As the last of unequal parts, which as plain tensors do not say so.
+        _, sequence = layer_of(style, {}, input_layouts=Shard(1))
+        raises(ValueError, "found parts of 4 to 5 elements in dimension 1",
+               lambda: sequence(torch.zeros(2, 5 - dist.get_rank(), 32)))
         wrong = torch.zeros(3, 5)
         raises(ValueError, "found an input of 5 features", lambda: parts(wrong))
 
@@ -303,13 +312,49 @@ def check_errors():
     raises(ValueError, "save_packed_sharded", fully_shard(BitLinear(8, 8)).pack)
     raises(ValueError, "save_packed_sharded",
            lambda: save_packed(fully_shard(nn.Sequential(nn.Linear(8, 8))), "never"))
-    raises(NotImplementedError, "first derivatives only", _second_derivative)
 
 
-def _second_derivative():
-    _, parts = layer_of(BitRowwiseParallel, {})
-    x = own(tokens_of()).detach().requires_grad_()
-    torch.autograd.grad(parts(x).sum(), x, create_graph=True)
+def check_limits():
+    """What no layer in parts can do is refused in words: never wrong, never PyTorch's internals."""
+    processes = dist.get_world_size()
+    for style in (BitColwiseParallel, BitRowwiseParallel):
+        for options in ({"groups": processes}, {"groups": 1}, {"recipe": "b158", "norm": None}):
+            reference, parts = layer_of(style, options)
+            for layer in (parts, pack_model(copy.deepcopy(parts))):
+                x = tokens_of().detach()
+                x = (own(x) if style is BitRowwiseParallel else x).clone().requires_grad_()
+                _check_derivatives(layer, x)
+                _check_transforms(layer, x)
+            for action in (lambda: torch.save(parts, io.BytesIO()), lambda: pickle.dumps(parts)):
+                raises(NotImplementedError, "expected a layer of one process", action)
+            same(copy.copy(parts[0]).weight, parts[0].weight)
+
+
+def _check_derivatives(layer, x):
+    """create_graph=True gives the same gradient; the derivative of that is refused."""
+    x.grad = None
+    layer(x).square().sum().backward()
+    (found,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+    same(found, x.grad)
+    raises(NotImplementedError, "first derivatives only", found.square().sum().backward)
+
+
+def _check_transforms(layer, x):
+    def loss(x):
+        return layer(x).sum()
+
+    def batched():
+        y = layer(x)
+        torch.autograd.grad(y, x, torch.ones(2, *y.shape), is_grads_batched=True)
+
+    for action in (lambda: torch.func.grad(loss)(x), lambda: torch.vmap(layer)(x.detach()),
+                   lambda: torch.func.jvp(layer, (x.detach(),), (x.detach(),))):
+        raises(NotImplementedError, "inside a transform of torch.func", action)
+    raises(NotImplementedError, "found a batch of gradients", batched)
+    if "reason" in inspect.signature(torch.compiler.disable).parameters:
+        torch._dynamo.reset()
+        whole_graph = torch.compile(layer, backend="eager", fullgraph=True)
+        raises(Exception, "which a graph cannot hold", lambda: whole_graph(x.detach()))
 
 
 # ---- Training ------------------------------------------------------------------------------------
@@ -525,5 +570,71 @@ def check_file_errors():
     raises(ValueError, "expected", lambda: save_packed_sharded(other, f"{place}/a.safetensors"))
     raises(ValueError, "no name in a file",
            lambda: save_packed_sharded(BitLinear(4, 4), f"{place}/a.safetensors"))
+    _check_disagreements(place)
     dist.barrier()
     assert os.listdir(place) == []
+    _check_replacing(folder())
+
+
+def _check_disagreements(place):
+    """Nothing of what differs between processes, or is not there, leaves another one waiting."""
+    rank, path = dist.get_rank(), f"{place}/a.safetensors"
+    plain = nn.Sequential(BitLinear(8, 8))
+    for layers in ((BitLinear(8, 8, groups=1 + rank),),
+                   (BitLinear(8, 8, recipe=Recipe(weight_scale=("mean", "median")[rank])),)):
+        model = fully_shard(nn.Sequential(*layers))
+        raises(ValueError, "as in process 0", lambda: save_packed_sharded(model, path))
+    with torch.device("meta" if rank == 1 else "cpu"):
+        buffers = nn.Module()
+        buffers.register_buffer("other", torch.zeros(2))
+    model = nn.Sequential(fully_shard(nn.Sequential(BitLinear(8, 8))), buffers)
+    raises((ValueError, RuntimeError), "found 1.other on meta",
+           lambda: save_packed_sharded(model, path))
+    odd = nn.Sequential(BitLinear(8, 8), nn.Module())
+    for value in (torch.eye(3).to_sparse(), torch.zeros(2, dtype=torch.complex64)):
+        odd[1].register_buffer("odd", value)
+        raises(ValueError, "found 1.odd of", lambda: save_packed_sharded(odd, path))
+    # The second process has forgotten a layer that it has a part of, and then all have.
+    parts = fully_shard(nn.Sequential(BitLinear(8, 8), BitLinear(8, 8)))
+    if rank == 1:
+        del parts[1]
+    raises(ValueError, "layer 1: found none in process 1", lambda: save_packed_sharded(parts, path))
+    half = nn.Sequential(BitLinear(8, 8), nn.Linear(4, 4))
+    fully_shard(half[1])
+    if rank == 1:
+        del half[1]
+    raises(ValueError, "1.weight: found parts of 8 elements together, expected 16",
+           lambda: save_packed_sharded(half, path))
+    raises(ValueError, "as in process 0", lambda: save_packed_sharded(plain, f"{path}{rank}"))
+    raises(ValueError, "null character", lambda: save_packed_sharded(plain, "a\0b"))
+    raises(OSError, "found a folder", lambda: save_packed_sharded(plain, place))
+    raises(ValueError, "expected another name",
+           lambda: save_packed_sharded(plain, path, {"bitlinear.layers": "mine"}))
+
+
+def _check_replacing(place):
+    """The file that a link leads to is replaced, with its permissions; no layer is a warning."""
+    path, link = f"{place}/file", f"{place}/link"
+    if dist.get_rank() == 0:
+        with open(path, "w"):
+            os.chmod(path, 0o640)
+        os.symlink("file", link)
+    dist.barrier()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        save_packed_sharded(nn.Sequential(nn.Linear(4, 4)), link)
+    assert ["wrote no packed layer" in str(each.message) for each in caught] == [True]
+    assert os.path.islink(link) and os.stat(path).st_mode & 0o777 == 0o640
+    assert list(load_packed(path)) == ["0.bias", "0.weight"]
+
+
+def check_wrapped_files():
+    """Activation checkpoints and torch.compile around layers change no name in a file."""
+    model = block()
+    model.up = checkpoint_wrapper(model.up)
+    model.down = fully_shard(checkpoint_wrapper(model.down))
+    model = torch.compile(model, backend="eager")
+    path = f"{folder()}/file"
+    assert save_packed_sharded(model, path).packed == ("up", "down")
+    tokens, _ = batch()
+    same(load_packed(path, block())(tokens), pack_model(block())(tokens))

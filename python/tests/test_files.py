@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_packed import Model
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 
 from bitlinear_torch import (
     BitLinear,
@@ -157,6 +158,49 @@ def test_what_cannot_be_saved(tmp_path):
     with pytest.raises(OSError):
         save_packed(nn.Linear(2, 2), tmp_path / "no" / "folder")
     assert not path.exists()
+
+
+def wrapped(model):
+    """The same model as activation checkpoints and torch.compile wrap it."""
+    model[1] = checkpoint_wrapper(model[1])
+    model[2] = torch.compile(model[2], backend="eager")
+    return checkpoint_wrapper(model)
+
+
+def test_wrapped_layers(tmp_path):
+    """Wrappers change names of modules; files have those of the plain model."""
+    def plain(scale=1):
+        torch.manual_seed(scale)
+        return nn.Sequential(nn.Linear(4, 4), BitLinear(4, 6, bias=True),
+                             nn.Sequential(BitLinear(6, 4), nn.LayerNorm(4)))
+
+    expected, x = pack_model(plain()), torch.randn(3, 4)
+    save_packed(expected, tmp_path / "plain")
+    report = save_packed(wrapped(pack_model(plain())), tmp_path / "wrapped")
+    assert report.packed == ("1", "2.0")
+    assert (tmp_path / "wrapped").read_bytes() == (tmp_path / "plain").read_bytes()
+    loaded = load_packed(tmp_path / "wrapped", wrapped(plain(2)))
+    assert torch.equal(loaded(x), expected(x))
+    compiled = torch.compile(plain(2), backend="eager")
+    assert torch.equal(load_packed(tmp_path / "plain", compiled)(x), expected(x))
+
+
+def test_what_a_file_would_break_on(tmp_path):
+    model = pack_model(nn.Sequential(BitLinear(4, 4)))
+    renamed = nn.Sequential(*model)
+    renamed.register_state_dict_post_hook(
+        lambda module, state, prefix, metadata: state.update(other=state.pop("0.weight")))
+    with pytest.raises(ValueError, match="layer 0: found no 0.weight in the state"):
+        save_packed(renamed, tmp_path / "file")
+    for metadata, words in (({"bitlinear.layers": ""}, "expected another name"),
+                            ({"a": "\ud800"}, "half of a surrogate pair")):
+        with pytest.raises(ValueError, match=words):
+            save_packed(model, tmp_path / "file", metadata)
+    assert list(tmp_path.iterdir()) == []
+    save_packed(model, tmp_path / "file")
+    layer = nn.Sequential(torch.compile(BitLinear(4, 4), backend="eager"))
+    with pytest.raises(ValueError, match="torch.compile was called with"):
+        load_packed(tmp_path / "file", layer)
 
 
 def test_shared_layers(tmp_path):

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.skipif(
 # In this order, and by how many processes.
 CHECKS = {
     "column_wise": (2, 4), "row_wise": (2, 4), "layouts": (2, 4), "odd_inputs": (2,),
-    "packed": (2, 4), "compiled": (2,), "errors": (2,), "data_parallel": (2,),
+    "packed": (2, 4), "compiled": (2,), "errors": (2,), "limits": (2,), "data_parallel": (2,),
     "tensor_parallel_training": (2,), "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4),
-    "file_errors": (2,), "two_dimensions": (4,),
+    "file_errors": (2,), "wrapped_files": (2,), "two_dimensions": (4,),
 }
 # So that nothing waits for ever: of a collective operation, and of all checks together.
 WAIT, TOTAL = datetime.timedelta(seconds=60), 300
@@ -81,6 +81,13 @@ def results(request, tmp_path_factory):
             file.read_text() if file.exists() else "did not run to its end" for file in files
         ]
     return found
+
+
+def test_without_processes():
+    from bitlinear_torch.parallel import save_packed_sharded
+
+    with pytest.raises(RuntimeError, match="found no process group, expected"):
+        save_packed_sharded(torch.nn.Sequential(), "never")
 
 
 @pytest.mark.parametrize("results, name", [
