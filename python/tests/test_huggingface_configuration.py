@@ -1,6 +1,5 @@
 """What config.json says of layers: strength, names, ties, and what it cannot say."""
 
-import json
 import subprocess
 import sys
 import warnings
@@ -18,8 +17,8 @@ from transformers import AutoModel, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from bitlinear_torch import (
-    BitLinear, BitLinearWarning, ConversionReport, PackedBitLinear, Recipe, load_packed,
-    pack_model, replace_linear, save_packed, set_strength)
+    BitLinear, BitLinearWarning, PackedBitLinear, Recipe, load_packed, pack_model, replace_linear,
+    save_packed, set_strength)
 from bitlinear_torch.huggingface import (
     BitLinearConfig, attach_config, load_huggingface, save_huggingface)
 
@@ -152,9 +151,13 @@ def test_names_of_the_head_where_only_the_base_is_loaded(tmp_path):
         assert torch.equal(base(pretrained.IDS).last_hidden_state, expected)
 
 
-def test_a_part_of_a_norm_for_a_folder_of_floats(floats):
-    config = BitLinearConfig(Recipe(norm="layer"), learn_norm=["weight"])
-    with pytest.raises(ValueError, match=r"found learn_norm \['weight'\] for a model of floats"):
+@pytest.mark.parametrize("options, text", [
+    ({"learn_norm": ["weight"]}, r"found learn_norm \['weight'\] for a model of floats"),
+    ({"weight_block": 64}, "found weight_block 64 for a model of floats"),
+])
+def test_what_a_folder_of_floats_cannot_become(floats, options, text):
+    config = BitLinearConfig(Recipe(norm="layer"), **options)
+    with pytest.raises(ValueError, match=f"layer model.layers.0.self_attn.q_proj: {text}"):
         load(floats, quantization_config=config)
 
 
@@ -267,49 +270,3 @@ def test_files_of_transformers_are_no_packed_files(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert list(load_packed(path)) == ["a.weight"]
-
-
-# ---- Warnings, reports and training --------------------------------------------------------------
-
-
-def test_one_warning_at_the_line_of_the_user(tmp_path):
-    pretrained.qwen3_moe().save_pretrained(tmp_path)
-    config = BitLinearConfig("b158", layers={
-        "model.layers.0.self_attn.q_proj": {"groups": 2},
-        "model.layers.1.self_attn.q_proj": {"trainable": True}})
-    with pytest.warns(BitLinearWarning) as found:
-        load(tmp_path, quantization_config=config)
-    own = [part for part in found if part.category is BitLinearWarning]
-    assert len(own) == 1 and own[0].filename == __file__
-    assert "left as floats: model.layers.0.mlp.experts.gate_up_proj" in str(own[0].message)
-
-
-@pytest.mark.parametrize("name, kept", [
-    ("gpt2", "transformer.h.0.attn.c_attn"), ("qwen3_moe", "model.layers.0.mlp.experts.down_proj")])
-def test_report_of_what_stays_floats(name, kept):
-    model = pretrained.MODELS[name][0]()
-    model.extra = BitLinear(8, 8)
-    report = ConversionReport()
-    pack_model(model, report=report)
-    assert report.changed == ["extra"] and kept in report.kept and "lm_head" in report.kept
-
-
-def test_trainer(floats, tmp_path):
-    pytest.importorskip("accelerate")
-    # Most layers are packed; those that are trained make the model one to train.
-    config = BitLinearConfig("b158", layers={UP: {"trainable": True}})
-    model = load(floats, quantization_config=config)
-    before = model.get_submodule(UP).weight.detach().clone()
-    arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path / "out"), max_steps=2, learning_rate=0.01, use_cpu=True,
-        report_to=[], save_strategy="no", disable_tqdm=True)
-    data = [{"input_ids": pretrained.IDS[0], "labels": pretrained.IDS[0]}] * 4
-    trainer = transformers.Trainer(model=model, args=arguments, train_dataset=data)
-    trainer.train()
-    assert not torch.equal(model.get_submodule(UP).weight, before)
-    trainer.save_model(tmp_path / "saved")
-    stored = json.loads((tmp_path / "saved" / "config.json").read_text())["quantization_config"]
-    assert stored["layers"][UP] == {"trainable": True}
-    assert torch.equal(logits(load(tmp_path / "saved")), logits(model))
-    with pytest.raises(ValueError, match="purely quantized"):
-        transformers.Trainer(model=pack_model(model), args=arguments, train_dataset=data)
