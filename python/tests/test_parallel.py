@@ -1,11 +1,14 @@
 """Layers and models that are spread over 2 and 4 processes, on gloo; see parallel_checks.py."""
 
 import datetime
+import functools
 import os
 import sys
+import tempfile
 import time
 import traceback
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,37 +57,41 @@ def work(rank, processes, names, folder):
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def results(request, tmp_path_factory):
+@functools.cache
+def results(processes):
     """What went wrong, by check; of a check that did not run, that."""
-    processes = request.param
     names = [name for name, counts in CHECKS.items() if processes in counts]
-    folder = tmp_path_factory.mktemp("processes")
-    # One process imports PyTorch for all.
+    # One process imports PyTorch for all. Names that it cannot find, such as parallel_checks in
+    # this folder, it passes over without a word.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["parallel_checks"])
-    workers = [
-        context.Process(target=work, args=(rank, processes, names, str(folder)), daemon=True)
-        for rank in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    end = time.monotonic() + TOTAL
-    for worker in workers:
-        worker.join(max(0, end - time.monotonic()))
-        if worker.is_alive():
-            worker.kill()
-    found = {}
-    for name in names:
-        files = [folder / f"{name}-{rank}" for rank in range(processes)]
-        found[name] = [
-            file.read_text() if file.exists() else "did not run to its end" for file in files
+    context.set_forkserver_preload([
+        "bitlinear_torch.parallel", "torch.distributed.checkpoint", "torch.distributed.fsdp",
+        "torch.distributed.pipelining"])
+    with tempfile.TemporaryDirectory() as folder:
+        workers = [
+            context.Process(target=work, args=(rank, processes, names, folder), daemon=True)
+            for rank in range(processes)
         ]
-    return found
+        for worker in workers:
+            worker.start()
+        end = time.monotonic() + TOTAL
+        for worker in workers:
+            worker.join(max(0, end - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+        found = {}
+        for name in names:
+            files = [Path(folder) / f"{name}-{rank}" for rank in range(processes)]
+            found[name] = [
+                file.read_text() if file.exists() else "did not run to its end" for file in files
+            ]
+        return found
 
 
-@pytest.mark.parametrize("results, name", [
+@pytest.mark.parametrize("processes, name", [
     (processes, name) for processes in (2, 4) for name, counts in CHECKS.items()
-    if processes in counts], indirect=["results"])
-def test_processes(results, name):
-    assert results[name] == [""] * len(results[name]), "\n".join(results[name])
+    if processes in counts])
+def test_processes(processes, name):
+    found = results(processes)[name]
+    assert found == [""] * processes, "\n".join(found)
