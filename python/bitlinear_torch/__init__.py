@@ -2,8 +2,11 @@
 
 Training: :class:`BitLinear`, :class:`Recipe`, :func:`replace_linear`, :func:`set_strength`,
 :class:`StrengthSchedule`. Inference: :class:`PackedBitLinear`, :func:`pack_model`. Files:
-:func:`save_packed`, :func:`load_packed`, :func:`load_metadata`. Models of transformers and LoRA of
-peft: the modules ``bitlinear_torch.huggingface`` and ``bitlinear_torch.peft``.
+:func:`save_packed`, :func:`load_packed`, :func:`load_metadata`.
+
+These modules are imported by themselves: ``bitlinear_torch.parallel`` for tensor parallelism and
+packing in several processes, ``bitlinear_torch.huggingface`` for models of transformers, and
+``bitlinear_torch.peft`` for LoRA.
 """
 
 from . import _flops as _flops  # registers what profilers count

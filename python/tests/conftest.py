@@ -20,8 +20,8 @@ def imported(name: str, **_: object) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         pytest.fail(
-            f"{name} cannot be imported ({error}), expected all packages of tests/requirements.txt, "
-            "because BITLINEAR_REQUIRE_ALL is 1", pytrace=False)
+            f"{name} cannot be imported ({error}), expected all packages of "
+            "tests/requirements.txt, because BITLINEAR_REQUIRE_ALL is 1", pytrace=False)
 
 
 # scripts/test says this, which has installed them all.
