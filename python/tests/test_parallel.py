@@ -23,8 +23,9 @@ CHECKS = {
     "tensor_parallel_training": (2,), "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4),
     "file_errors": (2,), "wrapped_files": (2,), "two_dimensions": (4,),
 }
-# So that nothing waits for ever: of a collective operation, and of all checks together.
-WAIT, TOTAL = datetime.timedelta(seconds=60), 300
+# So that nothing waits for ever: of a collective operation, and of each check in seconds. Both are
+# many times what a check takes, for machines that are busy with something else.
+WAIT, EACH = datetime.timedelta(seconds=180), 120
 
 
 def work(rank, processes, names, folder):
@@ -69,16 +70,23 @@ def results(request, tmp_path_factory):
     ]
     for worker in workers:
         worker.start()
-    end = time.monotonic() + TOTAL
+    limit = EACH * len(names)
+    end = time.monotonic() + limit
+    why = []
     for worker in workers:
         worker.join(max(0, end - time.monotonic()))
         if worker.is_alive():
             worker.kill()
+            worker.join()
+            why.append(f"killed after {limit} s")
+        else:
+            why.append(f"ended with status {worker.exitcode}")
     found = {}
     for name in names:
         files = [folder / f"{name}-{rank}" for rank in range(processes)]
         found[name] = [
-            file.read_text() if file.exists() else "did not run to its end" for file in files
+            file.read_text() if file.exists() else f"process {rank} {why[rank]} before this ended"
+            for rank, file in enumerate(files)
         ]
     return found
 
