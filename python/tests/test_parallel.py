@@ -23,9 +23,10 @@ CHECKS = {
     "tensor_parallel_training": (2,), "pytorch_styles": (2,), "pipeline": (2,), "files": (2, 4),
     "file_errors": (2,), "wrapped_files": (2,), "two_dimensions": (4,),
 }
-# So that nothing waits for ever: of a collective operation, and of each check in seconds. Both are
-# many times what a check takes, for machines that are busy with something else.
-WAIT, EACH = datetime.timedelta(seconds=180), 120
+# So that nothing waits for ever: of a collective operation, and of each check in seconds, which is
+# longer, so that an operation that waits says where. Both are many times what a check takes, for
+# machines that are busy with something else.
+WAIT, EACH = datetime.timedelta(seconds=120), 300
 
 
 def work(rank, processes, names, folder):
@@ -70,17 +71,21 @@ def results(request, tmp_path_factory):
     ]
     for worker in workers:
         worker.start()
-    limit = EACH * len(names)
-    end = time.monotonic() + limit
+    done, end = 0, time.monotonic() + EACH
+    while any(worker.is_alive() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.1)
+        count = sum((folder / f"{name}-{rank}").exists() for name in names
+                    for rank in range(processes))
+        if count > done:
+            done, end = count, time.monotonic() + EACH
     why = []
     for worker in workers:
-        worker.join(max(0, end - time.monotonic()))
         if worker.is_alive():
             worker.kill()
-            worker.join()
-            why.append(f"killed after {limit} s")
+            why.append(f"was killed after {EACH} s")
         else:
             why.append(f"ended with status {worker.exitcode}")
+        worker.join()
     found = {}
     for name in names:
         files = [folder / f"{name}-{rank}" for rank in range(processes)]
