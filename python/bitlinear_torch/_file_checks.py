@@ -35,7 +35,7 @@ def plain_name(name: str) -> str:
 
 
 def own_names(model: nn.Module) -> dict[str, str]:
-    """The names that modules have in the model, by their plain names: of a wrapper, what it wraps."""
+    """The names of modules in the model, by their plain names; a wrapper's is that of its layer."""
     # A wrapper comes before what it wraps, which so takes its place.
     return {
         plain_name(name): name for name, _ in model.named_modules(remove_duplicate=False)

@@ -64,7 +64,7 @@ def part_of(tensor: Tensor, name: str) -> Part:
 
 def reduced(tensor: Tensor, processes: Sequence[Processes], operation: Any = dist.ReduceOp.SUM
             ) -> Tensor:
-    """The sum, or another reduction, over the processes of each group; all of them must call this."""
+    """The sum, or another reduction, over the processes of groups; all of them must call this."""
     if not processes or not tensor.numel():
         return tensor
     total = tensor.detach().clone(memory_format=torch.contiguous_format)

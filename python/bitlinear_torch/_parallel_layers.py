@@ -106,8 +106,8 @@ class ShardedBitLinear(Spread, _Base):
         """The layer for inference, of which each process has the same part; all must call this.
 
         Raises:
-            ValueError: as :meth:`BitLinear.pack`; or this process's part would not be whole groups, or
-                whole bytes, of a packed layer.
+            ValueError: as :meth:`BitLinear.pack`; or this process's part would not be whole groups,
+                or whole bytes, of a packed layer.
         """
         split = self._split
         require_packable(self)

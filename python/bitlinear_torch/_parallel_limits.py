@@ -36,8 +36,8 @@ def refuse_transforms(input: Tensor) -> None:
     if has_transforms() or derivative_levels() or is_batched(input):
         raise NotImplementedError(
             "found a layer that is spread over processes inside a transform of torch.func or in "
-            "forward mode, expected backward() or torch.autograd.grad: the sums over processes have "
-            "no rules for transforms"
+            "forward mode, expected backward() or torch.autograd.grad: sums over processes have no "
+            "rules for transforms"
         )
 
 

@@ -178,8 +178,9 @@ def check_split(split: Split, recipe: Recipe, groups: int, scale_dims: int = 1) 
         return
     if scale_dims == 2:
         raise ValueError(
-            "found scales of blocks of weights in a row-wise layer, expected scales of rows: sums "
-            "of blocks depend on their order; use BitColwiseParallel"
+            "found scales of blocks of weights in a row-wise layer, expected scales of rows: "
+            "float sums over blocks would not equal those of the unsplit layer; use "
+            "BitColwiseParallel"
         )
     step = processes * _codes.row_codes(recipe.weights)
     if split.features[0] % step:

@@ -64,6 +64,11 @@ class Split(NamedTuple):
         return self.mesh.get_group()
 
 
+def share(length: int, processes: int) -> int:
+    """How many of ``length`` rows or columns each process has; the last may have fewer."""
+    return -(-length // processes)
+
+
 def normalize(
     x: Tensor, split: Split, recipe: Recipe, weight: Optional[Tensor], bias: Optional[Tensor]
 ) -> Tensor:
@@ -91,7 +96,7 @@ def normalize(
 def _have_whole_groups(split: Split, length: int) -> bool:
     """Whether each process has whole groups of so many columns; the same answer in all."""
     features, processes = split.features[0], split.mesh.size()
-    return features > length and -(-features // processes) % length == 0
+    return features > length and share(features, processes) % length == 0
 
 
 def shared_statistics(
@@ -235,7 +240,7 @@ def _layout(split: Split, y: Tensor) -> Placement:
 def _own(tensor: Tensor, dim: int, split: Split) -> Tensor:
     """What this process has of a tensor that is sharded in a dimension."""
     length = tensor.shape[dim]
-    step = -(-length // split.mesh.size())
+    step = share(length, split.mesh.size())
     first = min(length, step * split.mesh.get_local_rank())
     return tensor.narrow(dim, first, min(step, length - first))
 

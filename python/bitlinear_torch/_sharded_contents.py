@@ -164,8 +164,8 @@ def agreed_facts(parts: list[Facts]) -> Facts:
             for other in ranks:
                 if name not in parts[other].kinds:
                     raise ValueError(
-                        f"layer {name}: found none in process {other}, expected one: process {rank} "
-                        f"shares it with the processes {list(ranks)}"
+                        f"layer {name}: found none in process {other}, expected one: process "
+                        f"{rank} shares it with the processes {list(ranks)}"
                     )
     for name, info in infos.items():
         # Replicas are at the same place.

@@ -102,7 +102,8 @@ def save_packed(
         entry.data, entry.byte_count = tensor.data_ptr(), tensor.nbytes
     check(
         library.bitlinear_save(
-            path_bytes(path), layers, len(packed), entries, len(tensors), name_bytes(json.dumps(metadata))
+            path_bytes(path), layers, len(packed), entries, len(tensors),
+            name_bytes(json.dumps(metadata)),
         )
     )
     unpacked = list(layers_of(model, BitLinear))

@@ -28,7 +28,7 @@ from torch.distributed.tensor.placement_types import Placement
 
 from ._parallel_layers import ShardedBitLinear, spread_latent
 from ._parallel_packed import ShardedPackedBitLinear, split_packed
-from ._sharded import Split
+from ._sharded import Split, share
 from ._sharded_file import save_packed_sharded
 from .linear import BitLinear
 from .packed import PackedBitLinear
@@ -88,20 +88,24 @@ class _BitParallel(ParallelStyle):
 
     def _split_of(self, layer: BitLinear | PackedBitLinear, mesh: DeviceMesh) -> Split:
         if mesh.ndim != 1:
-            raise ValueError(f"found a mesh of {mesh.ndim} dimensions, expected 1: mesh['tp']")
+            raise ValueError(
+                f"found a mesh of {mesh.ndim} dimensions, expected 1: pass one dimension of it, "
+                "such as mesh['tp']"
+            )
         rank, processes = mesh.get_local_rank(), mesh.size()
         features = (layer.in_features, layer.out_features)
         length, kind = (features[0], "input") if self._is_rowwise else (features[1], "output")
-        step = -(-length // processes)
+        step = share(length, processes)
         if step * (processes - 1) >= length:
             raise ValueError(
                 f"found {length} {kind} features for {processes} processes, expected at least one "
-                f"for each, where the first have {step}"
+                f"for each: the first processes take {step} each and leave none for the last"
             )
         if self._is_rowwise and layer.recipe.activation_block is not None:
             raise ValueError(
                 f"found activation_block {layer.recipe.activation_block} in a row-wise layer, "
-                "expected None: sums over blocks depend on their order; use BitColwiseParallel"
+                "expected None: float sums over blocks would not equal those of the unsplit layer; "
+                "use BitColwiseParallel"
             )
         first = step * rank
         return Split(
@@ -117,12 +121,14 @@ class _BitParallel(ParallelStyle):
 
 
 class BitColwiseParallel(_BitParallel):
-    """Column-wise parallelism for BitLinear and PackedBitLinear: processes have rows of the weight.
+    """Column-wise: each process computes some of the output features.
 
-    As ``ColwiseParallel`` for nn.Linear. Where ``groups`` is a multiple of the processes, each has
-    groups of its own and nothing is shared, as arXiv 2310.11453 means groups; otherwise processes
-    add up the statistics of groups. Either way the output has the bits of the unsplit layer.
-    Gradients of the input are summed over the processes.
+    Of BitLinear and PackedBitLinear, as ``ColwiseParallel`` of nn.Linear. Where ``groups`` is a
+    multiple of the processes, each has groups of its own and nothing is shared, as arXiv 2310.11453
+    means groups; otherwise processes add up the statistics of groups in every forward, also in eval
+    mode. Either way the output has the bits of the unsplit layer at full strength; below it (see
+    ``set_strength``) floats are multiplied, whose sums may be rounded otherwise. Gradients of the
+    input are summed over the processes.
 
     Parameters become DTensors, so that checkpoints, optimizers, ``clip_grad_norm_`` and
     ``fully_shard`` work as with any; buffers of packed layers are DTensors in ``state_dict``.
@@ -149,13 +155,15 @@ class BitColwiseParallel(_BitParallel):
 
 
 class BitRowwiseParallel(_BitParallel):
-    """Row-wise parallelism for BitLinear and PackedBitLinear: processes have columns of the weight.
+    """Row-wise: each process multiplies some of the input features.
 
-    As ``RowwiseParallel`` for nn.Linear. Processes share what the norm, the scale of a token and
-    the scale of a group of weights are made of, so that the codes are those of the unsplit layer;
-    the sums of products are added as integers. The output has the bits of the unsplit layer where
-    the recipe has no norm; a norm is summed in another order. The layer computes by PyTorch's
-    operations, not by the library.
+    Of BitLinear and PackedBitLinear, as ``RowwiseParallel`` of nn.Linear. Processes share what the
+    norm, the scale of a token and the scale of a group of weights are made of, so that the codes
+    are those of the unsplit layer; the sums of products are added as integers. The output has the
+    bits of the unsplit layer where the recipe has no norm and the strength is full; a norm is
+    summed in another order. The layer computes by PyTorch's operations, not by the library. In
+    every forward, also in eval mode, scales of latent weights are computed anew and codes of packed
+    layers are unpacked anew.
 
     Args:
         input_layouts: the layout of an input that is a plain tensor; Shard(-1) without it.
