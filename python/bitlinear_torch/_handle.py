@@ -141,7 +141,8 @@ class Handle:
         values_type = rows.dtype if rows.dtype in FLOAT_TYPES else torch.float32
         # In backward autocast may be on or off, whatever it was in forward.
         with torch.autocast("cpu", enabled=False):
-            if rows.shape[0] > _FEW_TOKENS:
+            # Threads of PyTorch and of the library in turn would wait for one another's spinning.
+            if rows.shape[0] > _FEW_TOKENS or torch.get_num_threads() > 1:
                 whole = self.values((out_features, in_features), values_type)
                 return rows @ whole.to(rows.dtype)
             # For few tokens writing the weights would take longer than multiplying: by parts that
