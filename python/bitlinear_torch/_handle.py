@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
@@ -21,6 +22,28 @@ from .recipe import Recipe
 # Up to so many tokens weights are unpacked by parts of so many values.
 _FEW_TOKENS = 64
 _PART_VALUES = 3 << 17
+
+
+class _Scratch(threading.local):
+    """Memory for the weights of one product at a time, in each thread.
+
+    New memory of that size would cost as much as filling it.
+    """
+
+    _limit = 64 << 20
+    _memory: Optional[Tensor] = None
+
+    def of(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        """Memory ``[rows, columns]``, which the next call may give again."""
+        size = rows * columns * dtype.itemsize
+        if size > self._limit:
+            return torch.empty((rows, columns), dtype=dtype, device="cpu")
+        if self._memory is None or self._memory.numel() < size:
+            self._memory = torch.empty(size, dtype=torch.uint8, device="cpu")
+        return self._memory[:size].view(dtype).view(rows, columns)
+
+
+_scratch = _Scratch()
 
 
 class Parts(NamedTuple):
@@ -143,8 +166,8 @@ class Handle:
         with torch.autocast("cpu", enabled=False):
             # Threads of PyTorch and of the library in turn would wait for one another's spinning.
             if rows.shape[0] > _FEW_TOKENS or torch.get_num_threads() > 1:
-                whole = self.values((out_features, in_features), values_type)
-                return rows @ whole.to(rows.dtype)
+                whole = _scratch.of(out_features, in_features, values_type)
+                return rows @ self.values_into(whole, 0).to(rows.dtype)
             # For few tokens writing the weights would take longer than multiplying: by parts that
             # stay in the caches.
             count = max(64, _PART_VALUES // in_features // 64 * 64)
