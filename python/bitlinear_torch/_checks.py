@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ._numbers import whole
+from ._numbers import as_float, whole
 from ._routes import BACKENDS
 
 
@@ -37,10 +37,7 @@ def check_strength(value: Any) -> float:
     Raises:
         ValueError: it is something else.
     """
-    try:
-        number = float("nan") if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
+    number = as_float(value)
     if not 0 <= number <= 1:
         raise ValueError(f"found strength {value!r}, expected a number from 0 to 1")
     return number

@@ -16,16 +16,21 @@ def whole(value: Any) -> Optional[int]:
         return None
 
 
+def as_float(value: Any) -> float:
+    """A number as float; NaN for anything else, truth values and text included."""
+    try:
+        return float("nan") if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
 def finite(name: str, value: Any, largest: float) -> float:
     """A number from 0 to ``largest`` as float.
 
     Raises:
         ValueError: it is something else.
     """
-    try:
-        number = float("nan") if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
+    number = as_float(value)
     # Also false for a NaN.
     if not 0 <= number < largest:
         raise ValueError(f"found {name} {value!r}, expected a finite number from 0")
