@@ -14,6 +14,7 @@ from every import Every
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
+import bitlinear_torch
 from bitlinear_torch import BitLinear, Recipe, StrengthSchedule
 
 LAYERS = [
@@ -21,7 +22,8 @@ LAYERS = [
     {"recipe": "b158", "activation_block": 32, "groups": 2}, {"activation_bits": 12},
     {"recipe": Recipe(weight_scale="median", norm="group", norm_groups=4)},
 ]
-PACKAGE = Path(__file__).resolve().parents[1]
+# Where this package is, from its sources or installed.
+PACKAGE = Path(bitlinear_torch.__file__).resolve().parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore:an input of tokens")
 
 
