@@ -92,13 +92,17 @@ import Testing
     let x = ABILayer.input(tokens, inputs)
     let expected = Self.outputs(copied, x, outputs)
     #expect(Set(expected).count > 100)
+    // What is borrowed must stay where it is, which arrays need not.
+    let borrowedScales = FloatMemory(scales)
+    defer { withExtendedLifetime((borrowedScales, layer)) {} }
     for offset in [0, 1] {
       let codes = (memory + offset).assumingMemoryBound(to: UInt8.self)
       #expect(bitlinear_packed_codes(packed, native, codes) == 0)
       info.row_bytes = -1
       var borrowed: OpaquePointer?
       #expect(
-        bitlinear_packed_borrow(&info, codes, scales, bias, norm, nil, &borrowed) == 0,
+        bitlinear_packed_borrow(
+          &info, codes, borrowedScales.values, bias, norm, nil, &borrowed) == 0,
         "\(lastError())")
       defer { bitlinear_packed_free(borrowed) }
       #expect(Self.outputs(borrowed, x, outputs) == expected)
@@ -134,8 +138,10 @@ import Testing
     let codes = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes)
     defer { codes.deallocate() }
     codes.initialize(repeating: 0xff, count: bytes)
+    let scale = FloatMemory([1])
+    defer { withExtendedLifetime(scale) {} }
     var borrowed: OpaquePointer?
-    #expect(bitlinear_packed_borrow(&info, codes, [1], nil, nil, nil, &borrowed) == 0)
+    #expect(bitlinear_packed_borrow(&info, codes, scale.values, nil, nil, nil, &borrowed) == 0)
     defer { bitlinear_packed_free(borrowed) }
     for tokens in [1, 7, 90] {
       let y = Self.outputs(borrowed, ABILayer.input(tokens, inputs), outputs)
@@ -252,4 +258,16 @@ import Testing
     #expect(lastError().hasPrefix("weight: found the scale inf of group 0"), "\(lastError())")
     #expect(codes.allSatisfy { $0 == 7 } && scale == 7)
   }
+}
+
+/// Floats that stay in one place.
+private final class FloatMemory {
+  let values: UnsafeMutablePointer<Float>
+
+  init(_ values: [Float]) {
+    self.values = .allocate(capacity: values.count)
+    self.values.initialize(from: values, count: values.count)
+  }
+
+  deinit { values.deallocate() }
 }
