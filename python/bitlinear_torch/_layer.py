@@ -33,11 +33,23 @@ def check_shapes(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
     """Raises ValueError unless x ``[..., in]``, weight ``[out, in]`` and bias ``[out]`` fit."""
     if weight.dim() != 2 or 0 in weight.shape:
         raise ValueError(f"found a weight {list(weight.shape)}, expected [out, in]")
-    if x.dim() == 0 or x.shape[-1] != weight.shape[1]:
-        found = f"{x.shape[-1]} features in the last dimension" if x.dim() else "a scalar"
-        raise ValueError(f"found an input of {found}, expected {weight.shape[1]}")
+    check_input(x, weight.shape[1])
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(f"found a bias {list(bias.shape)}, expected [{weight.shape[0]}]")
+
+
+def check_input(x: Tensor, in_features: int) -> None:
+    """Raises ValueError unless x is ``[..., in_features]``."""
+    if x.dim() == 0 or x.shape[-1] != in_features:
+        found = f"{x.shape[-1]} features in the last dimension" if x.dim() else "a scalar"
+        raise ValueError(f"found an input of {found}, expected {in_features}")
+
+
+def check_gradient(grad: Tensor, x: Tensor, out_features: int) -> None:
+    """Raises ValueError unless grad is ``[..., out_features]``, as the output for x."""
+    expected = (*x.shape[:-1], out_features)
+    if grad.shape != expected:
+        raise ValueError(f"found a gradient {list(grad.shape)}, expected {list(expected)}")
 
 
 class CLayerOf:

@@ -12,6 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from . import _codes
 from . import _formula as formula
 from ._handle import Handle, Parts, Shape
+from ._layer import check_gradient, check_input
 from ._memory import version
 from ._norm_gradients import norm_gradients
 from ._routes import Route, has_transforms, route
@@ -170,12 +171,6 @@ def _formula_backward(
     return applied(LastGradient, found, grad, x) if torch.is_grad_enabled() else found
 
 
-def _check_input(x: Tensor, in_features: int) -> None:
-    if x.dim() == 0 or x.shape[-1] != in_features:
-        found = f"{x.shape[-1]} features in the last dimension" if x.dim() else "a scalar"
-        raise ValueError(f"found an input of {found}, expected {in_features}")
-
-
 @torch.library.custom_op("bitlinear::packed_forward", mutates_args=())
 def packed_forward_op(
     x: Tensor, codes: Tensor, scale: Tensor, bias: Optional[Tensor],
@@ -191,7 +186,7 @@ def packed_forward_op(
     )
     parts = Parts(codes, scale, bias, norm_weight, norm_bias)
     shape = Shape(in_features, out_features, layout, recipe)
-    _check_input(x, in_features)
+    check_input(x, in_features)
     if x.is_cpu:
         return _handles.of(parts, shape).forward(x, in_features, out_features)
     with torch.no_grad():
@@ -213,11 +208,8 @@ def packed_backward_op(
     )
     parts = Parts(codes, scale, None, norm_weight, norm_bias)
     shape = Shape(in_features, out_features, layout, recipe)
-    _check_input(x, in_features)
-    if grad.shape != (*x.shape[:-1], out_features):
-        raise ValueError(
-            f"found a gradient {list(grad.shape)}, expected {[*x.shape[:-1], out_features]}"
-        )
+    check_input(x, in_features)
+    check_gradient(grad, x, out_features)
     if x.is_cpu:
         handle = Handle.of(parts, shape)
         return _direct_backward(grad, x, parts, shape, handle, PRODUCT_TYPES[product_type])
@@ -230,7 +222,7 @@ def _forward_fake(
     norm_weight: Optional[Tensor], norm_bias: Optional[Tensor], in_features: int,
     out_features: int, *_options: Any,
 ) -> Tensor:
-    _check_input(x, in_features)
+    check_input(x, in_features)
     return x.new_empty((*x.shape[:-1], out_features))
 
 

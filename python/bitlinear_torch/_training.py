@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._codes import native_layout
 from ._handle import Handle, Parts, Shape
-from ._layer import CLayerOf, Layer, check_shapes
+from ._layer import CLayerOf, Layer, check_gradient, check_shapes
 from ._library import CLayer, check, library
 from ._memory import FLOAT_TYPES, address, rows, vector
 from ._norm_gradients import norm_gradients
@@ -108,10 +108,7 @@ def backward(
     """
     check_shapes(x, layer.weight, None)
     out_features, in_features = layer.weight.shape
-    if grad.shape != (*x.shape[:-1], out_features):
-        raise ValueError(
-            f"found a gradient {list(grad.shape)}, expected {[*x.shape[:-1], out_features]}"
-        )
+    check_gradient(grad, x, out_features)
     needs_x, needs_weight, needs_bias, needs_factor, needs_offset = wanted
     values_type = product_type if product_type in FLOAT_TYPES else torch.float32
     grad_rows = grad.reshape(-1, out_features)

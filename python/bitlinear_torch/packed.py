@@ -12,6 +12,7 @@ from . import _codes
 from . import _formula as formula
 from ._checks import check_backend, require_floating
 from ._handle import Handle, Parts, Shape
+from ._layer import check_input
 from ._nested import is_nested, per_row
 from ._packed_state import names_of, read_state, recipe_errors
 from ._packing import pack_weight, validate
@@ -26,6 +27,7 @@ from .recipe import Recipe, encoded
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
 
 class PackedNorm(nn.Module):
     """The factor and the offset of a packed layer's norm, as buffers."""
@@ -260,10 +262,7 @@ class PackedBitLinear(ScriptedPackedBitLinear, nn.Module):
         require_floating(input)
         if is_nested(input):
             return per_row(input, self.in_features, self.forward)
-        if input.dim() == 0 or input.shape[-1] != self.in_features:
-            found = f"{input.shape[-1]} features in the last dimension" if input.dim() else (
-                "a scalar")
-            raise ValueError(f"found an input of {found}, expected {self.in_features}")
+        check_input(input, self.in_features)
         if input.device != self.weight.device:
             raise ValueError(
                 f"found an input on {input.device}, expected it where the codes are, "
