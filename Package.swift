@@ -8,6 +8,8 @@ let package = Package(
     .library(name: "BitCore", targets: ["BitCore"]),
     .library(name: "BitFormats", targets: ["BitFormats"]),
     .library(name: "BitConversion", targets: ["BitConversion"]),
+    .library(name: "BitTokenizers", targets: ["BitTokenizers"]),
+    .library(name: "BitLM", targets: ["BitLM"]),
     .library(name: "BitNN", targets: ["BitNN"]),
     .library(name: "BitTraining", targets: ["BitTraining"]),
     // The C interface, for other languages: bitlinear.h.
@@ -26,8 +28,12 @@ let package = Package(
     .target(name: "BitFiles", dependencies: ["BitCore"]),
     // safetensors, GGUF, Hugging Face's packing and this project's own: readers and writers.
     .target(name: "BitFormats", dependencies: ["BitFiles"]),
+    // Tokenizers and chat templates: text to ids and back.
+    .target(name: "BitTokenizers", dependencies: ["BitFiles"]),
+    // Language models: load, cache, attend, sample, generate.
+    .target(name: "BitLM", dependencies: ["BitFormats", "BitTokenizers"]),
     // From one model file to another: conversion, and quantization after training.
-    .target(name: "BitConversion", dependencies: ["BitFormats"]),
+    .target(name: "BitConversion", dependencies: ["BitFormats", "BitTokenizers"]),
     // The C interface: its header and the text of the last error; its functions in Swift.
     .target(name: "CBitLinear"),
     .target(name: "BitLinearABI", dependencies: ["BitFormats", "CBitLinear"]),
@@ -48,7 +54,7 @@ let package = Package(
     .executableTarget(
       name: "bitlinear",
       dependencies: [
-        "BitTraining", "BitConversion", "BitBLAS",
+        "BitTraining", "BitConversion", "BitBLAS", "BitLM",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
@@ -57,6 +63,10 @@ let package = Package(
     .testTarget(
       name: "BitFormatsTests", dependencies: ["BitFormats", "BitConversion"],
       resources: [.copy("Golden")]),
+    .testTarget(
+      name: "BitTokenizersTests", dependencies: ["BitTokenizers"], resources: [.copy("Golden")]),
+    .testTarget(
+      name: "BitLMTests", dependencies: ["BitLM", "BitConversion"], resources: [.copy("Golden")]),
     // What tests of more than one module use.
     .target(name: "TestSupport", dependencies: ["BitNN"], path: "Tests/TestSupport"),
     .testTarget(

@@ -1,0 +1,2 @@
+import BitFormats
+import BitTokenizers

@@ -1,0 +1,2 @@
+/// Tokenizers and chat templates: text to ids and back.
+enum Placeholder {}
