@@ -55,6 +55,27 @@ void bk_unpack_strip(const bk_kernels *kernels, const uint8_t *strip, size_t col
   }
 }
 
+void bk_panels_from_codes(const int8_t *codes, size_t rows, size_t columns, uint8_t *panels) {
+  size_t panel_bytes = bk_panel_bytes(columns);
+  if (rows < BK_STRIP_ROWS || columns % 4 != 0) memset(panels, 0, BK_STRIP_PANELS * panel_bytes);
+  for (size_t first = 0; first < rows; first += BK_PANEL_ROWS) {
+    size_t count = rows - first < BK_PANEL_ROWS ? rows - first : BK_PANEL_ROWS;
+    uint8_t *panel = panels + first / BK_PANEL_ROWS * panel_bytes;
+    const int8_t *from = codes + first * columns;
+    for (size_t c = 0; c + 4 <= columns; c += 4)
+      for (size_t r = 0; r < count; r++) {
+        uint32_t word;
+        memcpy(&word, from + r * columns + c, 4);
+        // One more in each byte, without carrying into its neighbour.
+        word = ((word & 0x7f7f7f7f) + 0x01010101) ^ (word & 0x80808080);
+        memcpy(panel + BK_PANEL_ROWS * c + 4 * r, &word, 4);
+      }
+    for (size_t c = columns / 4 * 4; c < columns; c++)
+      for (size_t r = 0; r < count; r++)
+        panel[BK_PANEL_ROWS * (c / 4 * 4) + 4 * r + c % 4] = (uint8_t)(from[r * columns + c] + 1);
+  }
+}
+
 // Bytes of a row per pass: those of 64 rows fit the first cache.
 enum { ROW_PIECE = 128 };
 

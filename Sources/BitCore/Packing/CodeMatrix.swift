@@ -110,15 +110,9 @@ public struct CodeMatrix: Sendable {
     self.init(
       rows: rows, columns: columns, alphabet: alphabet, format: format, scales: scales)
     codes.withUnsafeBufferPointer { codes in
-      fill { first, count, panel in
-        let bytes = bk_panel_bytes(columns)
-        panel.initialize(repeating: 0, count: bytes)
-        for row in 0..<count {
-          for column in 0..<columns {
-            panel[Self.offset(row: row, column: column)] =
-              UInt8(codes[(first + row) * columns + column] + 1)
-          }
-        }
+      guard let codes = codes.baseAddress else { return }
+      fillStrips { first, count, panels in
+        bk_panels_from_codes(codes + first * columns, count, columns, panels)
       }
     }
   }
@@ -148,7 +142,7 @@ public struct CodeMatrix: Sendable {
   private static let panelRows = Int(BK_PANEL_ROWS)
   /// The rows of a strip.
   package static let stripRows = Int(BK_STRIP_ROWS)
-  private static let stripPanels = Int(BK_STRIP_PANELS)
+  static let stripPanels = Int(BK_STRIP_PANELS)
 
   var stripCount: Int { bk_strip_count(rows) }
 
@@ -166,6 +160,24 @@ public struct CodeMatrix: Sendable {
     _ body: (_ firstRow: Int, _ rows: Int, _ panel: UnsafeMutablePointer<UInt8>) -> Void
   ) {
     let panelBytes = bk_panel_bytes(columns)
+    fillStrips(pool: pool) { first, count, panels in
+      for panel in 0..<Self.stripPanels {
+        let (start, memory) = (panel * Self.panelRows, panels + panel * panelBytes)
+        if start < count {
+          body(first + start, min(Self.panelRows, count - start), memory)
+        } else {
+          memory.initialize(repeating: 0, count: panelBytes)
+        }
+      }
+    }
+  }
+
+  /// The same for the four panels of a strip at once, all of whose bytes `body` must write.
+  func fillStrips(
+    pool: ThreadPool = .shared,
+    _ body: (_ firstRow: Int, _ rows: Int, _ panels: UnsafeMutablePointer<UInt8>) -> Void
+  ) {
+    let panelBytes = bk_panel_bytes(columns)
     let grain = 1 + 32_768 / (Self.stripPanels * panelBytes + 1)
     pool.parallelFor(stripCount, grain: grain) { strips in
       let unpacked =
@@ -174,14 +186,8 @@ public struct CodeMatrix: Sendable {
       for strip in strips {
         let target = codeBuffer.pointer + strip * stripBytes
         let panels = unpacked?.pointer ?? target
-        for panel in 0..<Self.stripPanels {
-          let first = strip * Self.stripRows + panel * Self.panelRows
-          if first < rows {
-            body(first, min(Self.panelRows, rows - first), panels + panel * panelBytes)
-          } else {
-            (panels + panel * panelBytes).initialize(repeating: 0, count: panelBytes)
-          }
-        }
+        let first = strip * Self.stripRows
+        body(first, min(Self.stripRows, rows - first), panels)
         if let format {
           bk_pack_strip(
             kernels.table, panels, columns, format.kernelFormat, scales.blockColumns ?? 0, target)

@@ -270,6 +270,9 @@ size_t bk_block_count(size_t columns, size_t block_columns);
 size_t bk_strip_bytes(bk_layout layout, size_t columns, bk_format format, size_t block_columns);
 size_t bk_panel_bytes(size_t columns);
 
+// Codes -1, 0, +1 of up to BK_STRIP_ROWS rows, row-major, to the four panels of a strip.
+void bk_panels_from_codes(const int8_t *codes, size_t rows, size_t columns, uint8_t *panels);
+
 // The four panels of a strip to its packed form and back, in the layout of the kernels.
 void bk_pack_strip(const bk_kernels *kernels, const uint8_t *panels, size_t columns,
                    bk_format format, size_t block_columns, uint8_t *strip);
