@@ -17,8 +17,14 @@ package enum SystemMath {
   package static func tanh(_ x: Float) -> Float { tanhf(x) }
   package static func erf(_ x: Float) -> Float { erff(x) }
   package static func log(_ x: Float) -> Float { logf(x) }
-  static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
+  package static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
+  package static func log(_ x: Double) -> Double { doubleLog(x) }
+  package static func cosine(_ x: Double) -> Double { cos(x) }
+  package static func sine(_ x: Double) -> Double { sin(x) }
 }
+
+/// Out here, because inside `log` is the type's own.
+private func doubleLog(_ x: Double) -> Double { log(x) }
 
 /// A number from the standard normal distribution, made of two from [0, 1) (Box and Muller).
 func boxMuller(_ u: Double, _ v: Double) -> Double {
