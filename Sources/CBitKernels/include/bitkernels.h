@@ -38,6 +38,7 @@
 #ifndef BITKERNELS_H
 #define BITKERNELS_H
 
+#include "bitdecoder.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -232,6 +233,7 @@ typedef struct bk_kernels {
 
   const bk_training_kernels *training;
   const bk_peak_kernels *peak;
+  const bk_decoder_kernels *decoder;
 } bk_kernels;
 
 // The kernels for this CPU. BITLINEAR_CPU=NAME forces a set that the CPU has; an empty name does
