@@ -1,0 +1,114 @@
+import BitCore
+import BitFormats
+import BitTokenizers
+
+/// A language model, ready to run on the CPU.
+///
+/// ```swift
+/// let model = try LanguageModel.load(path: "SmolLM2-135M-Instruct.Q4_1.gguf")
+/// let result = try model.generate(prompt: "The capital of France is")
+/// print(result.text)
+/// ```
+///
+/// The same tokens give the same logits, to the bit, on every CPU, for every number of threads, at
+/// once or in pieces, alone or in a batch. A model does not change and may be used from several
+/// threads: each text has a ``Sequence``-like state of its own, which ``ChatSession`` and
+/// ``generate(prompt:options:)`` keep for you, and all share the weights.
+public final class LanguageModel: Sendable {
+  /// How a model is loaded.
+  public struct Options: Sendable, Hashable {
+    /// How the inputs of ternary and sign layers are rounded; nil for how the model was trained, with
+    /// 16 bits where that was with floats.
+    public var activations: ActivationMode?
+    /// How keys and values of attention are stored.
+    public var cachePrecision: CachePrecision
+    /// How to hold ternary or sign codes in memory; nil for the fastest.
+    public var format: PackedFormat?
+    /// The longest text, at most what the model was made for; nil for just that.
+    public var contextLength: Int?
+
+    /// The given options.
+    public init(
+      activations: ActivationMode? = nil, cachePrecision: CachePrecision = .float16,
+      format: PackedFormat? = nil, contextLength: Int? = nil
+    ) {
+      self.activations = activations
+      self.cachePrecision = cachePrecision
+      self.format = format
+      self.contextLength = contextLength
+    }
+  }
+
+  /// The path as given.
+  public let path: String
+  /// What the file says about the model.
+  public let configuration: DecoderConfiguration
+  /// How it was loaded; ``Options/activations`` and ``Options/contextLength`` are set.
+  public let options: Options
+  /// The number of tokens of the longest text.
+  public let contextLength: Int
+  let weights: DecoderWeights
+  let mode: ActivationMode
+
+  /// Loads a model: a folder with Hugging Face's files, or a GGUF file.
+  ///
+  /// - Parameters:
+  ///   - path: the folder or the file.
+  ///   - options: how to run it.
+  ///   - progress: called now and then, on this thread.
+  /// - Throws: `InputError` that names the file, and the tensor or key, for a model that is damaged
+  ///   or contradicts itself, or that computes something that is not run here.
+  public static func load(
+    path: String, options: Options = Options(),
+    progress: (LoadingProgress) -> Void = { _ in }
+  ) throws(InputError) -> LanguageModel {
+    let file = try ModelFile(path: path)
+    return try load(file, options: options, progress: progress)
+  }
+
+  /// Loads a model from files that are open already.
+  package static func load(
+    _ file: ModelFile, options: Options = Options(),
+    progress: (LoadingProgress) -> Void = { _ in }
+  ) throws(InputError) -> LanguageModel {
+    let configuration = try DecoderConfiguration(file)
+    let weights = try withoutActuallyEscaping(progress) { (progress) throws(InputError) in
+      var loader = try ModelLoader(file, configuration, options: options, progress: progress)
+      return try loader.load()
+    }
+    return try LanguageModel(file.path, configuration, weights, options)
+  }
+
+  private init(
+    _ path: String, _ configuration: DecoderConfiguration, _ weights: DecoderWeights,
+    _ options: Options
+  ) throws(InputError) {
+    let longest = configuration.contextLength
+    let length = options.contextLength ?? longest
+    guard (1...longest).contains(length) else {
+      throw InputError(
+        .unsupported, source: path, found: "a context of \(length) tokens",
+        expected: "1 to \(longest), for which the model was made")
+    }
+    mode = options.activations ?? ActivationMode(trainedWith: configuration.activations)
+    (self.path, self.configuration, self.weights) = (path, configuration, weights)
+    contextLength = length
+    var options = options
+    (options.activations, options.contextLength) = (mode, length)
+    self.options = options
+  }
+
+  /// Bytes of weights that are read from memory for each generated token.
+  public var bytesPerToken: Int { weights.layerByteCount + (weights.output?.byteCount ?? 0) }
+}
+
+extension ActivationMode {
+  /// How to run a model that was trained in a certain way.
+  init(trainedWith activations: DecoderActivations) {
+    switch activations {
+    case .perTokenInt8: self = .int8
+    // Of an ordinary model nothing is coded, so the mode does not matter.
+    case .weightOnly, .float: self = .int16
+    }
+  }
+}
