@@ -2,10 +2,8 @@
 //
 // Rows are cut into groups whose scores fit the caches, and groups into tiles, whose sums stay in
 // registers: first of scores, some rows by some blocks of 16 positions; then of totals, some rows by
-// some blocks of 16 elements. Keys and values become floats some positions at a time, once for all
-// tiles of a group.
-#include "../tiles.h"
-
+// some blocks of 16 elements. Keys and values become floats in registers if the group is one tile;
+// else in memory, some positions at a time, once for all tiles.
 // Rows of scores (in place of which their weights come) that are in memory at once.
 typedef struct {
   const bk_cache_chunk *chunk;
@@ -15,10 +13,9 @@ typedef struct {
   size_t first, count;
 } row_group;
 
-// `count` rows of a group from number `first` on; those before `fewest` see none of the positions
-// at hand.
+// Some rows of a group.
 typedef struct {
-  size_t first, count;
+  size_t count;
   const float *queries[TILE_ROWS];
   size_t visible[TILE_ROWS];
 } row_tile;
@@ -29,11 +26,10 @@ LANES_INLINE size_t seen_by(const row_group *group, size_t row) {
 
 // ---- Keys and values as floats ------------------------------------------------------------------
 
-// The `count` numbers of a cache at an index.
-LANES_INLINE lanes cached(const bk_cache_chunk *chunk, const void *from, size_t index,
-                          size_t count) {
+// `count` numbers of a cache at an index, without a scale.
+LANES_INLINE lanes cached(const void *from, size_t index, size_t count, const bk_cache_type type) {
   elements some = {{0}};
-  switch (chunk->type) {
+  switch (type) {
     case BK_CACHE_F16: {
       const uint16_t *halves = (const uint16_t *)from + index;
       if (count == BK_FLOAT_LANES) return load_halves(halves);
@@ -53,48 +49,87 @@ LANES_INLINE lanes cached(const bk_cache_chunk *chunk, const void *from, size_t 
   }
 }
 
+LANES_INLINE size_t element_size(const bk_cache_type type) {
+  return type == BK_CACHE_F16 ? 2 : type == BK_CACHE_F32 ? 4 : 1;
+}
+
+// Numbers from an index on. Tiles prefetch those that are `ahead` numbers further, which may lie
+// anywhere.
+typedef struct {
+  const void *from;
+  size_t index, ahead;
+  bk_cache_type type;
+} cache_place;
+
+LANES_INLINE void prefetch(cache_place at, size_t index, const bk_cache_type type) {
+  __builtin_prefetch((const void *)((uintptr_t)at.from + (index + at.ahead) * element_size(type)));
+}
+
 // `rows` rows of the cache, which lie `length` numbers apart, as floats that lie `stride` apart.
-LANES_INLINE void expand(const bk_cache_chunk *chunk, const void *from, size_t index, size_t rows,
-                         size_t length, size_t stride, float *floats) {
-  for (size_t r = 0; r < rows; r++, index += length, floats += stride) {
+LANES_INLINE void expand_rows(cache_place at, size_t rows, size_t length, size_t stride,
+                              float *floats, const bk_cache_type type) {
+  for (size_t r = 0; r < rows; r++, at.index += length, floats += stride) {
     size_t i = 0;
     for (; i + BK_FLOAT_LANES <= length; i += BK_FLOAT_LANES)
-      store_lanes(floats + i, cached(chunk, from, index + i, BK_FLOAT_LANES));
-    if (i < length) store_lanes(floats + i, cached(chunk, from, index + i, length - i));
+      store_lanes(floats + i, cached(at.from, at.index + i, BK_FLOAT_LANES, type));
+    if (i < length) store_lanes(floats + i, cached(at.from, at.index + i, length - i, type));
   }
 }
 
-LANES_INLINE const float *expand_any(const bk_cache_chunk *chunk, const void *from, size_t index,
-                                     size_t rows, size_t length, size_t stride, float *floats) {
-  bk_cache_chunk known = *chunk;
-  switch (chunk->type) {
-    case BK_CACHE_F16:
-      known.type = BK_CACHE_F16;
-      expand(&known, from, index, rows, length, stride, floats);
-      return floats;
+// The floats, at `floats` unless the cache has floats that lie so.
+LANES_INLINE cache_place expanded(cache_place at, size_t rows, size_t length, size_t stride,
+                                  float *floats) {
+  switch (at.type) {
+    case BK_CACHE_F16: expand_rows(at, rows, length, stride, floats, BK_CACHE_F16); break;
     case BK_CACHE_F32:
-      if (length == stride) return (const float *)from + index;
-      known.type = BK_CACHE_F32;
-      expand(&known, from, index, rows, length, stride, floats);
-      return floats;
-    default:
-      known.type = BK_CACHE_Q8;
-      expand(&known, from, index, rows, length, stride, floats);
-      return floats;
+      if (length == stride) return at;
+      expand_rows(at, rows, length, stride, floats, BK_CACHE_F32);
+      break;
+    case BK_CACHE_Q8: expand_rows(at, rows, length, stride, floats, BK_CACHE_Q8); break;
   }
+  return (cache_place){floats, 0, 0, BK_CACHE_F32};
 }
+
+// The most blocks of a tile of so many rows.
+#define BLOCKS_OF(ROWS)                                                                          \
+  (TILE_SUMS / (ROWS) >= MOST_BLOCKS ? MOST_BLOCKS : TILE_SUMS / (ROWS) >= 2 ? 2 : 1)
+
+// Calls F for a tile of ROWS rows and numbers of a TYPE, with both as constants.
+#define FOR_ROWS(ROWS, TYPE, F, ...)                                                             \
+  switch (ROWS) {                                                                                \
+    case 1: F(__VA_ARGS__, 1, TYPE); break;                                                      \
+    case 2: F(__VA_ARGS__, 2, TYPE); break;                                                      \
+    case 3: F(__VA_ARGS__, 3, TYPE); break;                                                      \
+    case 4: F(__VA_ARGS__, 4, TYPE); break;                                                      \
+    case 5: F(__VA_ARGS__, 5, TYPE); break;                                                      \
+    default: F(__VA_ARGS__, 6, TYPE); break;                                                     \
+  }
+_Static_assert(TILE_ROWS == 6, "FOR_ROWS has a case for each number of rows");
+
+#define FOR_TILE(ROWS, TYPE, F, ...)                                                             \
+  do {                                                                                           \
+    if ((TYPE) == BK_CACHE_F32)                                                                  \
+      FOR_ROWS(ROWS, BK_CACHE_F32, F, __VA_ARGS__)                                               \
+    else if ((TYPE) == BK_CACHE_F16)                                                             \
+      FOR_ROWS(ROWS, BK_CACHE_F16, F, __VA_ARGS__)                                               \
+    else                                                                                         \
+      FOR_ROWS(ROWS, BK_CACHE_Q8, F, __VA_ARGS__)                                                \
+  } while (0)
 
 // ---- Scores -------------------------------------------------------------------------------------
 
-LANES_INLINE void score_tile(const row_tile *tile, const float *keys, size_t length, float *scores,
-                             const int rows, const int blocks) {
+LANES_INLINE void score_tile(const row_tile *tile, cache_place keys, size_t length, float *scores,
+                             const int rows, const int blocks, const bk_cache_type type) {
   lanes sum[TILE_ROWS][MOST_BLOCKS];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int b = 0; b < blocks; b++) sum[r][b] = zero_lanes();
   for (size_t d = 0; d < length; d++) {
     lanes key[MOST_BLOCKS];
-    UNROLL for (int b = 0; b < blocks; b++)
-      key[b] = load_lanes(keys + ((size_t)b * length + d) * BK_KEY_LANES);
+    UNROLL for (int b = 0; b < blocks; b++) {
+      size_t index = keys.index + ((size_t)b * length + d) * BK_KEY_LANES;
+      key[b] = cached(keys.from, index, BK_FLOAT_LANES, type);
+      prefetch(keys, index, type);
+    }
     UNROLL for (int r = 0; r < rows; r++) {
       lanes query = all_lanes(tile->queries[r][d]);
       UNROLL for (int b = 0; b < blocks; b++) sum[r][b] = fused(query, key[b], sum[r][b]);
@@ -105,37 +140,19 @@ LANES_INLINE void score_tile(const row_tile *tile, const float *keys, size_t len
       store_lanes(scores + BK_CHUNK_POSITIONS * r + BK_KEY_LANES * b, sum[r][b]);
 }
 
-// The most blocks of a tile of so many rows.
-#define BLOCKS_OF(ROWS)                                                                          \
-  (TILE_SUMS / (ROWS) >= MOST_BLOCKS ? MOST_BLOCKS : TILE_SUMS / (ROWS) >= 2 ? 2 : 1)
-
-LANES_INLINE void score_rows(const row_tile *tile, const float *keys, size_t blocks, size_t length,
-                             float *scores, const int rows) {
-  const int most = BLOCKS_OF(rows);
-  size_t b = 0;
-  for (; b + (size_t)most <= blocks; b += (size_t)most)
-    score_tile(tile, keys + b * length * BK_KEY_LANES, length, scores + b * BK_KEY_LANES, rows,
-               most);
-  for (; b < blocks; b++)
-    score_tile(tile, keys + b * length * BK_KEY_LANES, length, scores + b * BK_KEY_LANES, rows, 1);
+LANES_INLINE void score_rows(const row_tile *tile, cache_place keys, size_t blocks, size_t length,
+                             float *scores, const int rows, const bk_cache_type type) {
+  const size_t most = BLOCKS_OF(rows), block = length * BK_KEY_LANES;
+  for (; blocks >= most; blocks -= most, keys.index += most * block, scores += most * BK_KEY_LANES)
+    score_tile(tile, keys, length, scores, rows, BLOCKS_OF(rows), type);
+  for (; blocks > 0; blocks--, keys.index += block, scores += BK_KEY_LANES)
+    score_tile(tile, keys, length, scores, rows, 1, type);
 }
-
-// Calls F for a tile of `rows` rows, with this number as a constant.
-#define FOR_ROWS(ROWS, F, ...)                                                                   \
-  switch (ROWS) {                                                                                \
-    case 1: F(__VA_ARGS__, 1); break;                                                            \
-    case 2: F(__VA_ARGS__, 2); break;                                                            \
-    case 3: F(__VA_ARGS__, 3); break;                                                            \
-    case 4: F(__VA_ARGS__, 4); break;                                                            \
-    case 5: F(__VA_ARGS__, 5); break;                                                            \
-    default: F(__VA_ARGS__, 6); break;                                                           \
-  }
-_Static_assert(TILE_ROWS == 6, "FOR_ROWS has a case for each number of rows");
 
 LANES_INLINE row_tile tile_at(const row_group *group, size_t first, size_t most) {
   const bk_attention *rows = group->rows;
   size_t left = group->count - first, row = group->first + first;
-  row_tile tile = {.first = first, .count = left < most ? left : most};
+  row_tile tile = {.count = left < most ? left : most};
   size_t token = row / rows->heads, head = row % rows->heads;
   for (size_t r = 0; r < tile.count; r++) {
     tile.queries[r] = rows->queries + token * rows->token_stride + head * group->chunk->length;
@@ -151,20 +168,21 @@ LANES_INLINE size_t rows_of_tiles(const row_group *group) {
 }
 
 TARGET static void score_group(const row_group *group) {
-  size_t length = group->chunk->length, most = rows_of_tiles(group);
+  size_t block = group->chunk->length * BK_KEY_LANES, most = rows_of_tiles(group);
   size_t block_count = bk_divide_up(seen_by(group, group->count - 1), BK_KEY_LANES);
   for (size_t first = 0, count; first < block_count; first += count) {
     count = block_count - first < MOST_BLOCKS ? block_count - first : MOST_BLOCKS;
-    const float *keys =
-        expand_any(group->chunk, group->chunk->keys, first * length * BK_KEY_LANES, 1,
-                   count * length * BK_KEY_LANES, count * length * BK_KEY_LANES, group->floats);
+    cache_place keys = {group->chunk->keys, first * block, MOST_BLOCKS * block,
+                        group->chunk->type};
+    if (group->count > TILE_ROWS)
+      keys = expanded(keys, 1, count * block, count * block, group->floats);
     for (size_t row = 0; row < group->count; row += most) {
       row_tile tile = tile_at(group, row, most);
       size_t end = bk_divide_up(tile.visible[tile.count - 1], BK_KEY_LANES);
       if (end <= first) continue;
       size_t blocks = end - first < count ? end - first : count;
       float *scores = group->scores + BK_CHUNK_POSITIONS * row + BK_KEY_LANES * first;
-      FOR_ROWS(tile.count, score_rows, &tile, keys, blocks, length, scores)
+      FOR_TILE(tile.count, keys.type, score_rows, &tile, keys, blocks, group->chunk->length, scores);
     }
   }
 }
@@ -203,77 +221,92 @@ LANES_INLINE void weigh(const row_group *group, size_t row) {
 
 // ---- Totals -------------------------------------------------------------------------------------
 
-// Where the values of some positions lie as floats, and a place in weights and totals.
+// Values, which lie `stride` numbers apart for one position and the next, and a place in weights and
+// totals.
 typedef struct {
-  const float *values, *weights;
+  cache_place values;
+  const float *weights;
   float *totals;
   size_t stride, length;
 } total_place;
 
-// Adds `positions` positions to `blocks` blocks of the totals, the last of which has `last`
-// elements.
-LANES_INLINE void total_tile(total_place at, size_t positions, size_t last, const int rows,
-                             const int blocks) {
+LANES_INLINE float *total_at(total_place at, int row, int block) {
+  return at.totals + (size_t)row * at.length + BK_FLOAT_LANES * block;
+}
+
+// Adds `positions` positions to `blocks` blocks of the totals, which have `size` elements.
+LANES_INLINE void total_tile(total_place at, size_t positions, size_t size, const int rows,
+                             const int blocks, const bk_cache_type type) {
   lanes sum[TILE_ROWS][MOST_BLOCKS];
   UNROLL for (int r = 0; r < rows; r++)
-    UNROLL for (int b = 0; b < blocks; b++) {
-      const float *from = at.totals + (size_t)r * at.length + BK_FLOAT_LANES * b;
-      sum[r][b] = last < BK_FLOAT_LANES ? load_some(from, last) : load_lanes(from);
-    }
+    UNROLL for (int b = 0; b < blocks; b++)
+      sum[r][b] = size == BK_FLOAT_LANES ? load_lanes(total_at(at, r, b))
+                                         : load_some(total_at(at, r, b), size);
   for (size_t p = 0; p < positions; p++) {
     lanes value[MOST_BLOCKS];
-    UNROLL for (int b = 0; b < blocks; b++)
-      value[b] = load_lanes(at.values + at.stride * p + BK_FLOAT_LANES * b);
+    UNROLL for (int b = 0; b < blocks; b++) {
+      size_t index = at.values.index + at.stride * p + (size_t)(BK_FLOAT_LANES * b);
+      value[b] = cached(at.values.from, index, size, type);
+      prefetch(at.values, index, type);
+    }
     UNROLL for (int r = 0; r < rows; r++) {
-      lanes weight = all_lanes(at.weights[BK_CHUNK_POSITIONS * r + p]);
+      lanes weight = all_lanes(at.weights[BK_CHUNK_POSITIONS * (size_t)r + p]);
       UNROLL for (int b = 0; b < blocks; b++) sum[r][b] = fused(weight, value[b], sum[r][b]);
     }
   }
   UNROLL for (int r = 0; r < rows; r++)
-    UNROLL for (int b = 0; b < blocks; b++) {
-      float *to = at.totals + (size_t)r * at.length + BK_FLOAT_LANES * b;
-      if (last < BK_FLOAT_LANES)
-        store_some(to, sum[r][b], last);
+    UNROLL for (int b = 0; b < blocks; b++)
+      if (size == BK_FLOAT_LANES)
+        store_lanes(total_at(at, r, b), sum[r][b]);
       else
-        store_lanes(to, sum[r][b]);
-    }
+        store_some(total_at(at, r, b), sum[r][b], size);
 }
 
-LANES_INLINE void total_rows(total_place at, size_t positions, const int rows) {
-  const int most = BLOCKS_OF(rows);
-  size_t left = at.length, step = BK_FLOAT_LANES * (size_t)most;
-  for (; left >= step; left -= step, at.values += step, at.totals += step)
-    total_tile(at, positions, BK_FLOAT_LANES, rows, most);
-  step = BK_FLOAT_LANES;
-  for (; left >= step; left -= step, at.values += step, at.totals += step)
-    total_tile(at, positions, BK_FLOAT_LANES, rows, 1);
-  if (left > 0) total_tile(at, positions, left, rows, 1);
+LANES_INLINE void total_rows(total_place at, size_t positions, const int rows,
+                             const bk_cache_type type) {
+  const size_t step = BK_FLOAT_LANES * BLOCKS_OF(rows);
+  size_t left = at.length;
+  for (; left >= step; left -= step, at.values.index += step, at.totals += step)
+    total_tile(at, positions, BK_FLOAT_LANES, rows, BLOCKS_OF(rows), type);
+  for (size_t size; left > 0; left -= size, at.values.index += size, at.totals += size) {
+    size = left < BK_FLOAT_LANES ? left : BK_FLOAT_LANES;
+    total_tile(at, positions, size, rows, 1, type);
+  }
+}
+
+// Adds positions first..<end, whose values are at a place, to the totals of a tile.
+//
+// Values that a row does not see may be anything, even NaN, and must not meet its weights: so rows
+// leave the tile one after the other, those that see less first.
+LANES_INLINE void total_rows_of_tile(const row_group *group, size_t row, size_t most,
+                                     size_t first, size_t end, cache_place values, size_t stride) {
+  row_tile tile = tile_at(group, row, most);
+  size_t position = first, length = group->chunk->length;
+  for (size_t r = 0; r < tile.count && position < end; r++, row++) {
+    size_t next = tile.visible[r] < end ? tile.visible[r] : end;
+    if (next <= position) continue;
+    total_place at = {values, group->scores + BK_CHUNK_POSITIONS * row + position,
+                      group->rows->totals + (group->first + row) * length, stride, length};
+    at.values.index += (position - first) * stride;
+    FOR_TILE(tile.count - r, values.type, total_rows, at, next - position);
+    position = next;
+  }
 }
 
 TARGET static void total_group(const row_group *group) {
   const bk_cache_chunk *chunk = group->chunk;
+  size_t length = chunk->length, padded = bk_divide_up(length, BK_FLOAT_LANES) * BK_FLOAT_LANES;
   size_t most = rows_of_tiles(group), seen = seen_by(group, group->count - 1);
-  size_t stride = bk_divide_up(chunk->length, BK_FLOAT_LANES) * BK_FLOAT_LANES;
   for (size_t first = 0, end; first < seen; first = end) {
     end = seen - first < VALUE_POSITIONS ? seen : first + VALUE_POSITIONS;
-    const float *values = expand_any(chunk, chunk->values, first * chunk->length, end - first,
-                                     chunk->length, stride, group->floats);
-    for (size_t row = 0; row < group->count; row += most) {
-      row_tile tile = tile_at(group, row, most);
-      // Values that a row does not see may be anything, even NaN, and must not meet its weights: so
-      // rows leave the tile one after the other, those that see less first.
-      size_t position = first;
-      for (size_t r = 0; r < tile.count && position < end; r++) {
-        size_t next = tile.visible[r] < end ? tile.visible[r] : end;
-        if (next <= position) continue;
-        total_place at = {values + (position - first) * stride,
-                          group->scores + BK_CHUNK_POSITIONS * (row + r) + position,
-                          group->rows->totals + (group->first + row + r) * chunk->length, stride,
-                          chunk->length};
-        FOR_ROWS(tile.count - r, total_rows, at, next - position)
-        position = next;
-      }
+    cache_place values = {chunk->values, first * length, VALUE_POSITIONS * length, chunk->type};
+    size_t stride = length;
+    if (group->count > TILE_ROWS) {
+      values = expanded(values, end - first, length, padded, group->floats);
+      stride = padded;
     }
+    for (size_t row = 0; row < group->count; row += most)
+      total_rows_of_tile(group, row, most, first, end, values, stride);
   }
 }
 

@@ -3,8 +3,9 @@
 #include "decoder.h"
 
 static void rms_norm(const float *x, size_t n, float epsilon, const float *weight, float *y) {
-  float lanes[BK_FLOAT_LANES] = {0};
-  for (size_t i = 0; i < n; i++) lanes[i % 16] = __builtin_fmaf(x[i], x[i], lanes[i % 16]);
+  float sums[4 * BK_FLOAT_LANES] = {0}, lanes[BK_FLOAT_LANES];
+  for (size_t i = 0; i < n; i++) sums[i % 64] = __builtin_fmaf(x[i], x[i], sums[i % 64]);
+  for (size_t i = 0; i < 16; i++) lanes[i] = (sums[i] + sums[i + 32]) + (sums[i + 16] + sums[i + 48]);
   float inverse = bk_inverse_root(bk_lanes_total(lanes), n, epsilon);
   for (size_t i = 0; i < n; i++) y[i] = weight ? x[i] * inverse * weight[i] : x[i] * inverse;
 }

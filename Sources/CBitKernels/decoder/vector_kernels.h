@@ -14,6 +14,7 @@
 //                                   NaN, n may be too;
 //   only_first(v, n, other)         the first n lanes of v, and other's after them;
 //   TILE_ROWS, TILE_SUMS, MOST_BLOCKS, VALUE_POSITIONS, for attend.h, which this includes.
+#include "../tiles.h"
 #include "decoder.h"
 
 #define LANES_INLINE static inline __attribute__((always_inline)) TARGET
@@ -64,13 +65,25 @@ LANES_INLINE lanes exponential(lanes x) {
   return scaled_by_power(p, n);
 }
 
+// Up to 16 of n numbers from index i on, or the lanes `others` in place of those that do not exist.
+LANES_INLINE lanes load_or(const float *x, size_t n, size_t i, lanes others) {
+  if (i >= n) return others;
+  size_t left = n - i;
+  return left >= BK_FLOAT_LANES ? load_lanes(x + i)
+                                : only_first(load_some(x + i, left), left, others);
+}
+
 TARGET static void rms_norm(const float *x, size_t n, float epsilon, const float *weight,
                             float *y) {
-  lanes squares = zero_lanes();
-  FOR_LANES(n, {
-    lanes v = LOAD(x);
-    squares = fused(v, v, squares);
-  });
+  // Four vectors, because a sum waits for the one before.
+  lanes sum[4];
+  UNROLL for (int l = 0; l < 4; l++) sum[l] = zero_lanes();
+  for (size_t i = 0; i < n; i += 4 * BK_FLOAT_LANES)
+    UNROLL for (size_t l = 0; l < 4; l++) {
+      lanes v = load_or(x, n, i + BK_FLOAT_LANES * l, zero_lanes());
+      sum[l] = fused(v, v, sum[l]);
+    }
+  lanes squares = added(added(sum[0], sum[2]), added(sum[1], sum[3]));
   lanes inverse = all_lanes(bk_inverse_root(lanes_total(squares), n, epsilon));
   if (weight)
     FOR_LANES(n, STORE(y, multiplied(multiplied(LOAD(x), inverse), LOAD(weight))););
@@ -132,13 +145,13 @@ TARGET static float exponentials(const float *x, size_t n, float shift, float *o
 }
 
 TARGET static float maximum(const float *x, size_t n) {
-  lanes largest = all_lanes(-INFINITY);
-  FOR_LANES(n, {
-    lanes v = LOAD(x);
-    largest =
-        larger(largest, count == BK_FLOAT_LANES ? v : only_first(v, count, all_lanes(-INFINITY)));
-  });
-  return lanes_largest(largest);
+  lanes least = all_lanes(-INFINITY), largest[4];
+  UNROLL for (int l = 0; l < 4; l++) largest[l] = least;
+  for (size_t i = 0; i < n; i += 4 * BK_FLOAT_LANES)
+    UNROLL for (size_t l = 0; l < 4; l++)
+      largest[l] = larger(largest[l], load_or(x, n, i + BK_FLOAT_LANES * l, least));
+  return lanes_largest(
+      larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
 }
 
 // ---- The cache ----------------------------------------------------------------------------------

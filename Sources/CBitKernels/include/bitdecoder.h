@@ -53,8 +53,8 @@ enum { BK_GATES = 2 };
 // One instruction set's kernels for decoders.
 typedef struct {
   // y[i] = x[i] * inverse * weight[i], in that order, with inverse = 1 / sqrt(s / n + epsilon) and s
-  // the sum of x[i] * x[i] in 16 running sums, number i % 16, each by fma; then s0+s8 ... s7+s15,
-  // then those four apart, two apart, one apart. weight may be NULL for ones. y may be x.
+  // the sum of x[i] * x[i] in 64 running sums, number i % 64, each by fma; then s0+s32 ... s31+s63,
+  // then those 16 apart, eight, four, two and one apart. weight may be NULL for ones. y may be x.
   void (*rms_norm)(const float *x, size_t n, float epsilon, const float *weight, float *y);
 
   // Rotates the first 2 * half elements of a head by angles 0..<half, and copies the others:
@@ -72,7 +72,7 @@ typedef struct {
   void (*add)(float *x, const float *y, size_t n);
 
   // out[i] = exp(x[i] - shift), by the exponential that decoder.h states; returns their sum in 16
-  // running sums, number i % 16, added as in rms_norm. out may be x, or NULL.
+  // running sums, number i % 16, added as the last 16 of rms_norm. out may be x, or NULL.
   float (*exponentials)(const float *x, size_t n, float shift, float *out);
 
   // max x[i]; -INFINITY for n = 0; NaN if any is.
@@ -86,7 +86,7 @@ typedef struct {
   //   score[p]  = (sum over d, in its order from 0, by fma, of query[d] * key[p][d])
   //               (* key_scales[p]) * scale
   //   maxima    = max score[p];  weight[p] = exp(score[p] - maxima)
-  //   sums      = sum of weight[p], in 16 running sums, number p % 16, added as in rms_norm
+  //   sums      = sum of weight[p], in 16 running sums, number p % 16, added as in exponentials
   //   totals[d] = sum over p, in its order from 0, by fma, of weight[p] (* value_scales[p]) * value[p][d]
   // A row that sees nothing gets -INFINITY, 0 and zeros.
   void (*attend)(const bk_cache_chunk *chunk, const bk_attention *rows);
