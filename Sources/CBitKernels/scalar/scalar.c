@@ -315,4 +315,5 @@ const bk_kernels bk_scalar = {
     .training = &training,
     .peak = &peak,
     .decoder = &bk_scalar_decoder,
+    .weights = &bk_scalar_weights,
 };
