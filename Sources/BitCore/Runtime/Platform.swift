@@ -19,8 +19,6 @@ package enum SystemMath {
   package static func log(_ x: Float) -> Float { logf(x) }
   package static func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
   package static func log(_ x: Double) -> Double { doubleLog(x) }
-  package static func cosine(_ x: Double) -> Double { cos(x) }
-  package static func sine(_ x: Double) -> Double { sin(x) }
 }
 
 /// Out here, because inside `log` is the type's own.

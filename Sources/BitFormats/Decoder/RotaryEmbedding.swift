@@ -65,9 +65,9 @@ public struct RotaryEmbedding: Sendable, Hashable {
       for frequency in frequencies {
         // The angle is rounded to float32 first, as in transformers: at large positions that
         // matters more than how its cosine is computed.
-        let angle = Double(Float(position) * frequency)
-        cosines.append(Float(SystemMath.cosine(angle)) * factor)
-        sines.append(Float(SystemMath.sine(angle)) * factor)
+        let angle = PortableMath.sineAndCosine(Double(Float(position) * frequency))
+        cosines.append(Float(angle.cosine) * factor)
+        sines.append(Float(angle.sine) * factor)
       }
     }
     return (cosines, sines)
