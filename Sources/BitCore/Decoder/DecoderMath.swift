@@ -59,7 +59,7 @@ package struct DecoderMath: Sendable {
     let sum = stride(from: 0, to: x.count, by: pieceLength).reduce(0.0) { sum, first in
       sum + Double(table.exponentials(base + first, min(pieceLength, x.count - first), maximum, nil))
     }
-    return Double(maximum) + SystemMath.log(sum)
+    return Double(maximum) + PortableMath.log(sum)
   }
 
   /// Stores the key and the value of one head at a position of a cache.
