@@ -1,2 +1,0 @@
-import BitFormats
-import BitTokenizers
