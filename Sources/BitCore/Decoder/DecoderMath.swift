@@ -33,7 +33,7 @@ package struct DecoderMath: Sendable {
     _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int,
     _ out: UnsafeMutablePointer<Float>
   ) {
-    table.gate.0(gate, up, count, out)
+    table.gate.0!(gate, up, count, out)
   }
 
   /// `out = max(gate, 0)^2 * up`; `out` may be `gate`.
@@ -41,7 +41,7 @@ package struct DecoderMath: Sendable {
     _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int,
     _ out: UnsafeMutablePointer<Float>
   ) {
-    table.gate.1(gate, up, count, out)
+    table.gate.1!(gate, up, count, out)
   }
 
   /// `x += y`

@@ -6,7 +6,7 @@ package final class DecoderSequence: @unchecked Sendable {
   package let model: LanguageModel
   fileprivate var states: [AttentionState]
 
-  init(_ model: LanguageModel) {
+  package init(_ model: LanguageModel) {
     self.model = model
     states = model.weights.layers.map { $0.attention.makeState(model.options.cachePrecision) }
   }

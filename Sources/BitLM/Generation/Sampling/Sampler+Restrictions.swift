@@ -1,3 +1,5 @@
+import BitCore
+
 extension Sampler {
   /// llama.cpp's order: top-k, top-p, min-p, temperature.
   func restrictAsLlamaCpp(_ all: [RankedLogit]) -> TokenDistribution {

@@ -1,3 +1,5 @@
+import BitCore
+
 /// The tokens to choose from, and how likely each is.
 struct TokenDistribution {
   /// The tokens, in a fixed order.

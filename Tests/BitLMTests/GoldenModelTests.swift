@@ -1,0 +1,78 @@
+import BitCore
+import BitLM
+import Testing
+
+/// Logits and greedy texts of small random models, beside those of transformers.
+struct GoldenModelTests {
+  @Test("Logits are those of transformers", arguments: GoldenModel.all)
+  func logits(_ golden: GoldenModel) throws {
+    let model = try golden.load()
+    let positions = try golden.description["logit_positions"]?.arrayValue
+    for (index, ids) in try golden.sequences.enumerated() {
+      let expected = try golden.logits(index)
+      let logits = try model.allLogits(of: ids)
+      let vocabulary = model.configuration.vocabularySize
+      #expect(expected.shape.features == vocabulary)
+      let rows =
+        positions?[index].arrayValue?.compactMap { $0.integerValue.map(Int.init) }
+        ?? Array(0..<ids.count)
+      #expect(expected.shape.rows == rows.count)
+      var worst: Float = 0
+      for (row, position) in rows.enumerated() {
+        for id in 0..<vocabulary {
+          let difference = logits[position][id] - expected.scalars[row * vocabulary + id]
+          worst = max(worst, difference.isNaN ? .infinity : abs(difference))
+        }
+      }
+      #expect(worst < 1e-4, "sequence \(index) differs by \(worst)")
+    }
+  }
+
+  @Test("Greedy texts are those of transformers", arguments: GoldenModel.all)
+  func greedy(_ golden: GoldenModel) throws {
+    let model = try golden.load()
+    let description = try golden.description
+    let texts = try GoldenModel.ids(description["greedy"])
+    let gaps = description["greedy_gaps"]?.arrayValue
+    #expect(!texts.isEmpty)
+    for (index, ids) in try golden.sequences.enumerated() where index < texts.count {
+      // Those of the older models begin with the prompt.
+      let expected = gaps == nil ? Array(texts[index].dropFirst(ids.count)) : texts[index]
+      let text = try model.greedyText(after: ids, count: expected.count)
+      for step in expected.indices {
+        if let gap = gaps?[index][step]?.doubleValue, gap < 1e-3 { break }
+        #expect(text[step] == expected[step], "sequence \(index), step \(step)")
+        if text[step] != expected[step] { break }
+      }
+    }
+  }
+}
+
+extension LanguageModel {
+  /// The logits of every position of a text that is evaluated at once.
+  func allLogits(of ids: [Int32]) throws -> [[Float]] {
+    try evaluate([SequenceInput(DecoderSequence(self), ids, LogitRequest(.all))])[0].map {
+      guard case .all(let logits) = $0 else { return [] }
+      return logits
+    }
+  }
+
+  /// The tokens with the largest logits, one after the other.
+  func greedyText(after ids: [Int32], count: Int) throws -> [Int32] {
+    let sequence = DecoderSequence(self)
+    var (next, text) = (ids, [Int32]())
+    while text.count < count {
+      let request = LogitRequest(.last, .candidates(count: 1, ids: []))
+      let logits = try evaluate([SequenceInput(sequence, next, request)])[0][0]
+      let best: Int32 =
+        switch logits {
+        case .all(let logits):
+          Int32(logits.indices.max { (logits[$0], $1) < (logits[$1], $0) } ?? 0)
+        case .candidates(let candidates): candidates[0].id
+        }
+      text.append(best)
+      next = [best]
+    }
+    return text
+  }
+}
