@@ -37,25 +37,28 @@ size_t bk_weights_scratch_bytes(size_t tokens) {
   return VALUE_BYTES + (tokens < BK_WEIGHT_TOKENS ? tokens : BK_WEIGHT_TOKENS) * LANE_BYTES;
 }
 
-// The products of up to BK_WEIGHT_ROWS rows from `first` on and of up to BK_WEIGHT_TOKENS tokens, as
-// running sums. The rows lie in columns of BK_WEIGHT_COLUMNS in the caches, one after the other.
-static void multiply_block(const bk_kernels *kernels, const bk_weights *weights, bk_range rows,
-                           const float *x, size_t x_stride, size_t tokens, float *values,
-                           float *lanes) {
-  size_t row_bytes = bk_weight_row_bytes(weights->type, weights->columns);
-  size_t count = rows.end - rows.first;
+// Up to BK_WEIGHT_ROWS rows, and what will be multiplied after each of them.
+typedef struct {
+  size_t count;
+  const uint8_t *rows[BK_WEIGHT_ROWS], *following[BK_WEIGHT_ROWS];
+} row_block;
+
+// The products of some rows and of up to BK_WEIGHT_TOKENS tokens, as running sums. The rows become
+// floats in the caches, BK_WEIGHT_COLUMNS columns at a time.
+static void multiply_block(const bk_kernels *kernels, const bk_weights *weights,
+                           const row_block *block, const float *x, size_t x_stride, size_t tokens,
+                           float *values, float *lanes) {
+  bk_weight_type type = weights->type;
   memset(lanes, 0, tokens * LANE_BYTES);
-  if (count < BK_WEIGHT_ROWS) memset(values, 0, VALUE_BYTES);
+  for (size_t r = block->count; r < BK_WEIGHT_ROWS; r++)
+    memset(values + r * BK_WEIGHT_COLUMNS, 0, BK_WEIGHT_COLUMNS * sizeof(float));
   for (size_t c = 0; c < weights->columns; c += BK_WEIGHT_COLUMNS) {
     size_t rest = weights->columns - c, part = rest < BK_WEIGHT_COLUMNS ? rest : BK_WEIGHT_COLUMNS;
-    size_t offset = bk_weight_row_bytes(weights->type, c);
-    // What comes next: the same rows further on, or the start of later rows.
-    size_t next = rest > BK_WEIGHT_COLUMNS ? offset + bk_weight_row_bytes(weights->type, part)
-                                           : BK_WEIGHT_ROWS * row_bytes;
-    for (size_t r = 0; r < count; r++) {
-      const uint8_t *row = weights->bytes + (rows.first + r) * row_bytes;
-      kernels->weights->values[weights->type](row + offset, part, row + next,
-                                              values + r * BK_WEIGHT_COLUMNS);
+    size_t offset = bk_weight_row_bytes(type, c), bytes = bk_weight_row_bytes(type, part);
+    for (size_t r = 0; r < block->count; r++) {
+      const uint8_t *from = block->rows[r] + offset;
+      const uint8_t *ahead = rest > part ? from + bytes : block->following[r];
+      kernels->weights->values[type](from, part, ahead, values + r * BK_WEIGHT_COLUMNS);
     }
     kernels->weights->multiply(values, part, x + c, x_stride, tokens, lanes);
   }
@@ -64,16 +67,36 @@ static void multiply_block(const bk_kernels *kernels, const bk_weights *weights,
 void bk_weights_matmul(const bk_kernels *kernels, const bk_weights *weights, const float *x,
                        size_t x_stride, size_t tokens, bk_range rows, const float *bias, float *y,
                        size_t y_stride, uint8_t *scratch) {
+  size_t row_bytes = bk_weight_row_bytes(weights->type, weights->columns);
   float *values = (float *)(void *)scratch, *lanes = values + VALUE_BYTES / sizeof(float);
   for (size_t first = rows.first; first < rows.end; first += BK_WEIGHT_ROWS) {
-    size_t end = rows.end - first < BK_WEIGHT_ROWS ? rows.end : first + BK_WEIGHT_ROWS;
+    row_block block = {.count = rows.end - first < BK_WEIGHT_ROWS ? rows.end - first : BK_WEIGHT_ROWS};
+    for (size_t r = 0; r < block.count; r++) {
+      block.rows[r] = weights->bytes + (first + r) * row_bytes;
+      block.following[r] = block.rows[r] + BK_WEIGHT_ROWS * row_bytes;
+    }
     for (size_t t = 0; t < tokens; t += BK_WEIGHT_TOKENS) {
       size_t some = tokens - t < BK_WEIGHT_TOKENS ? tokens - t : BK_WEIGHT_TOKENS;
-      multiply_block(kernels, weights, (bk_range){first, end}, x + t * x_stride, x_stride, some,
-                     values, lanes);
+      multiply_block(kernels, weights, &block, x + t * x_stride, x_stride, some, values, lanes);
       for (size_t i = 0; i < some; i++)
-        kernels->weights->totals(lanes + i * LANE_BYTES / sizeof(float), end - first,
+        kernels->weights->totals(lanes + i * LANE_BYTES / sizeof(float), block.count,
                                  bias ? bias + first : NULL, y + (t + i) * y_stride + first);
     }
+  }
+}
+
+void bk_weights_select(const bk_kernels *kernels, const bk_weights *weights, const float *x,
+                       const uint32_t *rows, size_t count, float *y, uint8_t *scratch) {
+  size_t row_bytes = bk_weight_row_bytes(weights->type, weights->columns);
+  float *values = (float *)(void *)scratch, *lanes = values + VALUE_BYTES / sizeof(float);
+  for (size_t first = 0; first < count; first += BK_WEIGHT_ROWS) {
+    row_block block = {.count = count - first < BK_WEIGHT_ROWS ? count - first : BK_WEIGHT_ROWS};
+    for (size_t r = 0; r < block.count; r++) {
+      size_t next = first + r + BK_WEIGHT_ROWS < count ? first + r + BK_WEIGHT_ROWS : first + r;
+      block.rows[r] = weights->bytes + rows[first + r] * row_bytes;
+      block.following[r] = weights->bytes + rows[next] * row_bytes;
+    }
+    multiply_block(kernels, weights, &block, x, 0, 1, values, lanes);
+    kernels->weights->totals(lanes, block.count, NULL, y + first);
   }
 }

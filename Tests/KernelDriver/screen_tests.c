@@ -47,8 +47,10 @@ static void free_screen(guarded_screen s) {
   guarded_free(s.scratch);
 }
 
-// Whether a float is an upper bound of a number, and within a relative error of 2^-20 or nearly 0.
+// Whether a float is an upper bound of a number, and within a relative error of 2^-20, or nearly 0
+// or the largest float.
 static int is_near_bound(float bound, long double value) {
+  if (bound == INFINITY) return value > FLT_MAX * (1 - 0x1p-20L);
   return bound >= value && bound <= value * (1 + 0x1p-20L) + 0x1p-148L;
 }
 
@@ -91,8 +93,9 @@ static void check_estimate(const float *w, const float *x, size_t columns, float
     return;
   }
   if (error == INFINITY) {
-    // Only where a product may come near the largest float.
-    record(estimate == 0 && size > FLT_MAX / 16, what);
+    // Only where a product or a length may come near the largest float.
+    int is_huge = size > FLT_MAX / 16 || w_square > 0x1p254L || x_square > 0x1p254L;
+    record(estimate == 0 && is_huge, what);
     return;
   }
   record(fabsl(estimate - exact) <= error && fabsl((long double)estimate - computed) <= error, what);

@@ -84,6 +84,10 @@ void bk_weights_matmul(const bk_kernels *kernels, const bk_weights *weights, con
                        size_t y_stride, uint8_t *scratch);
 size_t bk_weights_scratch_bytes(size_t tokens);
 
+// The same for one token and rows[0], rows[1]...: y[i] is the product of rows[i], the same bits.
+void bk_weights_select(const bk_kernels *kernels, const bk_weights *weights, const float *x,
+                       const uint32_t *rows, size_t count, float *y, uint8_t *scratch);
+
 // Rows of signed bytes, c[r] = round(w[r] * (127 / max|w[r]|)): a screen for the rows with the
 // largest products. Panels of 16 rows, [panel][quad of columns][16 rows][4 columns], zeros as
 // padding, so that a product reads one stream. At most BK_SCREEN_COLUMNS columns.
