@@ -102,6 +102,6 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
   .block_sums = bk_neon_block_sums, .finish = bk_neon_finish,                                    \
   .finish_wide = bk_neon_finish_wide, .finish_scaled = bk_neon_finish_scaled,                    \
   .add_totals = bk_neon_add_totals, .expand_halves = bk_neon_expand_halves,                      \
-  .training = &bk_neon_training, .decoder = &bk_scalar_decoder
+  .training = &bk_neon_training, .decoder = &bk_neon_decoder
 
 #endif

@@ -20,74 +20,28 @@ typedef struct {
   size_t visible[TILE_ROWS];
 } row_tile;
 
+// ---- Tiles --------------------------------------------------------------------------------------
+
 LANES_INLINE size_t seen_by(const row_group *group, size_t row) {
   return group->rows->visible[(group->first + row) / group->rows->heads];
 }
 
-// ---- Keys and values as floats ------------------------------------------------------------------
-
-// `count` numbers of a cache at an index, without a scale.
-LANES_INLINE lanes cached(const void *from, size_t index, size_t count, const bk_cache_type type) {
-  elements some = {{0}};
-  switch (type) {
-    case BK_CACHE_F16: {
-      const uint16_t *halves = (const uint16_t *)from + index;
-      if (count == BK_FLOAT_LANES) return load_halves(halves);
-      memcpy(some.halves, halves, count * sizeof *halves);
-      return load_halves(some.halves);
-    }
-    case BK_CACHE_F32: {
-      const float *floats = (const float *)from + index;
-      return count == BK_FLOAT_LANES ? load_lanes(floats) : load_some(floats, count);
-    }
-    default: {
-      const int8_t *bytes = (const int8_t *)from + index;
-      if (count == BK_FLOAT_LANES) return load_bytes(bytes);
-      memcpy(some.bytes, bytes, count);
-      return load_bytes(some.bytes);
-    }
+LANES_INLINE row_tile tile_at(const row_group *group, size_t first, size_t most) {
+  const bk_attention *rows = group->rows;
+  size_t left = group->count - first, row = group->first + first;
+  row_tile tile = {.count = left < most ? left : most};
+  size_t token = row / rows->heads, head = row % rows->heads;
+  for (size_t r = 0; r < tile.count; r++) {
+    tile.queries[r] = rows->queries + token * rows->token_stride + head * group->chunk->length;
+    tile.visible[r] = rows->visible[token];
+    if (++head == rows->heads) head = 0, token++;
   }
+  return tile;
 }
 
-LANES_INLINE size_t element_size(const bk_cache_type type) {
-  return type == BK_CACHE_F16 ? 2 : type == BK_CACHE_F32 ? 4 : 1;
-}
-
-// Numbers from an index on. Tiles prefetch those that are `ahead` numbers further, which may lie
-// anywhere.
-typedef struct {
-  const void *from;
-  size_t index, ahead;
-  bk_cache_type type;
-} cache_place;
-
-LANES_INLINE void prefetch(cache_place at, size_t index, const bk_cache_type type) {
-  __builtin_prefetch((const void *)((uintptr_t)at.from + (index + at.ahead) * element_size(type)));
-}
-
-// `rows` rows of the cache, which lie `length` numbers apart, as floats that lie `stride` apart.
-LANES_INLINE void expand_rows(cache_place at, size_t rows, size_t length, size_t stride,
-                              float *floats, const bk_cache_type type) {
-  for (size_t r = 0; r < rows; r++, at.index += length, floats += stride) {
-    size_t i = 0;
-    for (; i + BK_FLOAT_LANES <= length; i += BK_FLOAT_LANES)
-      store_lanes(floats + i, cached(at.from, at.index + i, BK_FLOAT_LANES, type));
-    if (i < length) store_lanes(floats + i, cached(at.from, at.index + i, length - i, type));
-  }
-}
-
-// The floats, at `floats` unless the cache has floats that lie so.
-LANES_INLINE cache_place expanded(cache_place at, size_t rows, size_t length, size_t stride,
-                                  float *floats) {
-  switch (at.type) {
-    case BK_CACHE_F16: expand_rows(at, rows, length, stride, floats, BK_CACHE_F16); break;
-    case BK_CACHE_F32:
-      if (length == stride) return at;
-      expand_rows(at, rows, length, stride, floats, BK_CACHE_F32);
-      break;
-    case BK_CACHE_Q8: expand_rows(at, rows, length, stride, floats, BK_CACHE_Q8); break;
-  }
-  return (cache_place){floats, 0, 0, BK_CACHE_F32};
+// Rows of a tile, so that all tiles of a group have nearly the same number.
+LANES_INLINE size_t rows_of_tiles(const row_group *group) {
+  return bk_divide_up(group->count, bk_divide_up(group->count, TILE_ROWS));
 }
 
 // The most blocks of a tile of so many rows.
@@ -147,24 +101,6 @@ LANES_INLINE void score_rows(const row_tile *tile, cache_place keys, size_t bloc
     score_tile(tile, keys, length, scores, rows, BLOCKS_OF(rows), type);
   for (; blocks > 0; blocks--, keys.index += block, scores += BK_KEY_LANES)
     score_tile(tile, keys, length, scores, rows, 1, type);
-}
-
-LANES_INLINE row_tile tile_at(const row_group *group, size_t first, size_t most) {
-  const bk_attention *rows = group->rows;
-  size_t left = group->count - first, row = group->first + first;
-  row_tile tile = {.count = left < most ? left : most};
-  size_t token = row / rows->heads, head = row % rows->heads;
-  for (size_t r = 0; r < tile.count; r++) {
-    tile.queries[r] = rows->queries + token * rows->token_stride + head * group->chunk->length;
-    tile.visible[r] = rows->visible[token];
-    if (++head == rows->heads) head = 0, token++;
-  }
-  return tile;
-}
-
-// Rows of a tile, so that all tiles of a group have nearly the same number.
-LANES_INLINE size_t rows_of_tiles(const row_group *group) {
-  return bk_divide_up(group->count, bk_divide_up(group->count, TILE_ROWS));
 }
 
 TARGET static void score_group(const row_group *group) {

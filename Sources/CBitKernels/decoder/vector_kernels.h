@@ -78,11 +78,16 @@ TARGET static void rms_norm(const float *x, size_t n, float epsilon, const float
   // Four vectors, because a sum waits for the one before.
   lanes sum[4];
   UNROLL for (int l = 0; l < 4; l++) sum[l] = zero_lanes();
-  for (size_t i = 0; i < n; i += 4 * BK_FLOAT_LANES)
+  size_t whole = n / (4 * BK_FLOAT_LANES) * (4 * BK_FLOAT_LANES);
+  for (size_t i = 0; i < whole; i += 4 * BK_FLOAT_LANES)
     UNROLL for (size_t l = 0; l < 4; l++) {
-      lanes v = load_or(x, n, i + BK_FLOAT_LANES * l, zero_lanes());
+      lanes v = load_lanes(x + i + BK_FLOAT_LANES * l);
       sum[l] = fused(v, v, sum[l]);
     }
+  UNROLL for (size_t l = 0; l < 4; l++) {
+    lanes v = load_or(x, n, whole + BK_FLOAT_LANES * l, zero_lanes());
+    sum[l] = fused(v, v, sum[l]);
+  }
   lanes squares = added(added(sum[0], sum[2]), added(sum[1], sum[3]));
   lanes inverse = all_lanes(bk_inverse_root(lanes_total(squares), n, epsilon));
   if (weight)
@@ -147,9 +152,12 @@ TARGET static float exponentials(const float *x, size_t n, float shift, float *o
 TARGET static float maximum(const float *x, size_t n) {
   lanes least = all_lanes(-INFINITY), largest[4];
   UNROLL for (int l = 0; l < 4; l++) largest[l] = least;
-  for (size_t i = 0; i < n; i += 4 * BK_FLOAT_LANES)
+  size_t whole = n / (4 * BK_FLOAT_LANES) * (4 * BK_FLOAT_LANES);
+  for (size_t i = 0; i < whole; i += 4 * BK_FLOAT_LANES)
     UNROLL for (size_t l = 0; l < 4; l++)
-      largest[l] = larger(largest[l], load_or(x, n, i + BK_FLOAT_LANES * l, least));
+      largest[l] = larger(largest[l], load_lanes(x + i + BK_FLOAT_LANES * l));
+  UNROLL for (size_t l = 0; l < 4; l++)
+    largest[l] = larger(largest[l], load_or(x, n, whole + BK_FLOAT_LANES * l, least));
   return lanes_largest(
       larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
 }
@@ -218,6 +226,7 @@ TARGET static void store(const bk_cache_chunk *chunk, size_t position, const flo
   });
 }
 
+#include "cached.h"
 #include "attend.h"
 
 const bk_decoder_kernels DECODER = {

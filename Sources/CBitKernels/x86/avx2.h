@@ -104,7 +104,7 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 #define AVX2_MEMBERS                                                                             \
   .absmax = bk_avx2_absmax, .quantize8 = bk_avx2_quantize8, .sums = bk_avx2_sums,                \
   .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign},                                 \
-  .weights = &bk_avx2_weights, .decoder = &bk_scalar_decoder, AVX2_RESULT_MEMBERS
+  .weights = &bk_avx2_weights, .decoder = &bk_avx2_decoder, AVX2_RESULT_MEMBERS
 // Those of sums and outputs.
 #define AVX2_RESULT_MEMBERS                                                                      \
   .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \
