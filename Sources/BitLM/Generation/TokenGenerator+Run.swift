@@ -1,13 +1,13 @@
 import BitCore
 
 extension TokenGenerator {
-  /// Generates the whole text.
+  /// Generates the whole text without giving the thread away.
   ///
   /// - Parameters:
   ///   - isCancelled: Asked after each step whether to end here.
   ///   - show: Is given each piece as soon as it is there.
   package mutating func run(
-    isCancelled: () -> Bool = { Task.isCancelled }, show: (GeneratedPiece) -> Void = { _ in }
+    isCancelled: () -> Bool, show: (GeneratedPiece) -> Void = { _ in }
   ) throws(InputError) -> GenerationResult {
     var result = GenerationResult()
     while let piece = try next() {
@@ -18,30 +18,38 @@ extension TokenGenerator {
     return result
   }
 
+  /// Generates the whole text and lets other tasks have this thread between the steps; ends early
+  /// if the task is cancelled.
+  ///
+  /// - Parameter show: Is given each piece as soon as it is there.
+  package mutating func run(
+    show: (GeneratedPiece) -> Void
+  ) async throws(InputError) {
+    while let piece = try next() {
+      if piece != GeneratedPiece() { show(piece) }
+      if Task.isCancelled { cancel() }
+      await Task.yield()
+    }
+  }
+
   /// Generates the text in a task of its own, which ends when the pieces are no longer read.
   ///
-  /// - Parameter ended: Is called once when nothing more is generated: with the cache and the
-  ///   result, which is nil after an error.
+  /// - Parameter ended: Is called once when nothing more is generated: with the result, which is
+  ///   nil after an error.
   package func stream(
-    ended: @escaping @Sendable (TokenCache, GenerationResult?) -> Void = { _, _ in }
+    ended: @escaping @Sendable (GenerationResult?) -> Void = { _ in }
   ) -> AsyncThrowingStream<GeneratedPiece, any Error> {
     AsyncThrowingStream { continuation in
       let task = Task.detached {
         var generator = self
-        var result: GenerationResult?
         do {
-          while let piece = try generator.next() {
-            result = piece.result
-            // The next prompt may be given as soon as the last piece is read.
-            if result != nil { ended(generator.cache, result) }
-            if piece != GeneratedPiece() { continuation.yield(piece) }
-            if Task.isCancelled { generator.cancel() }
-            // Steps are long: let other tasks have this thread.
-            await Task.yield()
+          try await generator.run { piece in
+            if let result = piece.result { ended(result) }
+            continuation.yield(piece)
           }
           continuation.finish()
         } catch {
-          ended(generator.cache, nil)
+          ended(nil)
           continuation.finish(throwing: error)
         }
       }

@@ -24,17 +24,15 @@ struct GenerationStreamTests {
   @Test("A stream that is no longer read ends generating")
   func ended() async throws {
     let model = FakeModel(contextLength: 1 << 20)
-    let (ends, end) = AsyncStream.makeStream(of: (TokenCache, GenerationResult?).self)
+    let (ends, end) = AsyncStream.makeStream(of: GenerationResult?.self)
     func read() async throws {
       let generator = try TokenGeneratorTests.generator(model, GenerationOptions())
-      for try await _ in generator.stream(ended: { end.yield(($0, $1)) }) { return }
+      for try await _ in generator.stream(ended: { end.yield($0) }) { return }
     }
     try await read()
     var iterator = ends.makeAsyncIterator()
     let last = await iterator.next()
-    let (cache, result) = try #require(last)
-    #expect(result?.finishReason == .cancelled)
-    #expect(cache.ids.count < 1 << 20)
+    #expect(last??.finishReason == .cancelled)
   }
 
   @Test("A cancelled task ends its stream")

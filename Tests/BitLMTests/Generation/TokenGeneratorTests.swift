@@ -23,7 +23,7 @@ struct TokenGeneratorTests {
     cache: TokenCache? = nil, endIDs: Set<Int32> = []
   ) throws -> GenerationResult {
     var generator = try generator(model, prompt: prompt, options, cache: cache, endIDs: endIDs)
-    return try generator.run()
+    return try generator.run { false }
   }
 
   /// The tokens by a loop that does nothing but sample.
@@ -93,7 +93,7 @@ struct TokenGeneratorTests {
       let model = FakeModel(step: step)
       let options = GenerationOptions(sampling: .greedy, maxTokens: 10)
       var first = try Self.generator(model, prompt: [1, 2, 3, 4, 5, 6, 7], options)
-      let text = try first.run()
+      let text = try first.run { false }
       let whole = [1, 2, 3, 4, 5, 6, 7] + text.ids
       #expect(first.cache.ids == whole.dropLast())
 
@@ -103,11 +103,11 @@ struct TokenGeneratorTests {
         ([9, 8], 0),
       ] {
         var again = try Self.generator(model, prompt: prompt, options, cache: first.cache)
-        let result = try again.run()
+        let result = try again.run { false }
         #expect(result.cachedTokens == cached / step * step || result.cachedTokens == cached)
         #expect(result.ids == (try Self.generate(model, prompt: prompt, options)).ids)
         first = try Self.generator(model, prompt: whole, options, cache: again.cache)
-        _ = try first.run()
+        _ = try first.run { false }
       }
     }
   }
@@ -179,7 +179,7 @@ struct TokenGeneratorTests {
         sampling: .greedy, maxTokens: 60, stopStrings: [stop, "no such text"], draftNGram: draft)
       var generator = try Self.generator(model, options)
       var shown = ""
-      let result = try generator.run(show: { shown += $0.text })
+      let result = try generator.run(isCancelled: { false }, show: { shown += $0.text })
       #expect(shown == result.text)
       #expect(result.finishReason == .stop && result.stopString == stop)
       #expect(Array(result.text.utf8) == Array(text[..<20]))
@@ -196,7 +196,7 @@ struct TokenGeneratorTests {
     let model = FakeModel(fixed: fixed)
     var generator = try Self.generator(model, GenerationOptions(sampling: .greedy, maxTokens: 8))
     var pieces: [GeneratedPiece] = []
-    let result = try generator.run(show: { pieces.append($0) })
+    let result = try generator.run(isCancelled: { false }, show: { pieces.append($0) })
     #expect(result.text == "aé\u{fffd}éb\u{fffd}")
     #expect(pieces.map(\.text).joined() == result.text)
     #expect(pieces.flatMap(\.tokens) == result.tokens)
@@ -223,7 +223,7 @@ struct TokenGeneratorTests {
   @Test("No tokens may be asked for: the prompt enters the cache")
   func noTokens() throws {
     var generator = try Self.generator(FakeModel(), GenerationOptions(maxTokens: 0))
-    let result = try generator.run()
+    let result = try generator.run { false }
     #expect(result.tokens.isEmpty && result.text.isEmpty && result.finishReason == .length)
     #expect(generator.cache.ids == [1, 2, 3])
   }
@@ -237,7 +237,7 @@ struct TokenGeneratorTests {
     #expect(5...6 ~= result.tokens.count)
     generator = try Self.generator(FakeModel(), GenerationOptions())
     generator.cancel()
-    #expect(try generator.run().tokens.isEmpty)
+    #expect(try generator.run { false }.tokens.isEmpty)
   }
 
   @Test("After the model's error the cache is as long as what it has evaluated")
@@ -245,7 +245,7 @@ struct TokenGeneratorTests {
     let model = FakeModel(failure: 30)
     var generator = try Self.generator(
       model, GenerationOptions(sampling: .greedy, draftNGram: 4, batchSize: 2))
-    #expect(throws: InputError.self) { try generator.run() }
+    #expect(throws: InputError.self) { try generator.run { false } }
     #expect(26...30 ~= generator.cache.ids.count)
     // The cache is still of use.
     let again = try Self.generate(

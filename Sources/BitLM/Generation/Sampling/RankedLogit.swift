@@ -26,6 +26,24 @@ struct RankedLogit {
     return heap.sorted { $0.precedes($1) }
   }
 
+  /// The first `count` of all tokens by rank, in this order; the logits by id.
+  static func largest(_ count: Int, of logits: [Float]) -> [RankedLogit] {
+    var heap = logits.prefix(count).enumerated().map {
+      RankedLogit(id: Int32($0), logit: Double($1))
+    }
+    for root in stride(from: heap.count / 2 - 1, through: 0, by: -1) { siftDown(&heap, root) }
+    guard heap.count < logits.count, var last = heap.first.map({ Float($0.logit) }) else {
+      return heap.sorted { $0.precedes($1) }
+    }
+    // Of equal logits the first stays, whose id is lower.
+    for id in heap.count..<logits.count where logits[id] > last {
+      heap[0] = RankedLogit(id: Int32(id), logit: Double(logits[id]))
+      siftDown(&heap, 0)
+      last = Float(heap[0].logit)
+    }
+    return heap.sorted { $0.precedes($1) }
+  }
+
   private static func siftDown(_ heap: inout [RankedLogit], _ start: Int) {
     var parent = start
     let moving = heap[start]

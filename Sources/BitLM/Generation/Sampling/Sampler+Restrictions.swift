@@ -16,20 +16,19 @@ extension Sampler {
 
   /// The fewest of the first entries by rank whose probabilities add up to top-p.
   private func nucleus(of entries: [RankedLogit]) -> [RankedLogit] {
-    let (_, total) = TokenDistribution.softmax(entries)
-    // Few of many tokens are enough as a rule: not all of them are sorted at once.
-    var count = 256
-    while true {
-      let ranked = RankedLogit.largest(count, of: entries)
-      let weights = TokenDistribution.softmax(ranked).weights
-      var sum = 0.0
-      for (place, weight) in weights.enumerated() {
-        sum += weight
-        if sum >= options.topP * total { return Array(ranked[...place]) }
-      }
-      if ranked.count == entries.count { return ranked }
-      count *= 16
+    let (weights, total) = TokenDistribution.softmax(entries)
+    // What is left out may have a weight of (1 - p) * total. All that are lighter than this over
+    // their number are left out for certain, and need not be sorted; half of it allows for
+    // rounding.
+    let least = (1 - options.topP) * total / Double(entries.count) / 2
+    let heavy = zip(entries, weights).filter { $0.1 >= least }
+      .sorted { $0.0.precedes($1.0) }
+    var sum = 0.0
+    for (place, (_, weight)) in heavy.enumerated() {
+      sum += weight
+      if sum >= options.topP * total { return heavy[...place].map(\.0) }
     }
+    return RankedLogit.largest(entries.count, of: entries)
   }
 
   /// The order of Hugging Face transformers: temperature, top-k, top-p, min-p.

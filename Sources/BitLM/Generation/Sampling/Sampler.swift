@@ -136,31 +136,44 @@ package struct Sampler: Sendable {
     }
   }
 
-  /// The logits in the order of ids, each once.
+  /// Logits in the order of ids, each once: all that are given, or only those that matter.
   private func entries(of logits: TokenLogits) throws(InputError) -> [RankedLogit] {
     var entries: [RankedLogit]
-    switch logits {
-    case .all(let values):
+    let request = request()
+    switch (logits, request) {
+    case (.all(let values), _):
       precondition(
         values.count == vocabularySize,
         "\(values.count) logits for a vocabulary of \(vocabularySize)")
-      entries = values.enumerated().map { RankedLogit(id: Int32($0), logit: Double($1)) }
-    case .candidates(let candidates):
-      entries = candidates.map { RankedLogit(id: $0.id, logit: Double($0.logit)) }
-      entries.sort { $0.id < $1.id }
-      entries = unique(entries)
-      guard case .candidates(let count, _) = request() else {
-        preconditionFailure("\(entries.count) candidates where all logits are needed")
+      if let bad = values.firstIndex(where: { !($0 < .infinity) }) {
+        throw Self.noNumber(Double(values[bad]), id: Int32(bad))
       }
+      guard case .candidates(let count, let ids) = request else {
+        return values.enumerated().map { RankedLogit(id: Int32($0), logit: Double($1)) }
+      }
+      entries = RankedLogit.largest(count, of: values)
+      entries += ids.map { RankedLogit(id: $0, logit: Double(values[Int($0)])) }
+    case (.candidates(let candidates), .candidates):
+      entries = candidates.map { RankedLogit(id: $0.id, logit: Double($0.logit)) }
+    case (.candidates(let candidates), .all):
+      preconditionFailure("\(candidates.count) candidates where all logits are needed")
+    }
+    entries.sort { $0.id < $1.id }
+    entries = unique(entries)
+    if case .candidates(let count, _) = request {
       precondition(
         entries.count >= count, "\(entries.count) candidates where \(count) are needed")
     }
     for entry in entries where !(entry.logit < .infinity) {
-      throw InputError(
-        .notFinite, source: "logits", found: "\(entry.logit) for token \(entry.id)",
-        expected: "numbers, which a model with finite weights gives")
+      throw Self.noNumber(entry.logit, id: entry.id)
     }
     return entries
+  }
+
+  private static func noNumber(_ logit: Double, id: Int32) -> InputError {
+    InputError(
+      .notFinite, source: "logits", found: "\(logit) for token \(id)",
+      expected: "numbers, which a model with finite weights gives")
   }
 
   private func unique(_ entries: [RankedLogit]) -> [RankedLogit] {
