@@ -65,6 +65,7 @@ extension DecoderConfiguration {
       model, fallback: tensors[.output] == nil && hasProjectionNorms ? .lastToken : .none)
     (activations, hasLatentWeights) = (.float, false)
     try Self.refuseVariants(keys, modelType, contextLength)
+    try refuseUnconverted(model)
   }
 
   /// The family, and the name that the file gives it.
@@ -129,6 +130,20 @@ extension DecoderConfiguration {
         throw keys.error(
           .unsupported, "sliding_window", nil, "null, for attention to all positions")
       }
+    }
+  }
+
+  /// Refuses models of which some projections stay ordinary layers while others are quantized.
+  private func refuseUnconverted(_ model: ModelFile) throws(InputError) {
+    let projections = DecoderTensor.Part.projections.map {
+      DecoderTensor.layer(0, $0).name(in: .huggingFace)
+    }
+    for module in model.quantization?.modulesToNotConvert ?? [] {
+      guard let name = projections.first(where: { $0.contains(module) }) else { continue }
+      throw InputError(
+        .unsupported, source: model.path,
+        found: "modules_to_not_convert with \(ErrorText.quoted(module))",
+        expected: "none that is part of \(name)")
     }
   }
 

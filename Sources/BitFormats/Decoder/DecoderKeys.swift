@@ -13,7 +13,10 @@ struct DecoderKeys {
   init(_ object: JSONObject, source: String) {
     self.source = source
     // Null says the same as nothing.
-    read = { key in object[key].flatMap { $0 == .null ? nil : $0 } }
+    read = { key in
+      let value = object[key]
+      return value == .null ? Optional.none : value
+    }
     hasMember = { key in object[key] != nil }
   }
 

@@ -31,6 +31,7 @@ struct ConfiguredShapes {
   private let heads: Int
   private let keyValueHeads: Int
   private let headLength: Int
+  private let naming: DecoderTensor.Naming
 
   /// Models whose projections have exactly these shapes; others may fuse or gate some.
   private static let models: Set = [
@@ -44,13 +45,13 @@ struct ConfiguredShapes {
       guard let architecture = metadata.architecture, Self.models.contains(architecture) else {
         return nil
       }
-      source = "the metadata"
+      (source, naming) = ("the metadata", .gguf)
       read = { metadata["\(architecture).\($1)"]?.integerValue.flatMap { Int(exactly: $0) } }
     } else {
       guard let config = model.config, let kind = config["model_type"]?.stringValue,
         Self.models.contains(kind)
       else { return nil }
-      source = "config.json"
+      (source, naming) = ("config.json", .huggingFace)
       read = { name, _ in config[name]?.integerValue.flatMap { Int(exactly: $0) } }
     }
     guard let hidden = read("hidden_size", "embedding_length"),
@@ -62,19 +63,16 @@ struct ConfiguredShapes {
     headLength = read("head_dim", "attention.key_length") ?? hidden / heads
   }
 
-  /// The shape `[out, in]` of a weight by its name in either kind of file; nil for other tensors.
+  /// The shape `[out, in]` of a weight by its name; nil for other tensors.
   func shape(of name: String) -> [Int]? {
-    let parts = name.split(separator: ".")
-    guard parts.count >= 4, parts.last == "weight" else { return nil }
-    let isLayer = parts[0] == "blk" && parts.count == 4 || parts.starts(with: ["model", "layers"])
-    guard isLayer else { return nil }
+    guard case .layer(_, let part) = DecoderTensor(name, in: naming) else { return nil }
     let (query, keyValue) = (heads * headLength, keyValueHeads * headLength)
-    switch parts.dropFirst(parts[0] == "blk" ? 2 : 3).dropLast().joined(separator: ".") {
-    case "self_attn.q_proj", "attn_q": return [query, hidden]
-    case "self_attn.k_proj", "self_attn.v_proj", "attn_k", "attn_v": return [keyValue, hidden]
-    case "self_attn.o_proj", "attn_output": return [hidden, query]
-    case "mlp.gate_proj", "mlp.up_proj", "ffn_gate", "ffn_up": return [intermediate, hidden]
-    case "mlp.down_proj", "ffn_down": return [hidden, intermediate]
+    switch part {
+    case .query: return [query, hidden]
+    case .key, .value: return [keyValue, hidden]
+    case .attentionOutput: return [hidden, query]
+    case .gate, .up: return [intermediate, hidden]
+    case .down: return [hidden, intermediate]
     default: return nil
     }
   }
