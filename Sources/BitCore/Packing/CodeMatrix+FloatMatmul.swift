@@ -24,7 +24,8 @@ extension CodeMatrix {
       x.withUnsafePointer { x in
         pool.parallelFor(stripCount) { strips in
           let values = AlignedBuffer<Float>(uninitialized: Self.stripRows * columns)
-          defer { withExtendedLifetime((self, values)) {} }
+          let scratch = AlignedBuffer<UInt8>(uninitialized: bk_weights_scratch_bytes(tokens))
+          defer { withExtendedLifetime((self, values, scratch)) {} }
           for strip in strips {
             let first = strip * Self.stripRows
             let count = min(Self.stripRows, rows - first)
@@ -32,8 +33,12 @@ extension CodeMatrix {
             part.rows = first + count
             // The kernel writes from the first row of the matrix on, which lies before the memory.
             bk_strip_values(layout, &part, strip, values.pointer - first * columns, nil)
-            WeightMatrix(borrowing: values.pointer, rows: count, columns: columns)
-              .multiply(x, tokens: tokens, into: y + first, stride: rows, kernels: kernels)
+            var floats = bk_weights(
+              type: BK_F32, rows: count, columns: columns,
+              bytes: UnsafeRawPointer(values.pointer).assumingMemoryBound(to: UInt8.self))
+            bk_weights_matmul(
+              kernels.table, &floats, x, columns, tokens, bk_range(first: 0, end: count), nil,
+              y + first, rows, scratch.pointer)
           }
         }
       }

@@ -49,6 +49,16 @@ extension WeightMatrix {
     withExtendedLifetime(self) {}
   }
 
+  /// The products of some rows and one row of activations, with the bits of ``matmul(_:bias:output:kernels:pool:)``.
+  package func products(_ x: UnsafePointer<Float>, rows: [UInt32]) -> [Float] {
+    [Float](unsafeUninitializedCapacity: rows.count) { values, count in
+      if let start = values.baseAddress {
+        multiply(x, rows: rows, start, kernels: .active, pool: .shared)
+      }
+      count = rows.count
+    }
+  }
+
   /// The products of some rows and one row of activations to `y`, with the bits of
   /// ``multiply(_:tokens:bias:_:kernels:pool:)``.
   func multiply(

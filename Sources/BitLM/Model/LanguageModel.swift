@@ -26,16 +26,19 @@ public final class LanguageModel: Sendable {
     public var format: PackedFormat?
     /// The longest text, at most what the model was made for; nil for just that.
     public var contextLength: Int?
+    /// How to read what GGUF files leave open.
+    public var gguf: GGUFOptions
 
     /// The given options.
     public init(
       activations: ActivationMode? = nil, cachePrecision: CachePrecision = .float16,
-      format: PackedFormat? = nil, contextLength: Int? = nil
+      format: PackedFormat? = nil, contextLength: Int? = nil, gguf: GGUFOptions = GGUFOptions()
     ) {
       self.activations = activations
       self.cachePrecision = cachePrecision
       self.format = format
       self.contextLength = contextLength
+      self.gguf = gguf
     }
   }
 
@@ -62,7 +65,7 @@ public final class LanguageModel: Sendable {
     path: String, options: Options = Options(),
     progress: (LoadingProgress) -> Void = { _ in }
   ) throws(InputError) -> LanguageModel {
-    let file = try ModelFile(path: path)
+    let file = try ModelFile(path: path, options: options.gguf)
     return try load(file, options: options, progress: progress)
   }
 

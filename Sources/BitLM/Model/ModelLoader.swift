@@ -143,7 +143,10 @@ struct ModelLoader {
     var screen: OutputScreen?
     // A screen takes a byte a weight, so for rows of fewer it would be no less to read.
     if case .numbers(let matrix) = weights, matrix.byteCount > matrix.rows * matrix.columns {
-      screen = OutputScreen(matrix, released: { tensor.extent.releasePages($0) })
+      screen = OutputScreen(matrix) { rows in
+        let bytes = matrix.rowBytes
+        tensor.extent.releasePages(rows.lowerBound * bytes..<rows.upperBound * bytes)
+      }
     }
     return OutputLayer(
       projection: Projection(weights: weights, norm: nil), screen: screen, mode: mode)

@@ -23,12 +23,11 @@ struct OutputLayer: Sendable {
     if case .candidates(let count, let ids) = selection, let screen,
       case .numbers(let matrix) = projection.weights, count <= Self.fewCandidates
     {
-      var candidates = screen.largest(of: x, count: count, rescoring: matrix).map {
-        CandidateLogit(id: Int32($0.row), logit: $0.value)
-      }
-      candidates += matrix.products(x, rows: ids.map(Int.init)).enumerated().map {
-        CandidateLogit(id: ids[$0], logit: $1)
-      }
+      let largest = screen.largest(of: x, count: count, rescoring: matrix)
+      if largest.containsNaN { return .all(logits(x, rows: 1).scalars) }
+      var candidates = largest.outputs.map { CandidateLogit(id: Int32($0.row), logit: $0.value) }
+      let others = matrix.products(x, rows: ids.map { UInt32($0) })
+      candidates += zip(ids, others).map { CandidateLogit(id: $0, logit: $1) }
       return .candidates(candidates)
     }
     return .all(logits(x, rows: 1).scalars)
