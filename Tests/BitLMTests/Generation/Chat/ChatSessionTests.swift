@@ -106,7 +106,7 @@ struct ChatSessionTests {
     session.options.sampling.topP = 1
     _ = try await session.respond(to: "more")
     #expect(session.messages.count == 4)
-    #expect(try #require(session.lastResult).cachedTokens == 8)
+    #expect(try #require(session.lastResult).cachedTokens >= 8)
   }
 
   @Test("A new conversation keeps the instructions; these can be changed and removed")
