@@ -139,7 +139,7 @@ struct EvaluationTests {
 
   @Test("Memory grows with the text, a chunk at a time")
   func memory() throws {
-    let golden = try #require(Self.models.first { $0.path == "lm/qwen3-t128-tied" })
+    let golden = try #require(Self.models.first { $0.path == "lm/bitnet-64-long" })
     let model = try model(golden)
     let sequence = DecoderSequence(model)
     #expect(sequence.byteCount == 0)

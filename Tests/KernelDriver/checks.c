@@ -40,6 +40,10 @@ float half_value(uint16_t half) {
   return half & 0x8000 ? -magnitude : magnitude;
 }
 
+guarded new_floats(size_t count, guard_side side) {
+  return guarded_new(count * sizeof(float), side, 4 * random_below(8));
+}
+
 int equal_floats(const float *a, const float *b, size_t count) {
   return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
 }

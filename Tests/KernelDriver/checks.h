@@ -24,6 +24,9 @@ float odd_float(void);
 // The value of a half precision float, by the definition of the format.
 float half_value(uint16_t half);
 
+// Memory for floats, which begins anywhere that four bytes may.
+guarded new_floats(size_t count, guard_side side);
+
 // Compares bits, so that zeros with different signs differ.
 int equal_floats(const float *a, const float *b, size_t count);
 
@@ -42,5 +45,9 @@ void test_products(const bk_kernels *kernels, amount amount);
 void test_weights(const bk_kernels *kernels, amount amount);
 // Rows of signed bytes that stand in for weights.
 void test_screens(const bk_kernels *kernels, amount amount);
+// Element-wise kernels of decoders, and storing keys and values.
+void test_decoders(const bk_kernels *kernels);
+// Attention to cached keys and values.
+void test_attention(const bk_kernels *kernels, amount amount);
 
 #endif

@@ -41,6 +41,8 @@ int main(int argc, char **argv) {
     test_products(kernels, amount);
     test_weights(kernels, amount);
     test_screens(kernels, amount);
+    test_decoders(kernels);
+    test_attention(kernels, amount);
     printf("%s: %zu passed, %zu failed\n", *name, passed - passed_before, failed - failed_before);
     fflush(stdout);
   }

@@ -7,11 +7,6 @@
 
 static guard_side side_of(size_t n) { return n % 2 ? GUARD_ABOVE : GUARD_BELOW; }
 
-// Floats may begin anywhere that four bytes may.
-static guarded new_floats(size_t count, guard_side side) {
-  return guarded_new(count * sizeof(float), side, 4 * random_below(8));
-}
-
 static void test_quantizing(const bk_kernels *kernels, float *values, size_t n, const char *what) {
   // Numbers halfway between two integers show how ties are rounded.
   for (size_t i = 0; i < n; i++)
