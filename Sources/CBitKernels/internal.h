@@ -174,10 +174,13 @@ void bk_encode_columns_ternary(const float *weights, size_t stride, size_t rows,
 void bk_encode_columns_sign(const float *weights, size_t stride, size_t rows, size_t first,
                             size_t columns, const float *parameters, uint8_t *panel);
 
+extern const bk_weight_kernels bk_scalar_weights;
 extern const bk_kernels bk_scalar;
 #if defined(__x86_64__)
+extern const bk_weight_kernels bk_avx2_weights, bk_avx512_weights;
 extern const bk_kernels bk_avx2, bk_avxvnni, bk_avx512vnni, bk_avx512vbmi;
 #elif defined(__aarch64__)
+extern const bk_weight_kernels bk_neon_weights, bk_dotprod_weights;
 extern const bk_kernels bk_neon, bk_dotprod, bk_i8mm;
 #endif
 

@@ -3,6 +3,7 @@
 #define CHECKS_H
 
 #include "../../Sources/CBitKernels/internal.h"
+#include "bitweights.h"
 #include "guarded.h"
 
 // Checks so far.
@@ -37,5 +38,9 @@ void test_encoding(const bk_kernels *kernels);
 void test_packing(const bk_kernels *kernels);
 // Whole products.
 void test_products(const bk_kernels *kernels, amount amount);
+// Products with floats and with blocks of GGUF.
+void test_weights(const bk_kernels *kernels, amount amount);
+// Rows of signed bytes that stand in for weights.
+void test_screens(const bk_kernels *kernels, amount amount);
 
 #endif

@@ -39,6 +39,8 @@ int main(int argc, char **argv) {
     test_encoding(kernels);
     test_packing(kernels);
     test_products(kernels, amount);
+    test_weights(kernels, amount);
+    test_screens(kernels, amount);
     printf("%s: %zu passed, %zu failed\n", *name, passed - passed_before, failed - failed_before);
     fflush(stdout);
   }

@@ -11,7 +11,7 @@ extension GGUFFile {
   /// computes them.
   ///
   /// - Parameters:
-  ///   - name: The tensor, of F32, F16, BF16, Q8_0, Q6_K or one of the types of
+  ///   - name: The tensor, of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q6_K or one of the types of
   ///     ``codedTensor(_:)``. A code 3 of two bits is +2 here.
   ///   - rows: Rows in `0..<tensor.rows`.
   /// - Throws: `InputError` that names file and tensor: `.missing` if there is no such tensor,
@@ -30,7 +30,7 @@ extension GGUFFile {
     guard let codec = GGUFNumberCodec(entry.type), let layout = entry.type.layout else {
       throw InputError(
         .unsupported, source: source(of: entry), found: entry.type.name,
-        expected: "F32, F16, BF16, Q8_0, Q6_K or a type of ternary or sign codes")
+        expected: "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q6_K or a type of ternary or sign codes")
     }
     let rowBytes = entry.columns / layout.blockLength * layout.blockBytes
     let start = entry.byteRange.lowerBound

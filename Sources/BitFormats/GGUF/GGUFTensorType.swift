@@ -50,6 +50,10 @@ public struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
   public static let bf16 = GGUFTensorType(30, "BF16", 1, 2)
   /// Integers of 8 bits, a scale for each 32.
   public static let q8_0 = GGUFTensorType(8, "Q8_0", 32, 34)
+  /// Integers of 4 bits, a scale for each 32.
+  public static let q4_0 = GGUFTensorType(2, "Q4_0", 32, 18)
+  /// Integers of 4 bits, a scale and an offset for each 32.
+  public static let q4_1 = GGUFTensorType(3, "Q4_1", 32, 20)
   /// Integers of 6 bits in blocks of 256.
   public static let q6_k = GGUFTensorType(14, "Q6_K", 256, 210)
   /// Ternary, five in a byte, a scale for each 256.
@@ -88,8 +92,8 @@ public struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
   /// The types that are the same in every file, those that nothing here decodes included.
   package static let common: [UInt32: GGUFTensorType] = {
     let types: [GGUFTensorType] = [
-      .f32, .f16, .bf16, .q8_0, .q6_k, .tq1_0, .tq2_0, .q1_0, .pq2_0, .ptq1_0, .iq1_bn, .iq2_bn,
-      .iq2_bn_r4, GGUFTensorType(2, "Q4_0", 32, 18), GGUFTensorType(3, "Q4_1", 32, 20),
+      .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q6_k, .tq1_0, .tq2_0, .q1_0, .pq2_0, .ptq1_0,
+      .iq1_bn, .iq2_bn, .iq2_bn_r4,
       GGUFTensorType(6, "Q5_0", 32, 22), GGUFTensorType(7, "Q5_1", 32, 24),
       GGUFTensorType(9, "Q8_1", 32, 36), GGUFTensorType(10, "Q2_K", 256, 84),
       GGUFTensorType(11, "Q3_K", 256, 110), GGUFTensorType(12, "Q4_K", 256, 144),

@@ -56,5 +56,6 @@ const bk_kernels bk_dotprod = {
     //   sign1       8 tokens  107, 160, 80;  unpacked 106, 190, 87
     .few_tokens = {6, 6, 8},
     .peak = &peak,
+    .weights = &bk_dotprod_weights,
 };
 #endif

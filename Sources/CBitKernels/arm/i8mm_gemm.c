@@ -172,5 +172,6 @@ const bk_kernels bk_i8mm = {
     //   sign1       6 tokens  75, 112, 56;  unpacked 94, 126, 75
     .few_tokens = {6, 6, 6},
     .peak = &peak,
+    .weights = &bk_dotprod_weights,
 };
 #endif

@@ -97,5 +97,6 @@ const bk_kernels bk_neon = {
     //   sign1       18T, 31T;  unpacked 36 + 32T, 78 + 64T
     .few_tokens = {8, 8, BK_ANY_TOKENS},
     .peak = &peak,
+    .weights = &bk_neon_weights,
 };
 #endif

@@ -147,6 +147,9 @@ typedef struct {
   uint64_t (*dot_product)(size_t rounds, int32_t *sink);
 } bk_peak_kernels;
 
+// Products with floats and with blocks of GGUF; see bitweights.h.
+typedef struct bk_weight_kernels bk_weight_kernels;
+
 // One instruction set's kernels. No function reads or writes outside the ranges that it is given.
 typedef struct bk_kernels {
   const char *name;
@@ -232,6 +235,7 @@ typedef struct bk_kernels {
 
   const bk_training_kernels *training;
   const bk_peak_kernels *peak;
+  const bk_weight_kernels *weights;
 } bk_kernels;
 
 // The kernels for this CPU. BITLINEAR_CPU=NAME forces a set that the CPU has; an empty name does

@@ -314,4 +314,5 @@ const bk_kernels bk_scalar = {
     .finish_scaled = finish_scaled,
     .training = &training,
     .peak = &peak,
+    .weights = &bk_scalar_weights,
 };

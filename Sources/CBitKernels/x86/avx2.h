@@ -103,7 +103,8 @@ enum { NIBBLE_TABLE_BYTES = 64, TRIT_TABLE_BYTES = 96 };
 // on the layout.
 #define AVX2_MEMBERS                                                                             \
   .absmax = bk_avx2_absmax, .quantize8 = bk_avx2_quantize8, .sums = bk_avx2_sums,                \
-  .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign}, AVX2_RESULT_MEMBERS
+  .encode_panel = {bk_avx2_encode_ternary, bk_avx2_encode_sign},                                 \
+  .weights = &bk_avx2_weights, AVX2_RESULT_MEMBERS
 // Those of sums and outputs.
 #define AVX2_RESULT_MEMBERS                                                                      \
   .block_sums = bk_avx2_block_sums, .finish = bk_avx2_finish,                                    \

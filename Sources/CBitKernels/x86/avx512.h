@@ -90,4 +90,4 @@ extern const bk_peak_kernels bk_avx512_peak;
   .sums = bk_avx512_sums, .encode_panel = {bk_avx512_encode_ternary, bk_avx512_encode_sign},     \
   .tile_rows = TILE_ROWS, .multiply = bk_avx512_multiply,                                        \
   .multiply_low = bk_avx512_multiply_low, .multiply_scaled = bk_avx512_multiply_scaled,          \
-  .peak = &bk_avx512_peak, AVX2_RESULT_MEMBERS
+  .peak = &bk_avx512_peak, .weights = &bk_avx512_weights, AVX2_RESULT_MEMBERS
