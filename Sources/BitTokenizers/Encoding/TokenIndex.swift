@@ -38,6 +38,14 @@ struct TokenIndex: Sendable {
     Array(string).withUnsafeBytes { find($0) }
   }
 
+  /// Whether a string has this number, which may be beyond the last.
+  func isString(_ string: [UInt8], _ number: Int) -> Bool {
+    guard number < table.count else { return false }
+    return table.withBytes(of: number) { bytes in
+      string.withUnsafeBytes { bytes.count == $0.count && Self.areSame(bytes, $0) }
+    }
+  }
+
   private func locate(
     _ string: UnsafeRawBufferPointer, _ hash: UInt64
   ) -> (slot: Int, found: Int?) {

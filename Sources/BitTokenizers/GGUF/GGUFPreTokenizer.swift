@@ -17,6 +17,7 @@ struct GGUFPreTokenizer {
       preTokenizers: split(.llama3), ignoresMerges: true, addsBeginOfText: true),
     GGUFPreTokenizer(
       names: ["qwen2", "deepseek-r1-qwen"], preTokenizers: split(.qwen2), normalizers: [.nfc]),
+    GGUFPreTokenizer(names: ["stablelm2", "hunyuan"], preTokenizers: split(.qwen2)),
     GGUFPreTokenizer(names: ["qwen35"], preTokenizers: split(.qwen35), normalizers: [.nfc]),
     GGUFPreTokenizer(
       names: ["gpt-2", "phi-2", "olmo", "mpt"],

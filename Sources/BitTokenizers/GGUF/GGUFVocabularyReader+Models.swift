@@ -84,7 +84,7 @@ extension GGUFVocabularyReader {
     model.unknown = try id(vocabulary.unknown, "unknown_token_id") ?? unknownByType()
     var definition = TokenizerDefinition(
       source: source, tokens: tokens,
-      modelTokens: .marked(types.map { $0 != .userDefined && $0 != .unused }), model: model)
+      modelTokens: .marked(types.map { $0 != .userDefined }), model: model)
     let mark = "\u{2581}"
     let hasPrefix = vocabulary.addsSpacePrefix ?? true
     definition.normalizers =

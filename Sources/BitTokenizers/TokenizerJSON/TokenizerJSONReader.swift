@@ -18,8 +18,6 @@ struct TokenizerJSONReader {
   var merges: [Merge] = []
   private var hasModel = false
   private var hasMerges = false
-  /// The three texts of a merge, one after the other.
-  private var scratch: [UInt8] = []
 
   init(source: String, fileBytes: Int) {
     self.source = source
@@ -89,9 +87,7 @@ struct TokenizerJSONReader {
 
   private mutating func readVocabulary(_ parser: inout JSONParser) throws(InputError) {
     try parser.parseObject { (parser) throws(InputError) in
-      try vocabulary.append { (text) throws(InputError) in
-        try parser.parseString(appendingTo: &text)
-      }
+      try vocabulary.appendText(&parser)
     } value: { (start, parser) throws(InputError) in
       try parser.countValue()
       guard let id = parser.takeShortInteger() else { throw parser.unexpected("an id") }
@@ -106,65 +102,9 @@ struct TokenizerJSONReader {
   }
 
   private mutating func readMerges(_ parser: inout JSONParser) throws(InputError) {
-    // A merge takes about 20 bytes of the file.
-    merges.reserveCapacity(min((parser.bytes.count - parser.place) / 20, TokenizerLimits.merges))
-    try parser.parseArray { (parser) throws(InputError) in
-      guard merges.count < TokenizerLimits.merges else {
-        throw parser.malformed("more merges", "at most \(TokenizerLimits.merges)")
-      }
-      let start = parser.place
-      let split = try readPair(&parser)
-      let left = try find(scratch[..<split.end], start, parser)
-      let right = try find(scratch[split.start...], start, parser)
-      if split.start > split.end { scratch.remove(at: split.end) }
-      let result = try find(scratch[...], start, parser)
-      merges.append(Merge(left: left, right: right, result: result))
-    }
-  }
-
-  /// Reads "a b" or ["a","b"] into `scratch`; where the left part ends and the right one starts.
-  private mutating func readPair(
-    _ parser: inout JSONParser
-  ) throws(InputError) -> (end: Int, start: Int) {
-    scratch.removeAll(keepingCapacity: true)
-    let start = parser.place
-    if parser.peek == UInt8(ascii: "\"") {
-      try parser.countValue()
-      try parser.parseString(appendingTo: &scratch)
-      guard let space = scratch.dropFirst().firstIndex(of: UInt8(ascii: " ")),
-        space + 1 < scratch.count,
-        !scratch[(space + 1)...].contains(UInt8(ascii: " "))
-      else {
-        throw parser.malformed("a merge at byte \(start) without its two tokens", "\"a b\"")
-      }
-      return (space, space + 1)
-    }
-    guard parser.peek == UInt8(ascii: "[") else { throw parser.unexpected("a merge") }
-    var (count, middle) = (0, 0)
-    try parser.parseArray { (parser) throws(InputError) in
-      guard parser.peek == UInt8(ascii: "\""), count < 2 else {
-        throw parser.unexpected("two tokens of a merge")
-      }
-      try parser.countValue()
-      if count == 1 { middle = scratch.count }
-      try parser.parseString(appendingTo: &scratch)
-      count += 1
-    }
-    guard count == 2, middle > 0, middle < scratch.count else {
-      throw parser.malformed("a merge at byte \(start) without its two tokens", "[\"a\", \"b\"]")
-    }
-    return (middle, middle)
-  }
-
-  private func find(
-    _ text: ArraySlice<UInt8>, _ start: Int, _ parser: JSONParser
-  ) throws(InputError) -> Int32 {
-    guard let place = text.withUnsafeBytes({ index?.find($0) }) else {
-      let name = ErrorText.quoted(String(decoding: text, as: UTF8.self))
-      throw parser.malformed(
-        "the token \(name) of the merge at byte \(start), which is not in the vocabulary",
-        "tokens of the vocabulary")
-    }
-    return Int32(place)
+    guard let index else { return }
+    var reader = MergeListReader(index)
+    try reader.read(&parser)
+    merges = reader.merges
   }
 }

@@ -16,11 +16,9 @@ struct VocabularyBuilder {
     ids.reserveCapacity(fileBytes / 64)
   }
 
-  /// Takes one text, which `body` appends to a buffer.
-  mutating func append(
-    text body: (inout [UInt8]) throws(InputError) -> Void
-  ) throws(InputError) {
-    try texts.append(body)
+  /// Takes the string that comes next.
+  mutating func appendText(_ parser: inout JSONParser) throws(InputError) {
+    try texts.append { (text) throws(InputError) in try parser.parseString(appendingTo: &text) }
     let size = texts.range(texts.count - 1).count
     guard size > 0, size <= TokenizerLimits.tokenBytes else {
       throw malformed("a token of \(size) bytes", "1 to \(TokenizerLimits.tokenBytes) bytes")
