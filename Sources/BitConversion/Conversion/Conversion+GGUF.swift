@@ -6,7 +6,7 @@ extension Conversion {
   /// The tensors of a GGUF file.
   func ggufEntries() -> [GGUFEntry] {
     let isLossy = options.isLossy
-    return plan.items.map { item in
+    let entries = plan.items.map { item in
       let tensor = item.tensor
       // GGUF has no scalars.
       let shape = tensor.shape.isEmpty ? [1] : tensor.shape
@@ -20,20 +20,21 @@ extension Conversion {
       if case .copied = item.storage, let type = tensor.ggufType {
         return GGUFEntry(item.name, type: type, shape: shape) { (writer) throws(InputError) in
           try item.checkCodes()
-          try ConversionItem.copy(tensor.extent, to: &writer)
+          try item.copy(to: &writer)
         }
       }
       return GGUFEntry(item.name, type: .f32, shape: shape) { (writer) throws(InputError) in
         try item.writeFloats(to: &writer, isLossy: isLossy)
       }
     }
+    return entries + [plan.crossing?.divisorsEntry].compactMap { $0 }
   }
 
   /// What there is to say about layers with a recipe of this project, by their names in the target;
   /// Hugging Face's are described by their `quantization_config`.
   private var layerText: String? {
     var layers = JSONObject()
-    for item in plan.items where item.tensor.codes != nil && item.tensor.layerName != nil {
+    for item in plan.items where item.codes != nil && item.tensor.layerName != nil {
       guard source.members(of: item.tensor) != nil || options.recipe != nil else { continue }
       layers[item.layerName] = .object(description(of: item))
     }
@@ -42,7 +43,13 @@ extension Conversion {
 
   /// The key-value pairs of a GGUF file: those of a GGUF source, or what a configuration tells.
   func ggufMetadata() throws(InputError) -> GGUFMetadata {
-    var metadata = source.ggufMetadata ?? BitNetMetadata.metadata(of: source)
+    let architecture = plan.crossing?.architecture(source)
+    var metadata =
+      source.ggufMetadata
+      ?? GeneralMetadata.metadata(of: source, architecture: architecture)
+    if let model = plan.crossing?.configuration, let architecture {
+      metadata.set(model, architecture: architecture)
+    }
     metadata[I2SLayout.metadataKey] = nil
     if source.tensors.contains(where: { $0.codes != nil }) {
       metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)

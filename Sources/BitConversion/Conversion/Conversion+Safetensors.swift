@@ -7,7 +7,7 @@ extension Conversion {
   func safetensorsEntries() throws(InputError) -> [SafetensorsEntry] {
     var entries: [SafetensorsEntry] = []
     for item in plan.items {
-      if item.tensor.codes == nil {
+      if item.codes == nil {
         entries.append(plainEntry(item))
       } else {
         entries += type == .hf ? try huggingFaceEntries(item) : packedEntries(item)
@@ -25,7 +25,7 @@ extension Conversion {
       metadata[key] = nil
     }
     metadata["format"] = metadata["format"] ?? "pt"
-    let coded = plan.items.filter { $0.tensor.codes != nil }
+    let coded = plan.items.filter { $0.codes != nil }
     if coded.isEmpty { return metadata }
     if type == .hf {
       if case .safetensors(let path) = target {
@@ -49,11 +49,11 @@ extension Conversion {
     let tensor = item.tensor
     if case .copied = item.storage, let dtype = tensor.dtype {
       return SafetensorsEntry(item.name, dtype: dtype, shape: tensor.shape) {
-        (writer) throws(InputError) in try ConversionItem.copy(tensor.extent, to: &writer)
+        (writer) throws(InputError) in try item.copy(to: &writer)
       }
     }
     let isLossy = options.isLossy
-    return SafetensorsEntry(item.name, dtype: .f32, shape: tensor.shape) {
+    return SafetensorsEntry(item.name, dtype: item.floatType, shape: tensor.shape) {
       (writer) throws(InputError) in try item.writeFloats(to: &writer, isLossy: isLossy)
     }
   }

@@ -74,7 +74,7 @@ extension Conversion {
         use: { (range, _) throws(InputError) in
           try progress(Double(range.upperBound) / Double(codes.rows))
         })
-    } else if case .copied = item.storage {
+    } else if case .copied = item.storage, tensor.rowOrder == nil {
       try compareBytes(tensor.extent, written.extent, difference)
     } else {
       try compareFloats(item, written, difference, progress)
@@ -90,7 +90,7 @@ extension Conversion {
     let mayRound = if case .rescaled = item.storage { options.isLossy } else { false }
     for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
       let range = first..<min(tensor.rows, first + tensor.pieceRows)
-      let (x, y) = (try tensor.values(range), try written.values(range))
+      let (x, y) = (try tensor.values(range).map(item.stored), try written.values(range))
       let bad = x.indices.first {
         mayRound ? abs(x[$0] - y[$0]) > 4 * x[$0].ulp : x[$0].bitPattern != y[$0].bitPattern
       }

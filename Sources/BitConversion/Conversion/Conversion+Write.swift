@@ -15,7 +15,10 @@ extension Conversion {
     package let byteCounts: [String: Int]
   }
 
-  /// Writes the result, whole or not at all. In a folder, the file of the tensors is renamed last.
+  /// Writes the result, whole or not at all.
+  ///
+  /// In a folder, the old `config.json` makes room before the tensors are renamed and the new one
+  /// comes last: whatever interrupts that, no configuration describes tensors that are not its own.
   ///
   /// - Parameters:
   ///   - verifying: whether the result is read back before it gets its name, and every weight
@@ -51,9 +54,14 @@ extension Conversion {
       }
       let written = try reopen(file.temporary, config: config)
       let count = verifying ? try verify(written, monitor) : nil
-      // Before the tensors, because packed weights cannot be read without their configuration.
-      if case .folder(let folder) = target { try writeOtherFiles(to: folder, config: config) }
-      try file.commit()
+      if case .folder(let folder) = target {
+        let others = try stageFiles(in: folder, config: config)
+        try ConversionFolder.replace(folder, others) { () throws(InputError) in
+          try file.commit()
+        }
+      } else {
+        try file.commit()
+      }
       return Result(
         tensorCount: written.tensors.count, byteCount: written.byteCount, verifiedElements: count,
         byteCounts: Dictionary(
@@ -72,25 +80,36 @@ extension Conversion {
   /// The `config.json` of a folder.
   private func folderConfig() throws(InputError) -> JSONObject? {
     guard case .folder = target else { return nil }
-    let hasCodes = source.tensors.contains { $0.codes != nil }
+    let hasCodes = plan.items.contains { $0.codes != nil }
     // Packed layers without a configuration could not be read.
     let start = type == .hf && hasCodes ? JSONObject() : nil
-    guard var config = source.config ?? BitNetMetadata.config(of: source) ?? start else {
-      return nil
-    }
+    let own = try plan.crossing?.config(source, plan.floatType)
+    guard var config = source.config ?? own ?? start else { return nil }
     if type == .hf, hasCodes {
       config = try plan.quantization.written(
         into: config, source: "\(source.path), config.json")
-    } else if type == .bitlinear {
+    } else if type != .hf {
       config[HuggingFaceQuantization.key] = nil
     }
     return config
   }
 
-  private func writeOtherFiles(to folder: String, config: JSONObject?) throws(InputError) {
-    if let config {
-      try AtomicFile.write(JSONValue.object(config).encoded + "\n", to: "\(folder)/config.json")
+  /// The small files of a folder, `config.json` last.
+  private func stageFiles(
+    in folder: String, config: JSONObject?
+  ) throws(InputError) -> StagedFiles {
+    let files = StagedFiles()
+    if let other = source.folder { try ConversionFolder.copyFiles(from: other, to: folder, files) }
+    if let model = plan.crossing?.configuration {
+      let generation = JSONObject(generating: model)
+      try files.add("\(folder)/generation_config.json", generation.text)
     }
-    if let other = source.folder { try ConversionFolder.copyFiles(from: other, to: folder) }
+    if let config { try files.add("\(folder)/config.json", config.text) }
+    return files
   }
+}
+
+extension JSONObject {
+  /// The text of a file.
+  fileprivate var text: String { JSONValue.object(self).encoded + "\n" }
 }

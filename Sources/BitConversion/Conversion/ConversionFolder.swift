@@ -40,9 +40,38 @@ enum ConversionFolder {
       expected: "a folder without one")
   }
 
-  /// Copies the small files that belong to a model, such as its tokenizer: neither hidden ones nor
-  /// tensors nor what the conversion writes itself.
-  static func copyFiles(from source: String, to target: String) throws(InputError) {
+  /// Renames the tensors of a folder while it has no `config.json`, and then the small files.
+  ///
+  /// If the tensors cannot be renamed, the old configuration is back. If anything goes wrong after
+  /// that, or the process is killed, the folder has none, and so is refused, until it is written
+  /// again.
+  static func replace(
+    _ folder: String, _ files: StagedFiles, tensors: () throws(InputError) -> Void
+  ) throws(InputError) {
+    let (path, aside) = ("\(folder)/config.json", "\(folder)/.config.json.old")
+    let hasOld = try FileSystem.FileKind(path: path) == .regular
+    if hasOld { try move(path, to: aside) }
+    do throws(InputError) {
+      try tensors()
+    } catch {
+      if hasOld { try? move(aside, to: path) }
+      throw error
+    }
+    if hasOld { unlink(aside) }
+    try files.commit()
+  }
+
+  private static func move(_ path: String, to other: String) throws(InputError) {
+    if let code = FileSystem.errorCode(of: { rename(path, other) }) {
+      throw FileSystem.failure(code, source: path, expected: "to rename the file")
+    }
+  }
+
+  /// Stages copies of the small files that belong to a model, such as its tokenizer: neither hidden
+  /// ones nor tensors nor what the conversion writes itself.
+  static func copyFiles(
+    from source: String, to target: String, _ files: StagedFiles
+  ) throws(InputError) {
     for name in try names(in: source) {
       let isTensors = [".safetensors", ".index.json", ".gguf", ".bin", ".pt", ".pth", ".h5"]
         .contains { name.hasSuffix($0) }
@@ -52,9 +81,9 @@ enum ConversionFolder {
       else { continue }
       let file = try MappedFile(path: path)
       guard file.count <= maximumLength else { continue }
-      var copy = try PendingFile("\(target)/\(name)")
-      try file.withUnsafeBytes { (bytes) throws(InputError) in try copy.writer.write(bytes) }
-      try copy.commit()
+      try files.add("\(target)/\(name)") { (writer) throws(InputError) in
+        try file.withUnsafeBytes { (bytes) throws(InputError) in try writer.write(bytes) }
+      }
     }
   }
 

@@ -14,8 +14,8 @@ struct ConversionItem: Sendable {
     case huggingFace(CodedTensor, HuggingFaceScale)
     /// As F32 times a factor; see ``ModelTensor/factor``.
     case rescaled(by: Float)
-    /// As F32, because the target has no such type.
-    case widened
+    /// As floats of a type that safetensors has, also if the source has codes.
+    case floats(DType)
   }
 
   let tensor: ModelTensor
@@ -33,7 +33,8 @@ struct ConversionItem: Sendable {
   var codes: CodedTensor? {
     switch storage {
     case .codes(let codes), .huggingFace(let codes, _): codes
-    case .copied, .rescaled, .widened: tensor.codes
+    case .copied, .rescaled: tensor.codes
+    case .floats: nil
     }
   }
 
@@ -58,13 +59,34 @@ struct ConversionItem: Sendable {
     }
   }
 
-  /// Writes the numbers as F32.
+  /// Writes the bytes that the tensor has, in the order of rows that the target has.
+  func copy(to writer: inout FileWriter) throws(InputError) {
+    guard tensor.rowOrder != nil else { return try Self.copy(tensor.extent, to: &writer) }
+    for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
+      try writer.write(tensor.rowBytes(first..<min(tensor.rows, first + tensor.pieceRows)))
+    }
+    tensor.releasePages()
+  }
+
+  /// The type of numbers that are converted.
+  var floatType: DType { if case .floats(let type) = storage { type } else { .f32 } }
+
+  /// Writes the numbers as ``floatType``.
   func writeFloats(to writer: inout FileWriter, isLossy: Bool) throws(InputError) {
     for first in stride(from: 0, to: tensor.rows, by: tensor.pieceRows) {
       let range = first..<min(tensor.rows, first + tensor.pieceRows)
-      try writer.write(Tensor(values(range, isLossy: isLossy)), as: .f32)
+      try writer.write(Tensor(values(range, isLossy: isLossy)), as: floatType)
     }
     tensor.releasePages()
+  }
+
+  /// A number as the target has it.
+  func stored(_ value: Float) -> Float {
+    switch floatType {
+    case .f16: HalfPrecision.float(f16: HalfPrecision.f16(value))
+    case .bf16: HalfPrecision.float(bf16: HalfPrecision.bf16(value))
+    default: value
+    }
   }
 
   /// Rows of numbers as they stand in the target.

@@ -13,13 +13,15 @@ extension ConversionPlan {
 
   /// The types that come into question without a choice of the user, best first.
   private static func candidates(
-    _ source: ModelFile, _ target: ConversionTarget
+    _ source: ModelFile, _ target: ConversionTarget, _ crossing: DecoderCrossing?
   ) -> [ConversionType] {
     if target.isGGUF {
       let codes = source.tensors.compactMap(\.codes)
       let isSign = !codes.isEmpty && codes.allSatisfy { $0.alphabet == .sign }
       return isSign ? [.q1_0, .tq2_0, .i2_s, .q2_0] : [.tq2_0, .i2_s, .q2_0]
     }
+    // No type of layer says that activations are floats.
+    if crossing?.configuration?.activations == .weightOnly { return [.float] }
     return isPacked(source) ? [.bitlinear, .hf] : [.hf, .bitlinear]
   }
 
@@ -28,10 +30,10 @@ extension ConversionPlan {
   }
 
   static func choose(
-    _ source: ModelFile, _ target: ConversionTarget, _ options: ConversionOptions,
-    _ monitor: ConversionMonitor
+    _ source: ModelFile, _ target: ConversionTarget, _ crossing: DecoderCrossing?,
+    _ options: ConversionOptions, _ monitor: ConversionMonitor
   ) throws(InputError) -> Choice {
-    var candidates = candidates(source, target)
+    var candidates = candidates(source, target, crossing)
     if let type = options.type {
       guard (type.gguf != nil) == target.isGGUF else {
         throw InputError(
@@ -45,7 +47,8 @@ extension ConversionPlan {
     for type in candidates {
       var (quantization, obstacle) = try quantization(source, type, options)
       if obstacle == nil {
-        obstacle = try self.obstacle(source, type, quantization, options, &summaries, monitor)
+        obstacle = try self.obstacle(
+          source, type, quantization, crossing, options, &summaries, monitor)
       }
       if let obstacle {
         obstacles.append((type, obstacle))
@@ -67,6 +70,7 @@ extension ConversionPlan {
     if !source.tensors.contains(where: { $0.codes != nil }) { return "no tensor holds codes" }
     switch type {
     case .hf: return "every layer has ternary codes and one scale"
+    case .float: return "the model was trained with float activations, which no packed layer has"
     case .bitlinear where isPacked(source): return "the layers are packed so already"
     default:
       return options.isLossy
@@ -78,13 +82,15 @@ extension ConversionPlan {
   /// What keeps a type from holding the model: the first tensor that it cannot hold.
   private static func obstacle(
     _ source: ModelFile, _ type: ConversionType, _ quantization: HuggingFaceQuantization,
-    _ options: ConversionOptions, _ summaries: inout [ScaleSummary?], _ monitor: ConversionMonitor
+    _ crossing: DecoderCrossing?, _ options: ConversionOptions,
+    _ summaries: inout [ScaleSummary?], _ monitor: ConversionMonitor
   ) throws(InputError) -> InputError? {
     var done = 0
     for (index, tensor) in source.tensors.enumerated() {
       defer { done += tensor.byteCount }
       // The same bytes hold the same codes and scales.
-      guard let codes = tensor.codes, !type.copies(tensor) else { continue }
+      guard let codes = tensor.codes, !type.copies(tensor), crossing?.isFloat(tensor) != true
+      else { continue }
       if let obstacle = type.obstacle(tensor, codes) { return obstacle }
       // What was asked for is checked while it is written, unless a scale must be found first.
       if options.isLossy || (options.type != nil && !type.hasOneScale(codes)) { continue }

@@ -9,6 +9,11 @@ struct ConversionPlan: Sendable {
   /// What a Hugging Face file says about its layers.
   private(set) var quantization: HuggingFaceQuantization
   let items: [ConversionItem]
+  /// What changes of a language model; nil for another model, and between files of one kind.
+  let crossing: DecoderCrossing?
+  /// How the floats of a language model are stored that comes to Hugging Face; nil if they are
+  /// copied.
+  let floatType: DType?
 
   private let source: ModelFile
   private let options: ConversionOptions
@@ -25,15 +30,20 @@ struct ConversionPlan: Sendable {
     _ monitor: ConversionMonitor
   ) throws(InputError) {
     (self.source, self.options) = (source, options)
-    let choice = try Self.choose(source, target, options, monitor)
+    let crossing =
+      options.keepsNames ? nil : try DecoderCrossing(source, isToGGUF: target.isGGUF)
+    self.crossing = crossing
+    let choice = try Self.choose(source, target, crossing, options, monitor)
     (type, reason, quantization) = (choice.type, choice.reason, choice.quantization)
-    let names = TargetNames(
-      source, isGGUF: target.isGGUF, type: type, keepsNames: options.keepsNames)
+    let names = TargetNames(source, crossing, type: type)
     var items: [ConversionItem] = []
     var factors: [String: Float] = [:]
     for (index, tensor) in source.tensors.enumerated() where !names.isDropped(tensor.name) {
+      let tensor = crossing?.reordered(tensor) ?? tensor
       var item = ConversionItem(tensor, name: names.name(of: tensor.name), storage: .copied)
-      if let codes = tensor.codes, !type.copies(tensor) {
+      if tensor.codes != nil, type == .float || crossing?.isFloat(tensor) == true {
+        item.storage = .floats(.f32)
+      } else if let codes = tensor.codes, !type.copies(tensor) {
         item.storage = try Self.storage(
           tensor, codes, choice.summaries[index], type, quantization, isLossy: options.isLossy)
         tensor.releasePages()
@@ -43,15 +53,19 @@ struct ConversionPlan: Sendable {
       }
       items.append(item)
     }
-    for index in items.indices where items[index].tensor.codes == nil {
+    for index in items.indices where items[index].codes == nil {
       let tensor = items[index].tensor
       let factor = factors[tensor.name] ?? 1
       if tensor.factor != factor {
         items[index].storage = .rescaled(by: factor)
-      } else {
-        items[index].storage = try Self.storage(tensor, isGGUF: target.isGGUF)
+      } else if tensor.codes == nil {
+        items[index].storage = try Self.storage(
+          tensor, isGGUF: target.isGGUF, isDecoder: crossing != nil)
       }
     }
+    floatType =
+      crossing?.configuration == nil || target.isGGUF
+      ? nil : try Self.chooseFloats(&items, isLossy: options.isLossy)
     self.items = items
     // The list names layers as the target does.
     quantization.modulesToNotConvert = quantization.modulesToNotConvert.map { layers in
@@ -89,7 +103,7 @@ struct ConversionPlan: Sendable {
 
   /// How a tensor without codes is stored.
   private static func storage(
-    _ tensor: ModelTensor, isGGUF: Bool
+    _ tensor: ModelTensor, isGGUF: Bool, isDecoder: Bool
   ) throws(InputError) -> ConversionItem.Storage {
     switch tensor.extent {
     case .gguf(_, let info):
@@ -99,8 +113,12 @@ struct ConversionPlan: Sendable {
           .unsupported, source: tensor.source, found: tensor.type.description,
           expected: "a type that safetensors has, or one that can be read as F32")
       }
-      return .widened
+      return .floats(.f32)
     case .safetensors(_, let info):
+      // llama.cpp multiplies with norms in F32 alone.
+      if isGGUF, isDecoder, tensor.shape.count < 2, case .floats = tensor.content {
+        return info.dtype == .f32 ? .copied : .floats(.f32)
+      }
       if !isGGUF || GGUFTensorType(info.dtype) != nil { return .copied }
       throw InputError(
         .unsupported, source: tensor.source, found: info.dtype.rawValue,

@@ -4,7 +4,8 @@ import BitFormats
 extension ConversionType {
   /// Whether a tensor's bytes are the same in the source and as this type.
   func copies(_ tensor: ModelTensor) -> Bool {
-    switch (tensor.packing, tensor.extent) {
+    if tensor.rowOrder != nil { return false }
+    return switch (tensor.packing, tensor.extent) {
     case (.huggingFace(let layer), _): self == .hf && layer.storage == .packed
     case (.bitlinear, _): self == .bitlinear
     case (.gguf, .gguf(let file, let info)):
@@ -18,7 +19,7 @@ extension ConversionType {
     switch self {
     case .hf, .i2_s: true
     case .bitlinear: if case .block = codes.scaleKind { true } else { false }
-    case .tq1_0, .tq2_0, .q1_0, .q2_0: false
+    case .float, .tq1_0, .tq2_0, .q1_0, .q2_0: false
     }
   }
 
@@ -28,6 +29,7 @@ extension ConversionType {
     func unsupported(_ found: String, _ expected: String) -> InputError {
       InputError(.unsupported, source: tensor.source, found: found, expected: expected)
     }
+    if self == .float { return nil }
     if let gguf { return GGUFCodeWriter.obstacle(codes, gguf) }
     guard tensor.layerName != nil else { return unsupported("codes", "a name in .weight") }
     guard tensor.shape.count == 2 else {
@@ -51,6 +53,7 @@ extension ConversionType {
     }
     if let gguf { return GGUFCodeWriter.obstacle(codes, scales, gguf) }
     switch (self, codes.scaleKind) {
+    case (.float, _): return nil
     case (.hf, _):
       if codes.alphabet == .sign {
         return refuse(

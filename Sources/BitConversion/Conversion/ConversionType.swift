@@ -7,6 +7,9 @@ public enum ConversionType: String, Sendable, CaseIterable {
   case hf
   /// safetensors, as this project packs its layers; see `PackedLayerFile`.
   case bitlinear
+  /// safetensors, every weight as the float that it stands for: how models are passed on of which
+  /// only the weights were quantized.
+  case float
   /// GGUF, ternary, a half precision scale for each 256 weights.
   case tq1_0
   /// GGUF, ternary, a half precision scale for each 256 weights.
@@ -21,7 +24,7 @@ public enum ConversionType: String, Sendable, CaseIterable {
   /// The type in a GGUF file; nil for what goes to safetensors.
   var gguf: GGUFTensorType? {
     switch self {
-    case .hf, .bitlinear: nil
+    case .hf, .bitlinear, .float: nil
     case .tq1_0: .tq1_0
     case .tq2_0: .tq2_0
     case .q1_0: .q1_0
@@ -33,7 +36,7 @@ public enum ConversionType: String, Sendable, CaseIterable {
   /// The number that llama.cpp, or bitnet.cpp for I2_S, has for a file mostly of this type.
   var ggufFileType: UInt32? {
     switch self {
-    case .hf, .bitlinear: nil
+    case .hf, .bitlinear, .float: nil
     case .tq1_0: 36
     case .tq2_0: 37
     case .q1_0, .i2_s: 40
@@ -44,7 +47,7 @@ public enum ConversionType: String, Sendable, CaseIterable {
   /// A scale as the type stores it: rounded to half precision in the types of llama.cpp.
   public func stored(scale: Float) -> Float {
     switch self {
-    case .hf, .bitlinear, .i2_s: scale
+    case .hf, .bitlinear, .float, .i2_s: scale
     case .tq1_0, .tq2_0, .q1_0, .q2_0: HalfPrecision.float(f16: HalfPrecision.f16(scale))
     }
   }

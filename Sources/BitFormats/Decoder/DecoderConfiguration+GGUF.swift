@@ -52,15 +52,12 @@ extension DecoderConfiguration {
   private static func family(
     _ architecture: String, _ keys: DecoderKeys
   ) throws(InputError) -> DecoderFamily {
-    switch architecture {
-    case "llama": return .llama
-    case "bitnet", "bitnet-25", "bitnet-b1.58": return .bitnet
-    case "qwen3": return .qwen3
-    default:
+    guard let family = DecoderFamily(architecture: architecture) else {
       throw keys.error(
         .unsupported, "general.architecture", .string(architecture),
         "llama, bitnet, bitnet-25, bitnet-b1.58 or qwen3")
     }
+    return family
   }
 
   private static func headLength(

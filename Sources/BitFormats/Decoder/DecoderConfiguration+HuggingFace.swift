@@ -31,7 +31,7 @@ extension DecoderConfiguration {
         expected: "one beside the tensors, which tells what they are")
     }
     let keys = DecoderKeys(config, source: "\(model.path), config.json")
-    let (family, modelType) = try Self.family(keys)
+    let (family, modelType) = try Self.family(config, keys)
     let defaults = Defaults(family, modelType)
     self.family = family
     vocabularySize = try keys.required("vocab_size", in: DecoderLimits.vocabulary)
@@ -70,24 +70,16 @@ extension DecoderConfiguration {
 
   /// The family, and the name that the file gives it.
   private static func family(
-    _ keys: DecoderKeys
+    _ config: JSONObject, _ keys: DecoderKeys
   ) throws(InputError) -> (DecoderFamily, String) {
     guard let type = try keys.text("model_type") else {
       throw keys.error(.missing, "model_type", nil, "the kind of model")
     }
-    // 1bitLLM's models call themselves llama.
-    let architectures = keys["architectures"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    if architectures.contains(where: { $0.lowercased() == "bitnetforcausallm" }) {
-      return (.bitnet, type)
-    }
-    switch type {
-    case "llama", "mistral", "falcon3": return (.llama, type)
-    case "bitnet": return (.bitnet, type)
-    case "qwen3": return (.qwen3, type)
-    default:
+    guard let family = DecoderFamily(config) else {
       throw keys.error(
         .unsupported, "model_type", .string(type), "llama, mistral, bitnet or qwen3")
     }
+    return (family, type)
   }
 
   private static func headLength(

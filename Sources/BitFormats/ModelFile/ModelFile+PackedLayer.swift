@@ -54,13 +54,15 @@ extension ModelFile {
     }
     own.weights = codes.alphabet
     func values(_ part: String) throws(InputError) -> Tensor? {
-      guard let tensor = self.tensor("\(name).\(part)") else { return nil }
+      guard let tensor = self.tensor("\(name)\(part)") else { return nil }
       return Tensor(try tensor.values(0..<tensor.rows))
     }
-    let (bias, normBias) = (try values("bias"), try values("norm.bias"))
-    // The second is the name that Hugging Face's layers have.
-    let normWeight =
-      if let own = try values("norm.weight") { own } else { try values("rms_norm.weight") }
+    let (bias, normBias) = (try values(".bias"), try values(".norm.bias"))
+    // As this project's and BitNet-embedding's layers have it, Hugging Face's, and GGUF files.
+    var normWeight: Tensor?
+    for part in [".norm.weight", ".rms_norm.weight", "_norm_in.weight"] where normWeight == nil {
+      normWeight = try values(part)
+    }
     do {
       return try PackedBitLinear(
         matrix: codes.packedMatrix(format: format), bias: bias, recipe: own,

@@ -60,6 +60,8 @@ public struct ModelTensor: Sendable {
   /// What the stored numbers are multiplied with: not 1 for the bias of a Hugging Face layer whose
   /// scale multiplies the bias too.
   package var factor: Float = 1
+  /// The order of the rows, if it is not that of the file.
+  package private(set) var rowOrder: HeadRowOrder?
 
   package init(_ extent: ByteExtent, content: Content, packing: Packing? = nil) {
     (self.extent, self.content, self.packing) = (extent, content, packing)
@@ -104,6 +106,32 @@ public struct ModelTensor: Sendable {
   ///   read, and what reading codes throws.
   public func values(_ range: Range<Int>) throws(InputError) -> [Float] {
     if case .codes(let codes) = content { return try codes.values(range) }
+    guard let rowOrder else { return try storedValues(range) }
+    let heads = rowOrder.heads(of: range, in: rows)
+    return rowOrder.reordered(
+      try storedValues(heads), of: heads, rows: range, length: columns)
+  }
+
+  /// The same tensor with its rows, which must be whole heads, in another order.
+  package func reordered(_ order: HeadRowOrder) -> ModelTensor {
+    var tensor = self
+    tensor.rowOrder = order
+    if case .codes(let codes) = content { tensor.content = .codes(codes.reordered(order)) }
+    return tensor
+  }
+
+  /// The bytes of some rows in the order of ``rowOrder``, of a type whose rows are whole bytes.
+  package func rowBytes(_ range: Range<Int>) throws(InputError) -> [UInt8] {
+    let length = rows == 0 ? 0 : extent.byteCount / rows
+    let heads = rowOrder?.heads(of: range, in: rows) ?? range
+    let bytes = try extent.withBytes(heads.lowerBound * length..<heads.upperBound * length) {
+      Array($0)
+    }
+    return rowOrder?.reordered(bytes, of: heads, rows: range, length: length) ?? bytes
+  }
+
+  /// Some rows in the order of the file.
+  private func storedValues(_ range: Range<Int>) throws(InputError) -> [Float] {
     var values: [Float]
     switch extent {
     case .gguf(let file, let info): values = try file.values(info.name, rows: range)

@@ -181,9 +181,6 @@ import Testing
           "blk.0.ffn_gate.weight", "blk.0.attn_sub_norm.weight", "blk.0.ffn_sub_norm.weight",
         ])
       #expect(file.metadata.architecture == "bitnet")
-      #expect(file.metadata["bitnet.embedding_length"]?.integerValue == 256)
-      #expect(file.metadata["bitnet.attention.head_count"]?.integerValue == 4)
-      #expect(file.metadata["bitnet.rope.freq_base"]?.doubleValue == 10000)
     }
   }
 
