@@ -26,10 +26,10 @@ let package = Package(
     .target(name: "BitCore", dependencies: ["CBitKernels"]),
     // JSON and operating-system files; only for this package's own modules.
     .target(name: "BitFiles", dependencies: ["BitCore"]),
-    // safetensors, GGUF, Hugging Face's packing and this project's own: readers and writers.
-    .target(name: "BitFormats", dependencies: ["BitFiles"]),
     // Tokenizers and chat templates: text to ids and back.
     .target(name: "BitTokenizers", dependencies: ["BitFiles"]),
+    // safetensors, GGUF, Hugging Face's packing and this project's own: readers and writers.
+    .target(name: "BitFormats", dependencies: ["BitFiles", "BitTokenizers"]),
     // Language models: load, cache, attend, sample, generate.
     .target(name: "BitLM", dependencies: ["BitFormats", "BitTokenizers"]),
     // From one model file to another: conversion, and quantization after training.

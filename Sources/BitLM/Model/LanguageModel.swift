@@ -12,8 +12,7 @@ import BitTokenizers
 ///
 /// The same tokens give the same logits, to the bit, on every CPU, for every number of threads, at
 /// once or in pieces, alone or in a batch. A model does not change and may be used from several
-/// threads: each text has a ``Sequence``-like state of its own, which ``ChatSession`` and
-/// ``generate(prompt:options:)`` keep for you, and all share the weights.
+/// threads at once: all texts share its weights, and each has its own keys and values.
 public final class LanguageModel: Sendable {
   /// How a model is loaded.
   public struct Options: Sendable, Hashable {
@@ -50,6 +49,8 @@ public final class LanguageModel: Sendable {
   public let options: Options
   /// The number of tokens of the longest text.
   public let contextLength: Int
+  /// The tokenizer, if the model came with one.
+  public let tokenizer: Tokenizer?
   let weights: DecoderWeights
   let mode: ActivationMode
 
@@ -75,16 +76,19 @@ public final class LanguageModel: Sendable {
     progress: (LoadingProgress) -> Void = { _ in }
   ) throws(InputError) -> LanguageModel {
     let configuration = try DecoderConfiguration(file)
+    let tokenizer = try file.tokenizerDefinition().map { (definition) throws(InputError) in
+      try Tokenizer(definition)
+    }
     let weights = try withoutActuallyEscaping(progress) { (progress) throws(InputError) in
       var loader = try ModelLoader(file, configuration, options: options, progress: progress)
       return try loader.load()
     }
-    return try LanguageModel(file.path, configuration, weights, options)
+    return try LanguageModel(file.path, configuration, weights, tokenizer, options)
   }
 
   private init(
     _ path: String, _ configuration: DecoderConfiguration, _ weights: DecoderWeights,
-    _ options: Options
+    _ tokenizer: Tokenizer?, _ options: Options
   ) throws(InputError) {
     let longest = configuration.contextLength
     let length = options.contextLength ?? longest
@@ -94,7 +98,13 @@ public final class LanguageModel: Sendable {
         expected: "1 to \(longest), for which the model was made")
     }
     mode = options.activations ?? ActivationMode(trainedWith: configuration.activations)
+    if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
+      throw InputError(
+        .mismatch, source: path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens",
+        expected: "at most \(configuration.vocabularySize), the rows of the embedding")
+    }
     (self.path, self.configuration, self.weights) = (path, configuration, weights)
+    self.tokenizer = tokenizer
     contextLength = length
     var options = options
     (options.activations, options.contextLength) = (mode, length)
