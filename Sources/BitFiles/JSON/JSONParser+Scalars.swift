@@ -44,6 +44,32 @@ extension JSONParser {
     }
   }
 
+  /// Appends the bytes of a string, from its opening quotation mark: for a reader of many strings,
+  /// to which a `String` for each would be too slow.
+  package mutating func parseString(appendingTo text: inout [UInt8]) throws(InputError) {
+    let start = place
+    let first = text.count
+    place += 1
+    var pieceStart = place
+    var isASCII = true
+    while true {
+      guard let byte = peek, byte >= 0x20 else { throw unexpected("a character or '\"'") }
+      if byte == UInt8(ascii: "\"") { break }
+      if byte == UInt8(ascii: "\\") {
+        text.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[pieceStart..<place]))
+        text.append(contentsOf: try parseEscape())
+        pieceStart = place
+      } else {
+        isASCII = isASCII && byte < 0x80
+        place += 1
+      }
+    }
+    text.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[pieceStart..<place]))
+    place += 1
+    guard isASCII || text.withUnsafeBytes({ UTF8Check.isValid(.init(rebasing: $0[first...])) })
+    else { throw malformed("invalid UTF-8 in the string at byte \(start)", "UTF-8") }
+  }
+
   private func text(
     _ bytes: some Sequence<UInt8>, from start: Int
   ) throws(InputError) -> String {

@@ -157,17 +157,31 @@ package struct JSONParser {
   package mutating func parseObject(
     _ member: (_ key: String, _ start: Int, inout JSONParser) throws(InputError) -> Void
   ) throws(InputError) {
+    var key = ""
+    try parseObject { (parser) throws(InputError) in
+      key = try parser.parseString()
+    } value: { (start, parser) throws(InputError) in
+      try member(key, start, &parser)
+    }
+  }
+
+  /// Reads an object, from its brace, for a caller that also reads the keys: `key` takes each from
+  /// its quotation mark, `value` what belongs to the key that began at the given byte.
+  package mutating func parseObject(
+    key: (inout JSONParser) throws(InputError) -> Void,
+    value: (_ start: Int, inout JSONParser) throws(InputError) -> Void
+  ) throws(InputError) {
     try enter()
     defer { depth -= 1 }
     if take("}") { return }
     while true {
       guard peek == UInt8(ascii: "\"") else { throw unexpected("a key in quotation marks") }
       let start = place
-      let key = try parseString()
+      try key(&self)
       skipSpace()
       guard take(":") else { throw unexpected("':'") }
       skipSpace()
-      try member(key, start, &self)
+      try value(start, &self)
       skipSpace()
       if take("}") { return }
       guard take(",") else { throw unexpected("',' or '}'") }

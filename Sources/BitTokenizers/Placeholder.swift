@@ -1,2 +1,0 @@
-/// Tokenizers and chat templates: text to ids and back.
-enum Placeholder {}
