@@ -34,7 +34,10 @@ enum ByteTokenizer {
         "vocab": .object(vocabulary), "merges": [],
       ],
     ]
-    return try Tokenizer(TokenizerDefinition(tokenizerJSON: Array(json.encoded.utf8)))
+    var definition = try TokenizerDefinition(tokenizerJSON: Array(json.encoded.utf8))
+    // What a tokenizer_config.json says.
+    definition.beginOfText = 256
+    return try Tokenizer(definition)
   }
 
   /// GPT-2's names of the bytes: those that can be printed are themselves, the others follow from
