@@ -101,11 +101,12 @@ extension TemplateInterpreter {
     _ element: TemplateValue, _ key: TemplateSortKey
   ) throws(InputError) -> SortValue {
     try countStep()
-    let value = try key.attribute.map { (name) throws(InputError) in
-      try member(name, of: element)
-    } ?? element
+    let value =
+      try key.attribute.map { (name) throws(InputError) in
+        try member(name, of: element)
+      } ?? element
     if let text = value.stringValue {
-      try charge(text.utf8.count)
+      try charge(8 * text.utf8.count)
       return .text(ByteKey(key.isCaseSensitive ? text : TemplateText.lowercased(text)))
     }
     guard let number = value.doubleValue, !number.isNaN, number.magnitude <= 0x1p53 else {
