@@ -66,7 +66,7 @@ extension TemplateInterpreter {
     }
     let text = try text(value)
     switch filter {
-    case .capitalize, .lower, .upper, .title, .wordcount: try charge(8 * text.utf8.count)
+    case .capitalize, .lower, .upper, .title, .wordcount: try charge(32 * text.utf8.count)
     default: try charge(text.utf8.count)
     }
     let result = try string(filter, text, value, &arguments)

@@ -82,7 +82,9 @@ extension TemplateInterpreter {
       try checkLength(overflow ? limits.output + 1 : bytes)
       var copies: [UInt8] = []
       copies.reserveCapacity(bytes)
-      for _ in 0..<(bytes == 0 ? 0 : count) { copies += text.utf8 }
+      if bytes > 0 { copies += text.utf8 }
+      // By doubling, since one letter many times would take long.
+      while copies.count < bytes { copies += copies.prefix(bytes - copies.count) }
       let repeated = String(decoding: copies, as: UTF8.self)
       if case .safe = value { return .safe(repeated) }
       return .string(repeated)

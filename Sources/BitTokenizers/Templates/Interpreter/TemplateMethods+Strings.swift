@@ -8,7 +8,7 @@ extension TemplateInterpreter {
     _ name: String, ofString text: String, _ arguments: inout TemplateArguments
   ) throws(InputError) -> TemplateValue? {
     // Looking up the case of letters takes a while.
-    try charge((Self.looksAtLetters(name) ? 8 : 1) * text.utf8.count)
+    try charge((Self.looksAtLetters(name) ? 32 : 1) * text.utf8.count)
     if let converted = try convert(text, name) { return converted }
     switch name {
     case "strip", "lstrip", "rstrip":
