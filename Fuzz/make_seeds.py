@@ -129,6 +129,32 @@ def all_gguf() -> None:
     gguf("rotated", [text("prism.hadamard.block", "x")], [(142, 128, 1, 34)])
 
 
+# Chat templates
+
+
+def all_templates() -> None:
+    templates = {
+        "messages": "{% for m in messages %}{{ '<|' ~ m.role + '|>' + m['content'] | trim }}\n"
+                    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+        "namespace": "{%- set ns = namespace(n=0) -%}{% for m in messages[::-1] if m.content %}"
+                     "{% set ns.n = ns.n + loop.index0 %}{{ loop.last }}{% endfor %}{{ ns.n }}",
+        "macro": "{% macro m(a, b=x) %}[{{ a }}{{ caller() }}]{% endmacro %}"
+                 "{% call(c) m(1) %}{{ s }}{% endcall %}",
+        "filters": "{{ l | map('string') | join(', ') }}{{ messages | tojson(indent=2) }}"
+                   "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}"
+                   "{{ s | title | replace('o', '0') | indent(2) }}{{ f | round(1) }}",
+        "strings": "{{ s.split(' ')[-1].lstrip('W') }}{{ '%s-%.2f' % (s, f) }}{{ 'a\\n\\x41' * 3 }}"
+                   "{{ s.startswith('H') and 'ell' in s }}{{ strftime_now('%d %b %Y') }}",
+        "blocks": "{% set b | upper %} {{ x }} {% endset %}{% with a = 1 %}{{ a }}{% endwith %}"
+                  "{% raw %}{{ }}{% endraw %}{# c #}{% filter trim %} a {% endfilter %}"
+                  "{% generation %}{{ raise_exception('no') if x > 9 else (1, [2], {'k': none}) }}"
+                  "{% endgeneration %}",
+        "recursive": "{% for i in range(3) recursive %}{% if i is odd %}{% continue %}{% endif %}"
+                     "{{ loop.cycle('a', 'b') }}{{ loop([1]) }}{% else %}{{ d.x }}{% endfor %}"}
+    for name, template in templates.items():
+        write(name, "jinja", template.encode())
+
+
 def write(name: str, extension: str, content: bytes) -> None:
     SEEDS.mkdir(exist_ok=True)
     (SEEDS / f"{name}.{extension}").write_bytes(content)
@@ -137,3 +163,4 @@ def write(name: str, extension: str, content: bytes) -> None:
 if __name__ == "__main__":
     all_safetensors()
     all_gguf()
+    all_templates()
