@@ -71,7 +71,7 @@ import Testing
     }
     let tied = try TokenizerDefinition(Self.scored([("ab", -1), ("bc", -1)]))
     let error = try #require(throws: InputError.self) { try tied.tokenizerJSON() }
-    #expect(error.found.contains("the same score"))
+    #expect(error.found.contains("for another token too"))
   }
 
   @Test func glueBeforeControlTokensIsLeftOutWithAWarning() throws {

@@ -45,7 +45,7 @@ extension TokenizerDefinition {
       text += ":\(id)".utf8
     }
     text += #"},"merges":["#.utf8
-    for (place, merge) in try listedMerges().enumerated() {
+    for (place, merge) in try mergesInOrder().enumerated() {
       text += (place > 0 ? ",[" : "[").utf8
       JSONValue.string(tokens.text(Int(merge.left))).encode(to: &text)
       text.append(UInt8(ascii: ","))
@@ -53,23 +53,6 @@ extension TokenizerDefinition {
       text.append(UInt8(ascii: "]"))
     }
     text += "]}".utf8
-  }
-
-  /// The merges in the order in which they go first.
-  private func listedMerges() throws(InputError) -> [Merge] {
-    switch model.order {
-    case .merges(let merges): return merges
-    case .scores(let scores):
-      let scored = try ScoredMerges(self, scores)
-      if let tie = scored.tie {
-        let names = [tie.first, tie.second].map { ErrorText.quoted(tokens.text(Int($0))) }
-        throw InputError(
-          .unsupported, source: source,
-          found: "the same score for \(names.joined(separator: " and "))",
-          expected: "an order of all tokens, which a list of merges has")
-      }
-      return scored.merges
-    }
   }
 
   private static func sequence(_ steps: [JSONValue], _ list: String) -> JSONValue {
