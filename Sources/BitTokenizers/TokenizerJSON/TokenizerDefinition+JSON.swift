@@ -38,7 +38,9 @@ extension TokenizerDefinition {
     // Token by token, since a tree of them would take much memory.
     text += #","vocab":{"#.utf8
     var isFirst = true
-    for id in 0..<tokens.count where modelTokens.contains(id) && !tokens[id].isEmpty {
+    let withAdded = !addedTokensFollow
+    for id in 0..<tokens.count
+    where !tokens[id].isEmpty && (withAdded || modelTokens.contains(id)) {
       if !isFirst { text.append(UInt8(ascii: ",")) }
       isFirst = false
       JSONValue.string(tokens.text(id)).encode(to: &text)
@@ -53,6 +55,18 @@ extension TokenizerDefinition {
       text.append(UInt8(ascii: "]"))
     }
     text += "]}".utf8
+  }
+
+  /// Whether the ids of tokens that are only added follow those of the model without a gap. The
+  /// library tokenizers numbers them so, whatever the file says, unless the vocabulary has them.
+  private var addedTokensFollow: Bool {
+    var next = (0..<tokens.count).count { modelTokens.contains($0) && !tokens[$0].isEmpty }
+    for token in addedTokens.sorted(by: { $0.id < $1.id })
+    where !modelTokens.contains(Int(token.id)) {
+      guard Int(token.id) == next else { return false }
+      next += 1
+    }
+    return true
   }
 
   private static func sequence(_ steps: [JSONValue], _ list: String) -> JSONValue {
