@@ -11,6 +11,7 @@ let package = Package(
     .library(name: "FuzzSafetensors", type: .static, targets: ["FuzzSafetensors"]),
     .library(name: "FuzzGGUF", type: .static, targets: ["FuzzGGUF"]),
     .library(name: "FuzzTemplate", type: .static, targets: ["FuzzTemplate"]),
+    .library(name: "FuzzTokenizer", type: .static, targets: ["FuzzTokenizer"]),
   ],
   dependencies: [.package(name: "swift-bitlinear", path: "..")],
   targets: [
@@ -22,6 +23,9 @@ let package = Package(
       dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")]),
     .target(
       name: "FuzzTemplate",
+      dependencies: [.product(name: "BitTokenizers", package: "swift-bitlinear")]),
+    .target(
+      name: "FuzzTokenizer",
       dependencies: [.product(name: "BitTokenizers", package: "swift-bitlinear")]),
   ],
   swiftLanguageModes: [.v6]
