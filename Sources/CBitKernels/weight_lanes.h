@@ -2,8 +2,10 @@
 //   TARGET, INLINE    the attributes of its functions,
 //   VECTOR, WIDTH     a vector of floats and their number,
 //   TILE_ROWS, TILE_TOKENS   the running sums that fit into its registers,
-// and the operations load, store, multiplied, sum, fused (a * b + c), all_floats, all_halves
-// (one half), halves_at, bf16_at, bytes_at (signed bytes as floats) and total_of (16 running sums).
+// and the operations load, store, multiplied, fused (a * b + c), all_floats, all_halves (one half),
+// halves_at, bf16_at, bytes_at (signed bytes as floats) and total_of (16 running sums); with
+// HAS_TABLES also low_looked_up and high_looked_up, the floats of a vector that the nibbles of 16
+// bytes number, and sixteen_from, 16 numbers in a row.
 #include "weights.h"
 #include "tiles.h"
 
@@ -42,6 +44,38 @@ TARGET static void q8_0_values(const uint8_t *bytes, size_t columns, const uint8
   }
 }
 
+#if HAS_TABLES
+// The 32 numbers of 16 bytes of nibbles, low ones first, of which there are 16.
+INLINE void looked_up_nibbles(const uint8_t *bytes, VECTOR table, float *values) {
+  store(values, low_looked_up(table, bytes));
+  store(values + 16, high_looked_up(table, bytes));
+}
+
+// The numbers that nibbles stand for: scale * (0 - 8) ... scale * (15 - 8).
+INLINE VECTOR q4_0_table(const uint8_t *block) {
+  return multiplied(load(sixteen_from(-8)), all_halves(block));
+}
+INLINE VECTOR q4_1_table(const uint8_t *block) {
+  return fused(load(sixteen_from(0)), all_halves(block), all_halves(block + 2));
+}
+
+TARGET static void q4_0_values(const uint8_t *bytes, size_t columns, const uint8_t *ahead,
+                               float *values) {
+  for (size_t c = 0; c < columns; c += 32, bytes += 18) {
+    bk_prefetch(ahead + 18 * c / 32, 18);
+    looked_up_nibbles(bytes + 2, q4_0_table(bytes), values + c);
+  }
+}
+
+// The products are exact, so fusing changes nothing.
+TARGET static void q4_1_values(const uint8_t *bytes, size_t columns, const uint8_t *ahead,
+                               float *values) {
+  for (size_t c = 0; c < columns; c += 32, bytes += 20) {
+    bk_prefetch(ahead + 20 * c / 32, 20);
+    looked_up_nibbles(bytes + 4, q4_1_table(bytes), values + c);
+  }
+}
+#else
 TARGET static void q4_0_values(const uint8_t *bytes, size_t columns, const uint8_t *ahead,
                                float *values) {
   int8_t codes[32];
@@ -64,6 +98,8 @@ TARGET static void q4_1_values(const uint8_t *bytes, size_t columns, const uint8
       store(values + c + i, fused(bytes_at(codes + i), scale, least));
   }
 }
+
+#endif
 
 TARGET static void q6_k_values(const uint8_t *bytes, size_t columns, const uint8_t *ahead,
                                float *values) {
@@ -148,12 +184,7 @@ TARGET static void totals(const float *lanes, size_t rows, const float *bias, fl
   }
 }
 
-TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
-                           double *residual, double *length) {
-  bk_lengths(w, q, n, scale, residual, length);
-}
-
 #define LANE_MEMBERS                                                                             \
   .values = {f32_values, f16_values, bf16_values, q8_0_values, q4_0_values, q4_1_values,         \
              q6_k_values},                                                                       \
-  .multiply = multiply, .totals = totals, .lengths = lengths
+  .multiply = multiply, .totals = totals

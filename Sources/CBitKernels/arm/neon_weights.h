@@ -9,6 +9,7 @@
 #define INLINE BK_INLINE
 #define VECTOR float32x4_t
 #define WIDTH 4
+#define HAS_TABLES 0
 #define TILE_TOKENS 3
 enum { TILE_ROWS = 2, SCREEN_VECTORS = 4 };
 
