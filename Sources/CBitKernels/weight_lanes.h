@@ -2,6 +2,7 @@
 //   TARGET, INLINE    the attributes of its functions,
 //   VECTOR, WIDTH     a vector of floats and their number,
 //   TILE_ROWS, TILE_TOKENS   the running sums that fit into its registers,
+//   ONE_TOKEN_ROWS    rows of one token, more of them: each sum waits for its last product,
 // and the operations load, store, multiplied, fused (a * b + c), all_floats, all_halves (one half),
 // halves_at, bf16_at, bytes_at (signed bytes as floats) and total_of (16 running sums); with
 // HAS_TABLES also low_looked_up and high_looked_up, the floats of a vector that the nibbles of 16
@@ -114,37 +115,37 @@ TARGET static void q6_k_values(const uint8_t *bytes, size_t columns, const uint8
   }
 }
 
-// Whole steps of 16 columns of TILE_ROWS rows and `tokens` tokens.
+// Whole steps of 16 columns of `rows` rows and `tokens` tokens.
 INLINE void multiply_tile(const float *weights, size_t columns, const float *x, size_t x_stride,
-                          float *lanes, const size_t tokens) {
-  VECTOR sums[TILE_TOKENS][TILE_ROWS][PARTS];
+                          float *lanes, const size_t rows, const size_t tokens) {
+  VECTOR sums[TILE_TOKENS][BK_WEIGHT_ROWS][PARTS];
   UNROLL for (size_t t = 0; t < tokens; t++)
-    UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+    UNROLL for (size_t r = 0; r < rows; r++)
       UNROLL for (size_t p = 0; p < PARTS; p++)
         sums[t][r][p] = load(lanes + BK_WEIGHT_LANES * (BK_WEIGHT_ROWS * t + r) + WIDTH * p);
   for (size_t c = 0; c + BK_WEIGHT_LANES <= columns; c += BK_WEIGHT_LANES) {
     UNROLL for (size_t p = 0; p < PARTS; p++) {
-      VECTOR w[TILE_ROWS];
-      UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+      VECTOR w[BK_WEIGHT_ROWS];
+      UNROLL for (size_t r = 0; r < rows; r++)
         w[r] = load(weights + r * BK_WEIGHT_COLUMNS + c + WIDTH * p);
       UNROLL for (size_t t = 0; t < tokens; t++) {
         VECTOR v = load(x + t * x_stride + c + WIDTH * p);
-        UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+        UNROLL for (size_t r = 0; r < rows; r++)
           sums[t][r][p] = fused(w[r], v, sums[t][r][p]);
       }
     }
   }
   UNROLL for (size_t t = 0; t < tokens; t++)
-    UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+    UNROLL for (size_t r = 0; r < rows; r++)
       UNROLL for (size_t p = 0; p < PARTS; p++)
         store(lanes + BK_WEIGHT_LANES * (BK_WEIGHT_ROWS * t + r) + WIDTH * p, sums[t][r][p]);
 }
 
 INLINE void multiply_rows(const float *weights, size_t columns, const float *x, size_t x_stride,
-                          float *lanes, const size_t tokens) {
-  for (size_t r = 0; r < BK_WEIGHT_ROWS; r += TILE_ROWS)
+                          float *lanes, const size_t rows, const size_t tokens) {
+  for (size_t r = 0; r < BK_WEIGHT_ROWS; r += rows)
     multiply_tile(weights + r * BK_WEIGHT_COLUMNS, columns, x, x_stride,
-                  lanes + BK_WEIGHT_LANES * r, tokens);
+                  lanes + BK_WEIGHT_LANES * r, rows, tokens);
 }
 
 // The columns that are no whole step.
@@ -164,14 +165,14 @@ TARGET static void multiply(const float *weights, size_t columns, const float *x
     const float *from = x + t * x_stride;
     float *to = lanes + BK_WEIGHT_LANES * BK_WEIGHT_ROWS * t;
     switch (tokens - t) {
-      case 1: multiply_rows(weights, columns, from, x_stride, to, 1); break;
-      case 2: multiply_rows(weights, columns, from, x_stride, to, 2); break;
+      case 1: multiply_rows(weights, columns, from, x_stride, to, ONE_TOKEN_ROWS, 1); break;
+      case 2: multiply_rows(weights, columns, from, x_stride, to, TILE_ROWS, 2); break;
 #if TILE_TOKENS > 3
-      case 3: multiply_rows(weights, columns, from, x_stride, to, 3); break;
-      case 4: multiply_rows(weights, columns, from, x_stride, to, 4); break;
-      case 5: multiply_rows(weights, columns, from, x_stride, to, 5); break;
+      case 3: multiply_rows(weights, columns, from, x_stride, to, TILE_ROWS, 3); break;
+      case 4: multiply_rows(weights, columns, from, x_stride, to, TILE_ROWS, 4); break;
+      case 5: multiply_rows(weights, columns, from, x_stride, to, TILE_ROWS, 5); break;
 #endif
-      default: multiply_rows(weights, columns, from, x_stride, to, TILE_TOKENS); break;
+      default: multiply_rows(weights, columns, from, x_stride, to, TILE_ROWS, TILE_TOKENS); break;
     }
   }
   if (columns % BK_WEIGHT_LANES) multiply_rest(weights, columns, x, x_stride, tokens, lanes);

@@ -8,7 +8,7 @@
 #define WIDTH 8
 #define HAS_TABLES 0
 #define TILE_TOKENS 3
-enum { TILE_ROWS = 2 };
+enum { TILE_ROWS = 2, ONE_TOKEN_ROWS = 4 };
 
 INLINE VECTOR load(const float *p) { return _mm256_loadu_ps(p); }
 INLINE void store(float *p, VECTOR v) { _mm256_storeu_ps(p, v); }

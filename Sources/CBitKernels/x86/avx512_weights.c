@@ -9,7 +9,7 @@
 #define WIDTH 16
 #define HAS_TABLES 1
 #define TILE_TOKENS 6
-enum { TILE_ROWS = 4 };
+enum { TILE_ROWS = 4, ONE_TOKEN_ROWS = 8 };
 
 INLINE VECTOR load(const float *p) { return _mm512_loadu_ps(p); }
 INLINE void store(float *p, VECTOR v) { _mm512_storeu_ps(p, v); }
