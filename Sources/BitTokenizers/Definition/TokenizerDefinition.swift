@@ -55,6 +55,9 @@ public struct TokenizerDefinition: Sendable {
     public var name: String
     /// The template, in Jinja.
     public var text: String
+
+    /// A template with its name.
+    package init(name: String, text: String) { (self.name, self.text) = (name, text) }
   }
 
   /// Which ids the model's vocabulary has.

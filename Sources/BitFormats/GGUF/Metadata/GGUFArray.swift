@@ -104,6 +104,19 @@ public struct GGUFArray: Sendable, RandomAccessCollection {
     }
   }
 
+  /// Calls `body` with the bytes of each string, which need not be UTF-8; nothing for other types.
+  package func forEachString(_ body: (UnsafeRawBufferPointer) -> Void) {
+    guard elementKind == .string else { return }
+    withUnsafeBytes { bytes in
+      var place = 0
+      for _ in 0..<count {
+        let size = GGUFValue.stringSize(bytes, at: place)
+        body(UnsafeRawBufferPointer(rebasing: bytes[place + 8..<place + size]))
+        place += size
+      }
+    }
+  }
+
   /// Calls `body` with the elements as they are in a file.
   func withUnsafeBytes<R, E: Error>(
     _ body: (UnsafeRawBufferPointer) throws(E) -> R
