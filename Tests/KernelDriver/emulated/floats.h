@@ -36,16 +36,6 @@ EMULATED __m512 emulated_select_floats(__m512 a, unsigned mask, __m512 b) {
   return a;
 }
 
-EMULATED_PLAIN __m512i emulated_widen(__m128i v) {
-  signed char bytes[16];
-  int lanes[16];
-  __m512i result;
-  memcpy(bytes, &v, 16);
-  for (int l = 0; l < 16; l++) lanes[l] = bytes[l];
-  memcpy(result.bytes, lanes, 64);
-  return result;
-}
-
 // By the instruction for eight floats, which every CPU with AVX2 has.
 EMULATED_PLAIN __m256i emulated_to_halves(__m512 v) {
   __m128i halves[2];
@@ -66,6 +56,5 @@ EMULATED_PLAIN __m256i emulated_to_halves(__m512 v) {
 #define _mm512_maskz_loadu_ps emulated_load_some_floats
 #define _mm512_mask_storeu_ps emulated_store_some_floats
 #define _mm512_mask_mov_ps emulated_select_floats
-#define _mm512_cvtepi8_epi32 emulated_widen
 #undef _mm512_cvtps_ph
 #define _mm512_cvtps_ph(v, rounding) emulated_to_halves(v)
