@@ -76,7 +76,9 @@ let package = Package(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     // The code of the README and of the articles, compiled and run.
     .testTarget(name: "DocumentationTests", dependencies: ["BitConversion", "BitTraining"]),
-    .testTarget(name: "CommandTests", dependencies: ["BitTraining", "bitlinear"]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["BitTraining", "BitLM", "bitlinear"],
+      resources: [.copy("Golden")]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
