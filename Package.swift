@@ -61,7 +61,7 @@ let package = Package(
       name: "BitCoreTests", dependencies: ["BitCore", "BitBLAS"],
       resources: [.copy("Golden")]),
     .testTarget(
-      name: "BitFormatsTests", dependencies: ["BitFormats", "BitConversion"],
+      name: "BitFormatsTests", dependencies: ["BitFormats", "BitConversion", "BitTokenizers"],
       resources: [.copy("Golden")]),
     .testTarget(
       name: "BitTokenizersTests", dependencies: ["BitTokenizers"], resources: [.copy("Golden")]),

@@ -23,7 +23,8 @@ extension Conversion {
           try item.copy(to: &writer)
         }
       }
-      return GGUFEntry(item.name, type: .f32, shape: shape) { (writer) throws(InputError) in
+      let type = GGUFTensorType(item.floatType) ?? .f32
+      return GGUFEntry(item.name, type: type, shape: shape) { (writer) throws(InputError) in
         try item.writeFloats(to: &writer, isLossy: isLossy)
       }
     }
@@ -49,10 +50,17 @@ extension Conversion {
       ?? GeneralMetadata.metadata(of: source, architecture: architecture)
     if let model = plan.crossing?.configuration, let architecture {
       metadata.set(model, architecture: architecture)
+      if case .metadata(let vocabulary) = tokenizer {
+        for entry in vocabulary.entries { metadata[entry.key] = entry.value }
+      } else {
+        metadata.setEnds(model)
+      }
     }
     metadata[I2SLayout.metadataKey] = nil
     if source.tensors.contains(where: { $0.codes != nil }) {
-      metadata["general.file_type"] = type.ggufFileType.map(GGUFValue.uint32)
+      let floats: [DType: UInt32] = [.f32: 0, .f16: 1, .bf16: 32]
+      let number = type.ggufFileType ?? plan.floatType.flatMap { floats[$0] }
+      metadata["general.file_type"] = number.map(GGUFValue.uint32)
     }
     let isQuantized = source.tensors.contains {
       if case .quantized = $0.packing { true } else { false }

@@ -100,6 +100,13 @@ extension Conversion {
   ) throws(InputError) -> StagedFiles {
     let files = StagedFiles()
     if let other = source.folder { try ConversionFolder.copyFiles(from: other, to: folder, files) }
+    if case .files(let carried) = tokenizer {
+      for (name, bytes) in carried {
+        try files.add("\(folder)/\(name)") { (writer) throws(InputError) in
+          try writer.write(bytes)
+        }
+      }
+    }
     if let model = plan.crossing?.configuration {
       let generation = JSONObject(generating: model)
       try files.add("\(folder)/generation_config.json", generation.text)

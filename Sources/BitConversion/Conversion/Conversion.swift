@@ -19,8 +19,12 @@ public struct Conversion: Sendable {
   public let path: String
   /// What is done, and how.
   public let options: ConversionOptions
+  /// What the target does not have though the source has it, in words for the user.
+  public let warnings: [String]
   let target: ConversionTarget
   let plan: ConversionPlan
+  /// The tokenizer in the words of the target, if it has to change them.
+  let tokenizer: CarriedTokenizer?
 
   /// How weights of codes are stored.
   public var type: ConversionType { plan.type }
@@ -45,9 +49,33 @@ public struct Conversion: Sendable {
     let target = try ConversionTarget(path: path)
     self.target = target
     try Self.checkIsOther(target, source, path)
-    plan = try ConversionMonitor.run(progress) { (monitor) throws(InputError) in
+    let plan = try ConversionMonitor.run(progress) { (monitor) throws(InputError) in
       try ConversionPlan(source, target, options, monitor)
     }
+    self.plan = plan
+    var warnings = ConversionWarnings.warnings(source, target, plan.crossing, plan.type)
+    tokenizer = Self.tokenizer(source, target, plan, &warnings)
+    self.warnings = warnings
+  }
+
+  /// The tokenizer; without one that can be carried the weights are still of use.
+  private static func tokenizer(
+    _ source: ModelFile, _ target: ConversionTarget, _ plan: ConversionPlan,
+    _ warnings: inout [String]
+  ) -> CarriedTokenizer? {
+    guard let crossing = plan.crossing, let model = crossing.configuration else { return nil }
+    if case .safetensors = target { return nil }
+    do throws(InputError) {
+      if let carried = try CarriedTokenizer(
+        source, model, isToGGUF: crossing.isToGGUF, warnings: &warnings)
+      {
+        return carried
+      }
+      warnings.append("no tokenizer comes with the model")
+    } catch {
+      warnings.append("the tokenizer is not carried: \(error)")
+    }
+    return nil
   }
 
   /// What is read must not be replaced: float weights would be gone for good.

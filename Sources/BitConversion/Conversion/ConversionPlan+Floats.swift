@@ -2,20 +2,23 @@ import BitCore
 import BitFormats
 
 extension ConversionPlan {
-  /// Decides how the floats of a language model are stored in a Hugging Face checkpoint: all in one
-  /// type, because its layers do not multiply numbers of two.
+  /// Decides how floats are stored: all of a language model in a Hugging Face checkpoint in one type,
+  /// because its layers do not multiply numbers of two; elsewhere those that stand for codes.
   ///
   /// Of F16 and BF16 the first is taken that holds every number exactly, or else F32; with
   /// `isLossy` the first that holds their magnitudes.
   static func chooseFloats(
-    _ items: inout [ConversionItem], isLossy: Bool
+    _ items: inout [ConversionItem], isFolder: Bool, isLossy: Bool
   ) throws(InputError) -> DType {
     var candidates: [DType] = [.f16, .bf16]
-    for item in items where item.isFloats && !candidates.isEmpty {
+    let isFree: (ConversionItem) -> Bool = {
+      isFolder ? $0.isFloats : $0.isFloats && $0.tensor.codes != nil
+    }
+    for item in items where isFree(item) && !candidates.isEmpty {
       try narrow(&candidates, item, isLossy: isLossy)
     }
     let type = candidates.first ?? .f32
-    for index in items.indices where items[index].isFloats {
+    for index in items.indices where isFree(items[index]) {
       if case .copied = items[index].storage, items[index].tensor.rowOrder == nil,
         items[index].tensor.floatType == type
       {

@@ -35,7 +35,7 @@ extension ConversionPlan {
   ) throws(InputError) -> Choice {
     var candidates = candidates(source, target, crossing)
     if let type = options.type {
-      guard (type.gguf != nil) == target.isGGUF else {
+      guard type == .float || (type.gguf != nil) == target.isGGUF else {
         throw InputError(
           .mismatch, source: target.path, found: "the type \(type.rawValue)",
           expected: candidates.map(\.rawValue).joined(separator: ", ") + " for such a file")

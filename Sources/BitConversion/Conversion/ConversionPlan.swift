@@ -63,9 +63,10 @@ struct ConversionPlan: Sendable {
           tensor, isGGUF: target.isGGUF, isDecoder: crossing != nil)
       }
     }
+    let isFolder = crossing?.configuration != nil && !target.isGGUF
     floatType =
-      crossing?.configuration == nil || target.isGGUF
-      ? nil : try Self.chooseFloats(&items, isLossy: options.isLossy)
+      isFolder || type == .float
+      ? try Self.chooseFloats(&items, isFolder: isFolder, isLossy: options.isLossy) : nil
     self.items = items
     // The list names layers as the target does.
     quantization.modulesToNotConvert = quantization.modulesToNotConvert.map { layers in

@@ -7,8 +7,8 @@ public enum ConversionType: String, Sendable, CaseIterable {
   case hf
   /// safetensors, as this project packs its layers; see `PackedLayerFile`.
   case bitlinear
-  /// safetensors, every weight as the float that it stands for: how models are passed on of which
-  /// only the weights were quantized.
+  /// Either format, every weight as the float that it stands for: how models are passed on of which
+  /// only the weights were quantized, and what holds rows of any length.
   case float
   /// GGUF, ternary, a half precision scale for each 256 weights.
   case tq1_0

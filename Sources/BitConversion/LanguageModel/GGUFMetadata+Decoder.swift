@@ -30,6 +30,15 @@ extension GGUFMetadata {
     for (key, value) in values { self["\(architecture).\(key)"] = value }
   }
 
+  /// Adds the special tokens of a model whose tokenizer is not there.
+  mutating func setEnds(_ model: DecoderConfiguration) {
+    func set(_ name: String, _ id: Int?) {
+      if let id { self["tokenizer.ggml.\(name)_token_id"] = .uint32(UInt32(clamping: id)) }
+    }
+    set("bos", model.beginOfSequence)
+    for (name, id) in zip(["eos", "eot", "eom"], model.endOfSequence) { set(name, id) }
+  }
+
   /// The keys of a scaling; none for that of Llama 3.1, which is a tensor.
   private static func scaling(_ scaling: RotaryScaling) -> [(String, GGUFValue)] {
     switch scaling {

@@ -23,8 +23,10 @@ struct ConvertCommand: ParsableCommand {
       4), or else bitlinear. GGUF gets the first of tq2_0, i2_s and q2_0 that holds all layers, or \
       q1_0 for signs.
 
-      Between Hugging Face and GGUF, the tensor names of a BitNet model and the numbers of its \
-      config.json are translated; its tokenizer is not.
+      Between a Hugging Face folder and GGUF, models of the kinds llama, bitnet and qwen3 are \
+      carried whole: names and order of rows, the numbers of config.json, tokenizer and chat \
+      template. A warning says what is not. Float models and models with 4 or 8 bits are carried \
+      too; in a folder their weights are F16, BF16 or F32, the first that holds them exactly.
       """)
 
   @Argument(
@@ -72,6 +74,7 @@ struct ConvertCommand: ParsableCommand {
       }
       source.warnings.forEach(Output.warn)
       let conversion = try Conversion(source, to: output, options: options, progress: progress)
+      conversion.warnings.forEach(Output.warn)
       return (conversion, try conversion.write(verifying: verify, progress: progress))
     }
     let source = conversion.source
