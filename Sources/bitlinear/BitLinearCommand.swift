@@ -5,7 +5,7 @@ import BitCore
 struct BitLinearCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bitlinear",
-    abstract: "Train, pack, convert and inspect 1-bit and 1.58-bit linear layers.",
+    abstract: "Train, pack, convert and run 1-bit and 1.58-bit models.",
     discussion: """
       Results go to standard output, progress and errors to standard error. The exit code is 0 \
       for success, 1 for an error in files or data, 64 for wrong usage and 130 after Ctrl-C.
@@ -13,6 +13,8 @@ struct BitLinearCommand: ParsableCommand {
     version: "\(packageVersion)",
     subcommands: [
       TrainCommand.self, EvalCommand.self, QuantizeCommand.self, ConvertCommand.self,
-      InspectCommand.self, BenchCommand.self, CPUCommand.self,
+      InspectCommand.self, GenerateCommand.self, TokenizeCommand.self, PerplexityCommand.self,
+      EmbedCommand.self, LogitsCommand.self,
+      BenchCommand.self, CPUCommand.self,
     ])
 }

@@ -17,6 +17,9 @@ package struct TokenCache: Sendable {
     sequence = try model.makeSequence()
   }
 
+  /// Bytes in memory of what the model keeps of the tokens; 0 if it does not say.
+  package var byteCount: Int { (sequence as? DecoderSequence)?.byteCount ?? 0 }
+
   /// Evaluates further tokens; see ``TokenSequence/evaluate(_:_:)``. After an error, the cache is
   /// as if it had not been called.
   package mutating func evaluate(

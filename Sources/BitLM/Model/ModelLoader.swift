@@ -105,7 +105,9 @@ struct ModelLoader {
   /// The weights of a linear layer of a decoder layer.
   private mutating func weights(of tensor: ModelTensor) throws(InputError) -> Projection.Weights {
     defer { advance(tensor) }
-    if let codes = try codes(of: tensor) { return .codes(try codes.packedMatrix(format: format(codes))) }
+    if let codes = try codes(of: tensor) {
+      return .codes(try codes.packedMatrix(format: format(codes)))
+    }
     if configuration.hasLatentWeights {
       let values = try tensor.values(0..<tensor.rows)
       try Self.check(values, tensor)

@@ -17,9 +17,12 @@ enum Output {
   }
 
   /// Writes a warning to standard error, if that can be written.
-  static func warn(_ text: String) {
+  static func warn(_ text: String) { tell("Warning: \(text)\n") }
+
+  /// Writes text to standard error, if that can be written.
+  static func tell(_ text: String) {
     var writer = FileWriter(descriptor: STDERR_FILENO, source: "standard error")
-    try? writer.write("Warning: \(text)\n")
+    try? writer.write(text)
     try? writer.flush()
   }
 
