@@ -1,6 +1,7 @@
 import BitCore
 import BitFiles
 import BitLM
+import BitTokenizers
 import Foundation
 import Testing
 
