@@ -13,7 +13,8 @@ struct BitLinearCommand: ParsableCommand {
     version: "\(packageVersion)",
     subcommands: [
       TrainCommand.self, EvalCommand.self, QuantizeCommand.self, ConvertCommand.self,
-      InspectCommand.self, GenerateCommand.self, TokenizeCommand.self, PerplexityCommand.self,
+      InspectCommand.self, GenerateCommand.self, ChatCommand.self, TokenizeCommand.self,
+      PerplexityCommand.self,
       EmbedCommand.self, LogitsCommand.self,
       BenchCommand.self, CPUCommand.self,
     ])

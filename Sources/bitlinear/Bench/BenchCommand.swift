@@ -13,6 +13,11 @@ struct BenchCommand: ParsableCommand {
       larger of these two shares. The mode stream takes another copy of the \
       weights for each call, so that they come from memory as in text generation; the mode hot \
       takes the same weights again and again, from the caches.
+
+      With --model it measures a language model instead: the tokens a second of a prompt, and of \
+      generating after a text of some length. Beside these stand the share of the memory limit \
+      (the bytes that a token reads, beside plain reading of as many in the same run) and the share \
+      of the peak of byte products that the products with ternary and sign weights reach.
       """)
 
   @Option(
@@ -47,6 +52,8 @@ struct BenchCommand: ParsableCommand {
 
   @Option(help: "Whether weights come from memory or from the caches.")
   var mode: BenchMode = .stream
+
+  @OptionGroup var modelFlags: ModelBenchFlags
 
   @Flag(
     help: """
@@ -85,6 +92,11 @@ struct BenchCommand: ParsableCommand {
     guard !(overheads && csv) else {
       throw ValidationError("'--overheads' prints a table or '--json', not '--csv'.")
     }
+    for (option, isGiven) in [
+      ("--overheads", overheads), ("--csv", csv), ("--check", check != nil),
+    ] where isGiven && modelFlags.model != nil {
+      throw ValidationError("'\(option)' is for kernels, not for '--model'.")
+    }
     guard !(overheads && check != nil) else {
       throw ValidationError("'--check' is for products, which '--overheads' does not measure.")
     }
@@ -92,8 +104,12 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
+    if modelFlags.model != nil, let most = threads?.values.max() { ThreadFlag.apply(most) }
     let all = ThreadPool.shared.threads
     let threads = threads?.values ?? (all > 1 ? [1, all] : [1])
+    if let path = modelFlags.model {
+      return try ModelBench(path, modelFlags).run(threads: threads, json: json)
+    }
     if overheads { return try measureOverheads(threads) }
     if csv { try Output.write(BenchResult.csvHeader + "\n") }
     var results: [BenchResult] = []

@@ -73,6 +73,13 @@ struct InspectedModel {
     model.tensors.compactMap { CodedLayer($0, isScaleKnown: model.quantization != nil) }
   }
 
+  /// What kind of language model it is; nil if it is none.
+  ///
+  /// - Throws: ``InputError`` for one that is damaged, or that is not run here.
+  func languageModel() throws(InputError) -> InspectedLanguageModel? {
+    try InspectedLanguageModel(model)
+  }
+
   /// What is wrong with the model without keeping it from being listed.
   var problems: [String] { model.problems.map(\.description) }
 

@@ -20,6 +20,7 @@ struct ModelListing {
 
   private let model: InspectedModel
   private let rows: [Row]
+  private let languageModel: InspectedLanguageModel?
   private let problems: [String]
   private let areCodesRead: Bool
 
@@ -47,6 +48,12 @@ struct ModelListing {
       }
       rows.append(row)
     }
+    do {
+      languageModel = try model.languageModel()
+    } catch {
+      languageModel = nil
+      problems.append(error.description)
+    }
     (self.rows, self.problems) = (rows, problems)
   }
 
@@ -55,6 +62,9 @@ struct ModelListing {
     var parts: [String] = []
     let head = model.facts.map { [$0.name, $0.value] }
     let metadata = model.metadata.map { [$0.key, InspectText.shortened($0.text)] }
+    if let languageModel {
+      parts.append(TextTable(header: ["Language model", ""], rows: languageModel.rows).description)
+    }
     if !metadata.isEmpty {
       parts.append(TextTable(header: ["Metadata", ""], rows: metadata).description)
     }
@@ -103,6 +113,7 @@ struct ModelListing {
       "metadata": .object(JSONObject(model.metadata.map { ($0.key, $0.json) })),
     ]
     for fact in model.facts { members[fact.name] = .string(fact.value) }
+    if let languageModel { members["language_model"] = languageModel.json }
     members["tensors"] = .array(model.tensors.map { .object($0.json) })
     members["packed_layers"] = .array(rows.map { .object(Self.json($0)) })
     members["bytes"] = .integer(Int64(model.bytes))

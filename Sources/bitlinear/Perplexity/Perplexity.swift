@@ -43,8 +43,8 @@ struct Perplexity {
     losses.add(loss)
   }
 
-  /// The perplexity, and its standard error.
-  var value: Double { PortableMath.exp(losses.mean) }
+  /// The perplexity, and its standard error. Infinite for a hopeless model.
+  var value: Double { 1 / PortableMath.exp(-max(0, losses.mean)) }
   var error: Double { losses.error * value }
 }
 
@@ -67,8 +67,8 @@ struct Divergence {
     for index in exact.indices {
       let p = Double(exact[index]) - exactSum
       let q = Double(rounded[index]) - roundedSum
-      // Less than any sum of them can show.
-      if p > -60 { divergence += PortableMath.exp(p) * (p - q) }
+      // Less than any sum of them can show. Rounding may put the only likely one above 0.
+      if p > -60 { divergence += PortableMath.exp(min(0, p)) * (p - q) }
       if exact[index] > exact[exactTop] { exactTop = index }
       if rounded[index] > rounded[roundedTop] { roundedTop = index }
     }

@@ -88,18 +88,24 @@ struct PerplexityRun {
       + "Same most likely token: \(NumberText.percent(divergence.shareOfSameTop, decimals: 2))\n"
   }
 
+  /// JSON has no infinity.
+  private static func number(_ value: Double) -> JSONValue {
+    value.isFinite ? .number(value) : .null
+  }
+
   /// One object for programs.
   var json: JSONValue {
     var members: JSONObject = [
       "model": .string(model.path), "activations": .string(activations),
       "nll": .number(perplexity.losses.mean), "nll_error": .number(perplexity.losses.error),
-      "perplexity": .number(perplexity.value), "perplexity_error": .number(perplexity.error),
+      "perplexity": Self.number(perplexity.value),
+      "perplexity_error": Self.number(perplexity.error),
       "tokens": .integer(Int64(perplexity.losses.count)),
       "windows": .integer(Int64(windows.count)),
     ]
     if exact != nil {
       members["float_nll"] = .number(exactPerplexity.losses.mean)
-      members["float_perplexity"] = .number(exactPerplexity.value)
+      members["float_perplexity"] = Self.number(exactPerplexity.value)
       members["kl_divergence"] = .number(divergence.divergences.mean)
       members["kl_divergence_error"] = .number(divergence.divergences.error)
       members["same_top"] = .number(divergence.shareOfSameTop)

@@ -123,6 +123,10 @@ public final class ChatSession: Sendable {
     }
   }
 
+  /// Waits until nothing more is generated: after a stream that was not read to its end, what was
+  /// there of the answer is then in the conversation.
+  package func waitUntilIdle() async { await state.withLock(\.latest)?.value }
+
   private func answer(
     _ question: String, _ conversation: Int, show: (GeneratedPiece) -> Void
   ) async throws(InputError) {
