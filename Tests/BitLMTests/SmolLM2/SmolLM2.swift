@@ -35,7 +35,8 @@ enum SmolLM2 {
 
   /// The tokens of a novel in windows, each a text of its own.
   static func windows() throws -> [[Int32]] {
-    let ids = try GoldenModel.ids(.array([GoldenModel.json("smollm2/perplexity.json")["ids"] ?? .null]))
+    let ids = try GoldenModel.ids(
+      .array([GoldenModel.json("smollm2/perplexity.json")["ids"] ?? .null]))
     try #require(ids[0].count == 2048)
     return stride(from: 0, to: 2048, by: 512).map { Array(ids[0][$0..<$0 + 512]) }
   }

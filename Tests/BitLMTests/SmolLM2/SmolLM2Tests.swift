@@ -32,6 +32,9 @@ struct SmolLM2Tests {
     let model = try SmolLM2.load()
     for golden in try SmolLM2.cases() {
       let logits = try #require(model.allLogits(of: golden.promptIDs).last)
+      print(
+        "WORST", golden.top.map { abs(Double(logits[$0.id]) - $0.logit) }.max() ?? 0,
+        golden.certainCount)
       for (id, logit) in golden.top {
         #expect(abs(Double(logits[id]) - logit) < 2e-3, "token \(id) after \(golden.prompt)")
       }
@@ -56,12 +59,13 @@ struct SmolLM2Tests {
     #expect(abs(total - (golden["mean_nll"]?.doubleValue ?? .nan)) < 1e-4)
   }
 
-  /// The bounds are about three times what was measured: 8e-8, 100 % and 2e-5 for half precision.
+  /// Measured: divergences of 5.8e-7 and 8.0e-4, the same best token for 100 % and 97.5 % of the
+  /// positions, and perplexities that differ by 0.002 % and 0.04 %.
   @Test(
     "A cache in fewer bits changes little",
     arguments: [
-      (precision: CachePrecision.float16, divergence: 1e-5, equalBest: 0.99, perplexity: 0.005),
-      (precision: CachePrecision.int8, divergence: 1e-2, equalBest: 0.9, perplexity: 0.05),
+      (precision: CachePrecision.float16, divergence: 2e-6, equalBest: 0.995, perplexity: 0.001),
+      (precision: CachePrecision.int8, divergence: 2e-3, equalBest: 0.95, perplexity: 0.005),
     ])
   func cachePrecision(
     _ bound: (precision: CachePrecision, divergence: Double, equalBest: Double, perplexity: Double)
@@ -81,7 +85,9 @@ struct SmolLM2Tests {
       surprise += try meanSurprise(window, found) / Double(windows.count)
       exactSurprise += try meanSurprise(window, expected) / Double(windows.count)
     }
-    print("FIGURES", bound.precision, divergence, equalBest, surprise, exactSurprise, exp(surprise), exp(surprise-exactSurprise)-1)
+    print(
+      "FIGURES", bound.precision, divergence, equalBest, surprise, exactSurprise, exp(surprise),
+      exp(surprise - exactSurprise) - 1)
     #expect(divergence < bound.divergence)
     #expect(equalBest > bound.equalBest)
     #expect(abs(exp(surprise - exactSurprise) - 1) < bound.perplexity)
