@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// What makes a pseudo-terminal: util-linux's `script`, which takes other options elsewhere.
-private enum PseudoTerminal {
+enum PseudoTerminal {
   static let script = "/usr/bin/script"
 
   static var isAvailable: Bool {

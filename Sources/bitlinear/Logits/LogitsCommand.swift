@@ -30,14 +30,31 @@ struct LogitsCommand: ParsableCommand {
     let model = try model.load().model
     let ids = try content.tokens { () throws(InputError) in try model.requiredTokenizer() }
     try WindowReader.check(ids, for: model, source: "prompt")
-    let size = model.configuration.vocabularySize
-    let logits = SafetensorsEntry("logits", dtype: .f32, shape: [ids.count, size]) {
+    let interrupt = InterruptSignal()
+    defer { interrupt.stop() }
+    let shape = [ids.count, model.configuration.vocabularySize]
+    let logits = SafetensorsEntry("logits", dtype: .f32, shape: shape) {
       (writer) throws(InputError) in
       var reader = WindowReader(model, ids)
       while let rows = try reader.next(upTo: ids.count) {
-        for row in rows { try writer.write(Tensor(row), as: .f32) }
+        guard !interrupt.isReceived else { throw Self.interrupted }
+        for row in rows {
+          guard row.allSatisfy(\.isFinite) else { throw Self.notFinite }
+          try writer.write(Tensor(row), as: .f32)
+        }
       }
     }
-    try SafetensorsWriter.write([logits], to: output)
+    do {
+      try SafetensorsWriter.write([logits], to: output)
+    } catch {
+      throw error == Self.interrupted ? InterruptSignal.exitCode : error
+    }
   }
+
+  private static let interrupted = InputError(
+    .inputOutput, source: "logits", found: "Ctrl-C", expected: "to come to the end")
+
+  private static let notFinite = InputError(
+    .notFinite, source: "logits", found: "NaN or an infinity",
+    expected: "numbers, which a model with finite weights gives")
 }
