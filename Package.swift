@@ -75,8 +75,10 @@ let package = Package(
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     // The code of the README and of the articles, compiled and run.
-    .testTarget(name: "DocumentationTests", dependencies: ["BitConversion", "BitTraining"]),
-    .testTarget(name: "CommandTests", dependencies: ["BitTraining", "bitlinear"]),
+    .testTarget(name: "DocumentationTests", dependencies: ["BitConversion", "BitLM", "BitTraining"]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["BitTraining", "BitLM", "bitlinear"],
+      resources: [.copy("Golden")]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -10,6 +10,8 @@ let package = Package(
   products: [
     .library(name: "FuzzSafetensors", type: .static, targets: ["FuzzSafetensors"]),
     .library(name: "FuzzGGUF", type: .static, targets: ["FuzzGGUF"]),
+    .library(name: "FuzzTemplate", type: .static, targets: ["FuzzTemplate"]),
+    .library(name: "FuzzTokenizer", type: .static, targets: ["FuzzTokenizer"]),
   ],
   dependencies: [.package(name: "swift-bitlinear", path: "..")],
   targets: [
@@ -19,6 +21,12 @@ let package = Package(
     .target(
       name: "FuzzGGUF",
       dependencies: [.product(name: "BitFormats", package: "swift-bitlinear")]),
+    .target(
+      name: "FuzzTemplate",
+      dependencies: [.product(name: "BitTokenizers", package: "swift-bitlinear")]),
+    .target(
+      name: "FuzzTokenizer",
+      dependencies: [.product(name: "BitTokenizers", package: "swift-bitlinear")]),
   ],
   swiftLanguageModes: [.v6]
 )

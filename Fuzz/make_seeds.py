@@ -129,6 +129,91 @@ def all_gguf() -> None:
     gguf("rotated", [text("prism.hadamard.block", "x")], [(142, 128, 1, 34)])
 
 
+# Chat templates
+
+
+def all_templates() -> None:
+    templates = {
+        "messages": "{% for m in messages %}{{ '<|' ~ m.role + '|>' + m['content'] | trim }}\n"
+                    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+        "namespace": "{%- set ns = namespace(n=0) -%}{% for m in messages[::-1] if m.content %}"
+                     "{% set ns.n = ns.n + loop.index0 %}{{ loop.last }}{% endfor %}{{ ns.n }}",
+        "macro": "{% macro m(a, b=x) %}[{{ a }}{{ caller() }}]{% endmacro %}"
+                 "{% call(c) m(1) %}{{ s }}{% endcall %}",
+        "filters": "{{ l | map('string') | join(', ') }}{{ messages | tojson(indent=2) }}"
+                   "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}"
+                   "{{ s | title | replace('o', '0') | indent(2) }}{{ f | round(1) }}",
+        "strings": "{{ s.split(' ')[-1].lstrip('W') }}{{ '%s-%.2f' % (s, f) }}{{ 'a\\n\\x41' * 3 }}"
+                   "{{ s.startswith('H') and 'ell' in s }}{{ strftime_now('%d %b %Y') }}",
+        "blocks": "{% set b | upper %} {{ x }} {% endset %}{% with a = 1 %}{{ a }}{% endwith %}"
+                  "{% raw %}{{ }}{% endraw %}{# c #}{% filter trim %} a {% endfilter %}"
+                  "{% generation %}{{ raise_exception('no') if x > 9 else (1, [2], {'k': none}) }}"
+                  "{% endgeneration %}",
+        "recursive": "{% for i in range(3) recursive %}{% if i is odd %}{% continue %}{% endif %}"
+                     "{{ loop.cycle('a', 'b') }}{{ loop([1]) }}{% else %}{{ d.x }}{% endfor %}"}
+    for name, template in templates.items():
+        write(name, "jinja", template.encode())
+# tokenizer.json
+
+
+def tokenizer(name: str, tokens: list[str], merges: list, added: list[dict], **parts) -> None:
+    """Parts are those beside the model, and "flags" of the model itself."""
+    model = {"type": "BPE", "vocab": {text: place for place, text in enumerate(tokens)},
+             "merges": merges} | parts.pop("flags", {})
+    content = {"version": "1.0", "added_tokens": added} | parts | {"model": model}
+    write(name, "tokenizer", json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def sequence(**parts) -> dict:
+    return {"type": "Sequence"} | parts
+
+
+def all_tokenizers() -> None:
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
+                  "use_regex": True}
+    plain = byte_level | {"use_regex": False}
+    letters = [chr(value) for value in (*range(33, 127), *range(161, 173), *range(174, 324))]
+    end = {"id": 260, "content": "<|end|>", "special": True}
+    pattern = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+               r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
+             "invert": False}
+    template = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<|end|>", "type_id": 0}},
+                   {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [], "special_tokens": {
+            "<|end|>": {"id": "<|end|>", "ids": [260], "tokens": ["<|end|>"]}}}
+    tokenizer("llama3", letters + ["he", "\u0120w"], [["h", "e"], ["\u0120", "w"]], [end],
+              flags={"ignore_merges": True}, pre_tokenizer=sequence(pretokenizers=[split, plain]),
+              post_processor=sequence(processors=[byte_level, template]), decoder=byte_level)
+    tokenizer("qwen2", ["a", "b", "ab"], ["a b"], [
+        {"id": 3, "content": "<L>", "lstrip": True, "single_word": True},
+        {"id": 4, "content": "caf\u00e9", "rstrip": True, "normalized": True}],
+        normalizer={"type": "NFC"}, flags={"unk_token": "a"}, decoder=byte_level,
+        pre_tokenizer=sequence(pretokenizers=[
+            split | {"pattern": {"Regex": pattern.replace("{1,3}", "")}}, plain]))
+    tokenizer("falcon", letters, [], [], decoder=byte_level, pre_tokenizer=sequence(pretokenizers=[
+        {"type": "Punctuation", "behavior": "Contiguous"}, byte_level,
+        {"type": "Digits", "individual_digits": False},
+        split | {"pattern": {"Regex": "[0-9][0-9][0-9]"}}]))
+    mark = "\u2581"
+    undo = sequence(decoders=[
+        {"type": "Replace", "pattern": {"String": mark}, "content": " "},
+        {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}])
+    spaces = ["<unk>", "<s>", mark, "a", "b", mark + "a", "<0xC3>", "<0xA9>"]
+    flags = {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}
+    tokenizer("llama2", spaces, [[mark, "a"]], [{"id": 1, "content": "<s>", "special": True}],
+              normalizer=sequence(normalizers=[
+                  {"type": "Prepend", "prepend": mark},
+                  {"type": "Replace", "pattern": {"String": " "}, "content": mark}]),
+              decoder=undo, flags=flags)
+    metaspace = {"type": "Metaspace", "replacement": mark, "prepend_scheme": "first", "split": True}
+    tokenizer("metaspace", spaces, [[mark, "a"]], [], pre_tokenizer=metaspace, decoder=metaspace,
+              flags=flags | {"fuse_unk": False})
+
+
 def write(name: str, extension: str, content: bytes) -> None:
     SEEDS.mkdir(exist_ok=True)
     (SEEDS / f"{name}.{extension}").write_bytes(content)
@@ -137,3 +222,5 @@ def write(name: str, extension: str, content: bytes) -> None:
 if __name__ == "__main__":
     all_safetensors()
     all_gguf()
+    all_templates()
+    all_tokenizers()

@@ -28,8 +28,9 @@ public struct Tokenizer: Sendable {
     private let encoders = Mutex<[Encoder]>([])
 
     init(_ definition: TokenizerDefinition) throws(InputError) {
-      encoding = try EncodingPlan(definition)
-      decoding = try DecodingPlan(definition)
+      let bytes = definition.tokenBytes()
+      encoding = try EncodingPlan(definition, bytes: bytes)
+      decoding = try DecodingPlan(definition, bytes: bytes)
       special = definition.specialIDs
     }
 

@@ -28,7 +28,12 @@ size_t bk_screen_bytes(size_t rows, size_t columns) {
 // A row as floats and its codes.
 static size_t value_bytes(size_t columns) { return bk_divide_up(4 * columns, 64) * 64; }
 
-size_t bk_screen_scratch_bytes(size_t columns) { return value_bytes(columns) + columns + 4; }
+// Codes of a row in scratch memory, and zeros.
+static size_t code_bytes(size_t columns) { return columns + 4; }
+
+size_t bk_screen_scratch_bytes(size_t columns) {
+  return value_bytes(columns) + BK_PANEL_ROWS * code_bytes(columns);
+}
 
 // A row's codes, zeros after them, and what belongs to them.
 static void encode_row(const bk_kernels *kernels, const float *values, size_t row,
@@ -51,20 +56,23 @@ static void encode_row(const bk_kernels *kernels, const float *values, size_t ro
 
 void bk_screen_pack(const bk_kernels *kernels, const bk_weights *weights, bk_range rows,
                     const bk_screen *screen, uint8_t *scratch) {
-  size_t columns = screen->columns, quads = bk_divide_up(columns, 4);
+  size_t columns = screen->columns, quads = bk_divide_up(columns, 4), stride = code_bytes(columns);
   float *values = (float *)(void *)scratch;
   int8_t *codes = (int8_t *)scratch + value_bytes(columns);
-  for (size_t row = rows.first; row < rows.end; row++) {
-    int8_t *panel = screen->codes + row / BK_PANEL_ROWS * bk_panel_bytes(columns);
-    bk_weight_values(kernels, weights, (bk_range){row, row + 1}, values);
-    encode_row(kernels, values, row, screen, codes);
-    int8_t *quad = panel + 4 * (row % BK_PANEL_ROWS);
-    for (size_t k = 0; k < quads; k++) memcpy(quad + 4 * BK_PANEL_ROWS * k, codes + 4 * k, 4);
-  }
-  for (size_t row = rows.end; row % BK_PANEL_ROWS; row++) {
-    int8_t *panel = screen->codes + row / BK_PANEL_ROWS * bk_panel_bytes(columns);
-    for (size_t k = 0; k < quads; k++)
-      memset(panel + 4 * (BK_PANEL_ROWS * k + row % BK_PANEL_ROWS), 0, 4);
+  for (size_t first = rows.first; first < rows.end; first += BK_PANEL_ROWS) {
+    for (size_t r = 0; r < BK_PANEL_ROWS; r++) {
+      size_t row = first + r;
+      if (row >= rows.end) {
+        memset(codes + r * stride, 0, stride);
+        continue;
+      }
+      bk_weight_values(kernels, weights, (bk_range){row, row + 1}, values);
+      encode_row(kernels, values, row, screen, codes + r * stride);
+    }
+    int8_t *panel = screen->codes + first / BK_PANEL_ROWS * bk_panel_bytes(columns);
+    for (size_t k = 0; k < quads; k++, panel += 4 * BK_PANEL_ROWS)
+      for (size_t r = 0; r < BK_PANEL_ROWS; r++)
+        memcpy(panel + 4 * r, codes + r * stride + 4 * k, 4);
   }
 }
 

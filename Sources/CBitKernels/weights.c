@@ -70,7 +70,8 @@ void bk_weights_matmul(const bk_kernels *kernels, const bk_weights *weights, con
   size_t row_bytes = bk_weight_row_bytes(weights->type, weights->columns);
   float *values = (float *)(void *)scratch, *lanes = values + VALUE_BYTES / sizeof(float);
   for (size_t first = rows.first; first < rows.end; first += BK_WEIGHT_ROWS) {
-    row_block block = {.count = rows.end - first < BK_WEIGHT_ROWS ? rows.end - first : BK_WEIGHT_ROWS};
+    size_t left = rows.end - first;
+    row_block block = {.count = left < BK_WEIGHT_ROWS ? left : BK_WEIGHT_ROWS};
     for (size_t r = 0; r < block.count; r++) {
       block.rows[r] = weights->bytes + (first + r) * row_bytes;
       block.following[r] = block.rows[r] + BK_WEIGHT_ROWS * row_bytes;

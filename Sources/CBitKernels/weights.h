@@ -7,7 +7,9 @@
 
 enum { BK_WEIGHT_LANES = 16, BK_Q6_K_BYTES = 210 };
 
-BK_INLINE float bk_half_at(const uint8_t *bytes) { return bk_half((uint16_t)(bytes[0] | bytes[1] << 8)); }
+BK_INLINE float bk_half_at(const uint8_t *bytes) {
+  return bk_half((uint16_t)(bytes[0] | bytes[1] << 8));
+}
 
 BK_INLINE void bk_prefetch(const uint8_t *address, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64)

@@ -71,7 +71,18 @@ import Testing
     }
     let tied = try TokenizerDefinition(Self.scored([("ab", -1), ("bc", -1)]))
     let error = try #require(throws: InputError.self) { try tied.tokenizerJSON() }
-    #expect(error.found.contains("the same score"))
+    #expect(error.found.contains("for another token too"))
+  }
+
+  /// The library tokenizers numbers added tokens anew if the vocabulary does not have them.
+  @Test func controlTokensAtTheStartAreWrittenIntoTheVocabulary() throws {
+    var vocabulary = try TokenizerDefinition(folder: Golden.folder).ggufVocabulary()
+    let before = try TokenizerDefinition(vocabulary).tokenizerJSON()
+    #expect(try JSONValue(parsing: before)["model"]?["vocab"]?["<|eot_id|>"] == nil)
+    vocabulary.types?[0] = 3
+    let after = try TokenizerDefinition(vocabulary).tokenizerJSON()
+    #expect(try JSONValue(parsing: after)["model"]?["vocab"]?["<|eot_id|>"] == 316)
+    #expect(try JSONValue(parsing: after)["model"]?["vocab"]?["!"] == 0)
   }
 
   @Test func glueBeforeControlTokensIsLeftOutWithAWarning() throws {

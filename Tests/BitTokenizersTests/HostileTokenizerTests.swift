@@ -6,14 +6,26 @@ import Testing
 
 /// Files that are cut off, contradict themselves or want too much.
 @Suite struct HostileTokenizerTests {
-  @Test func aFileCutAtAnyByteIsRefused() throws {
-    let whole = try Golden.bytes("tokenizer.json")
+  @Test(arguments: try Golden.small.get().filter { $0.expect == "load" })
+  func aFileCutAnywhereIsRefused(small: Golden.Small) throws {
+    let whole = try Golden.bytes("small/" + small.name)
+    let last = try #require(whole.lastIndex(of: UInt8(ascii: "}")))
+    // Each byte of the parts before the vocabulary and of the end; some of the rest.
+    for count in 0...last where count < 400 || count > last - 100 || count % 61 == 0 {
+      let error = try #require(throws: InputError.self, "\(count) bytes") {
+        try TokenizerDefinition(tokenizerJSON: Array(whole[..<count]), source: "cut")
+      }
+      #expect(error.source == "cut")
+    }
+  }
+
+  @Test func aSmallFileCutAtAnyByteIsRefused() throws {
+    let whole = Self.json()
     let last = try #require(whole.lastIndex(of: UInt8(ascii: "}")))
     for count in 0...last {
       let error = try #require(throws: InputError.self, "\(count) bytes") {
         try TokenizerDefinition(tokenizerJSON: Array(whole[..<count]), source: "cut")
       }
-      #expect(error.source == "cut")
       #expect(error.kind == .malformed)
     }
   }

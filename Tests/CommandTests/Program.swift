@@ -72,14 +72,20 @@ enum Program {
   /// - Parameters:
   ///   - arguments: those after the program's name.
   ///   - environment: variables besides those of this process.
+  ///   - input: what is on its standard input.
   ///   - wrapper: a program with arguments that runs the rest of its arguments.
   static func run(
-    _ arguments: [String], environment: [String: String] = [:], wrapper: [String] = []
+    _ arguments: [String], environment: [String: String] = [:], input: String? = nil,
+    wrapper: [String] = []
   ) async throws -> Run {
     let folder = try TemporaryFolder()
     let process = try process(wrapper + [path()] + arguments, environment)
     process.standardOutput = try folder.handle("stdout")
     process.standardError = try folder.handle("stderr")
+    if let input {
+      let path = try folder.write("stdin", input)
+      process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+    }
     try await runToEnd(process)
     return Run(
       code: process.terminationStatus, isExit: process.terminationReason == .exit,

@@ -21,7 +21,9 @@ import Testing
   }()
 
   @Test func articlesAreThere() {
-    for article in ["Exactness", "RunAPackedModel", "ConvertAModel", "TrainALayer"] {
+    for article in [
+      "Exactness", "RunAPackedModel", "RunALanguageModel", "ConvertAModel", "TrainALayer",
+    ] {
       #expect(Self.pages.contains { $0.hasSuffix("/\(article).md") }, "\(article)")
     }
   }

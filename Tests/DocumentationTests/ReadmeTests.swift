@@ -6,7 +6,7 @@ import Testing
 
 /// The code of the README, with nothing but the public interface of the modules that it imports.
 @Suite struct ReadmeTests {
-  // README.md, block 3
+  // README.md, block 4
   struct MyModel: Layer {
     var linear = BitLinear(10, 20, recipe: .b158)
 
@@ -17,7 +17,7 @@ import Testing
       visit("linear", &linear, gradient?.linear)
     }
   }
-  // End of block 3
+  // End of block 4
 
   @Test func packedFile() throws {
     try withTemporaryFolder { folder in
@@ -41,11 +41,11 @@ import Testing
   @Test func examplesOfTheReference() {
     var generator = SeededGenerator(seed: 0)
     let input = generator.normal([128, 10])
-    // README.md, block 2
+    // README.md, block 3
     let layer = BitLinear(10, 20)  // 1-bit weights, 8-bit activations: recipe .bitnet
     let grouped = BitLinear(10, 20, groups: 2)  // two groups of output rows, a scale each
     print(layer(input).shape, grouped(input).shape)  // [128, 20] [128, 20]
-    // End of block 2
+    // End of block 3
     #expect(layer(input).shape == [128, 20])
     #expect(grouped(input).shape == [128, 20])
     #expect(MyModel()(input).shape == [128, 20])
@@ -55,14 +55,14 @@ import Testing
     var generator = SeededGenerator(seed: 0)
     let input = generator.normal([128, 10])
     let labels = [Int32](repeating: 1, count: 128)
-    // README.md, block 4
+    // README.md, block 5
     var model = MyModel()
     var optimizer = AdamW(learningRate: 1e-3)
     let (loss, gradient) = valueWithGradient(at: model) { model in
       softmaxCrossEntropy(model(input), labels: labels)
     }
     optimizer.update(&model, along: gradient, clipNorm: 1)
-    // End of block 4
+    // End of block 5
     #expect(loss.isFinite)
     #expect(gradient.linear.weight.shape == [20, 10])
     for _ in 0..<20 {
@@ -78,12 +78,12 @@ import Testing
           toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
       }
       let path = "\(folder)/packed.safetensors"
-      // README.md, block 5
+      // README.md, block 6
       var trainer = Trainer(model, data: try TrainTestData.load(path: folder))
       try trainer.run(display: .standardError())
       let packed = trainer.model.packed()  // codes instead of latent weights; the same bits out
       try packed.save(to: path)  // "packed.safetensors"
-      // End of block 5
+      // End of block 6
       var loaded = MyModel()
       try loaded.load(path: path)
       #expect(loaded(input) == trainer.model(input))
@@ -92,14 +92,14 @@ import Testing
   }
 
   @Test func replacingLayers() {
-    let model = FloatModel()
-    // README.md, block 6
-    let quantized = model.quantized { name, layer in
+    let floatModel = FloatModel()
+    // TrainALayer.md, block 5
+    let quantized = floatModel.quantized { name, layer in
       name == "output" ? nil : layer.inFeatures < 256 ? .bitnet : .b158
     }
-    // End of block 6
+    // End of block 5
     #expect(quantized.hidden.bitLinear?.recipe == .bitnet)
-    #expect(quantized.hidden.bitLinear?.weight == model.hidden.weight)
+    #expect(quantized.hidden.bitLinear?.weight == floatModel.hidden.weight)
     #expect(quantized.output.bitLinear == nil)
   }
 

@@ -245,7 +245,7 @@ static void test_merging(const bk_kernels *kernels, bk_cache_type type) {
 }
 
 void test_attention(const bk_kernels *kernels, amount amount) {
-  int rounds = amount == QUICK ? 2 : 12;
+  int rounds = amount == QUICK ? 2 : 4;
   for (int type = BK_CACHE_F16; type <= BK_CACHE_Q8; type++) {
     for (int round = 0; round < rounds; round++) {
       for (int pattern = ALL; pattern < PATTERNS; pattern++)

@@ -93,6 +93,23 @@ typedef struct {
   int has_bias, odd;
 } shape;
 
+// Rows in any order, some of them more than once, against the product y of rows from `first` on.
+static void test_selection(const bk_kernels *kernels, const bk_weights *weights, const guarded *x,
+                           const guarded *y, const guarded *scratch, size_t first,
+                           const char *what) {
+  uint32_t rows[21];
+  size_t count = 1 + random_below(21);
+  for (size_t i = 0; i < count; i++)
+    rows[i] = (uint32_t)(first + random_below(weights->rows - first));
+  guarded out = guarded_new(4 * count, GUARD_ABOVE, 0);
+  bk_weights_select(kernels, weights, x->bytes, rows, count, out.bytes, scratch->bytes);
+  int equal = 1;
+  for (size_t i = 0; i < count; i++)
+    if (!equal_or_nan(((float *)out.bytes)[i], ((float *)y->bytes)[rows[i]])) equal = 0;
+  record(equal, what);
+  guarded_free(out);
+}
+
 static void test_product(const bk_kernels *kernels, bk_weight_type type, shape s) {
   char what[120];
   snprintf(what, sizeof what, "%s: type %d, %zu x %zu, %zu tokens", kernels->name, (int)type, s.rows,
@@ -131,6 +148,7 @@ static void test_product(const bk_kernels *kernels, bk_weight_type type, shape s
       if (!equal_or_nan(*out, expected)) equal = 0;
     }
   record(equal, what);
+  if (!s.has_bias) test_selection(kernels, &weights, &x, &y, &scratch, first, what);
   guarded_free(scratch);
   guarded_free(bias);
   guarded_free(y);

@@ -19,40 +19,26 @@ enum CarriedTokenizer: Sendable {
     _ source: ModelFile, _ model: DecoderConfiguration, isToGGUF: Bool,
     warnings: inout [String]
   ) throws(InputError) {
-    if isToGGUF {
-      guard let folder = source.siblingFolder,
-        try FileSystem.FileKind(path: "\(folder)/tokenizer.json") == .regular
-      else { return nil }
-      let definition = try TokenizerDefinition(folder: folder)
-      warnings += definition.warnings
-      var vocabulary = try definition.ggufVocabulary()
-      try Self.check(vocabulary, model, source)
-      vocabulary.pad(to: model.vocabularySize)
-      for id in vocabulary.setEnds(model.endOfSequence) {
-        warnings.append("GGUF has no key for a fourth token that ends a text: \(id)")
-      }
-      self = .metadata(vocabulary.metadata)
-    } else {
-      guard let metadata = source.ggufMetadata,
-        let vocabulary = try GGUFVocabulary(metadata, source: source.path)
-      else { return nil }
-      try Self.check(vocabulary, model, source)
-      let definition = try TokenizerDefinition(vocabulary, source: source.path)
-      warnings += definition.warnings
+    guard let definition = try source.tokenizerDefinition() else { return nil }
+    // Tokens without a row of the embedding could not be run.
+    guard definition.tokens.count <= model.vocabularySize else {
+      throw InputError(
+        .mismatch, source: source.path, found: "\(definition.tokens.count) tokens",
+        expected: "at most \(model.vocabularySize), the rows of the embedding")
+    }
+    warnings += definition.warnings
+    guard isToGGUF else {
       self = .files([
         ("tokenizer.json", try definition.tokenizerJSON()),
         ("tokenizer_config.json", definition.tokenizerConfigJSON()),
       ])
+      return
     }
-  }
-
-  /// Tokens without a row of the embedding could not be run.
-  private static func check(
-    _ vocabulary: GGUFVocabulary, _ model: DecoderConfiguration, _ source: ModelFile
-  ) throws(InputError) {
-    guard vocabulary.tokens.count > model.vocabularySize else { return }
-    throw InputError(
-      .mismatch, source: source.path, found: "\(vocabulary.tokens.count) tokens",
-      expected: "at most \(model.vocabularySize), the rows of the embedding")
+    var vocabulary = try definition.ggufVocabulary()
+    vocabulary.pad(to: model.vocabularySize)
+    for id in vocabulary.setEnds(model.endOfSequence) {
+      warnings.append("GGUF has no key for a fourth token that ends a text: \(id)")
+    }
+    self = .metadata(vocabulary.metadata)
   }
 }

@@ -57,7 +57,8 @@ package struct DecoderMath: Sendable {
     // Float sums of a whole vocabulary would lose digits.
     let pieceLength = 4096
     let sum = stride(from: 0, to: x.count, by: pieceLength).reduce(0.0) { sum, first in
-      sum + Double(table.exponentials(base + first, min(pieceLength, x.count - first), maximum, nil))
+      sum
+        + Double(table.exponentials(base + first, min(pieceLength, x.count - first), maximum, nil))
     }
     return Double(maximum) + PortableMath.log(sum)
   }

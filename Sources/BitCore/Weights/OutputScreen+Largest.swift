@@ -39,6 +39,7 @@ private struct Search {
     let threshold = threshold(intervals)
     let candidates = intervals.rows(reaching: threshold)
     let values = products(of: candidates)
+    defer { withExtendedLifetime(values) {} }
     return LargestOutputs(
       values.elements, rows: { Int(candidates[$0]) }, limit: limit, within: delta)
   }
@@ -50,7 +51,9 @@ private struct Search {
     guard delta < .infinity else { return least }
     // The exact maximum is among the few rows that reach the largest lower bound.
     let best = intervals.rows(reaching: intervals.lowerBound(number: 1))
-    let maximum = products(of: best).elements.lazy.filter { !$0.isNaN }.max() ?? -.infinity
+    let values = products(of: best)
+    defer { withExtendedLifetime(values) {} }
+    let maximum = values.elements.lazy.filter { !$0.isNaN }.max() ?? -.infinity
     // As LargestOutputs has it, in Float.
     return max(least, Double(maximum - delta))
   }
@@ -58,6 +61,7 @@ private struct Search {
   /// The whole product.
   private func fromAll() -> LargestOutputs {
     let values = AlignedBuffer<Float>(uninitialized: screen.rows)
+    defer { withExtendedLifetime(values) {} }
     matrix.multiply(x, tokens: 1, values.pointer, kernels: kernels, pool: pool)
     return LargestOutputs(values.elements, rows: { $0 }, limit: limit, within: delta)
   }
@@ -113,6 +117,7 @@ private struct Intervals {
 
   /// The `number`-th largest one of the lower bounds; `number` is 1 or more.
   func lowerBound(number: Int) -> Double {
+    defer { withExtendedLifetime((estimates, errors)) {} }
     var heap = BoundedHeap(limit: number)
     for (estimate, error) in zip(estimates.elements, errors.elements) {
       heap.insert(Double(estimate) - Double(error))
@@ -121,9 +126,11 @@ private struct Intervals {
   }
 
   func rows(reaching threshold: Double) -> [UInt32] {
+    defer { withExtendedLifetime(self) {} }
+    let (estimates, errors) = (estimates.elements, errors.elements)
     var rows: [UInt32] = []
     for index in 0..<estimates.count
-    where Double(estimates.elements[index]) + Double(errors.elements[index]) >= threshold {
+    where Double(estimates[index]) + Double(errors[index]) >= threshold {
       rows.append(UInt32(index))
     }
     return rows

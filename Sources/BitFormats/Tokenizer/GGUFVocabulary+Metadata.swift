@@ -100,7 +100,7 @@ extension GGUFVocabulary {
   }
 
   /// Fills the vocabulary up to the rows of the embedding, as llama.cpp wants it.
-  mutating func pad(to count: Int) {
+  package mutating func pad(to count: Int) {
     guard tokens.count < count else { return }
     var types = types ?? [Int32](repeating: TokenType.normal.rawValue, count: tokens.count)
     for id in tokens.count..<count {
@@ -114,7 +114,7 @@ extension GGUFVocabulary {
   /// Makes all ends of a text known that there are keys for.
   ///
   /// - Returns: those for which there is none.
-  mutating func setEnds(_ ids: [Int]) -> [Int] {
+  package mutating func setEnds(_ ids: [Int]) -> [Int] {
     var rest: [Int] = []
     for id in ids where ![endOfText, endOfTurn, endOfMessage].contains(id) {
       if endOfText == nil {

@@ -19,7 +19,10 @@ struct DecodingPlan: Sendable {
   /// The texts of the tokens, for ``Start/marks(_:)``.
   let tokens: TokenTable
 
-  init(_ definition: TokenizerDefinition) throws(InputError) {
+  /// The plan of a definition.
+  ///
+  /// - Parameter bytes: what the tokens of a byte-level vocabulary stand for.
+  init(_ definition: TokenizerDefinition, bytes: TokenTable) throws(InputError) {
     tokens = definition.tokens
     var start = Start.plain
     var steps: [DecoderStep] = []
@@ -52,13 +55,13 @@ struct DecodingPlan: Sendable {
       throw unsupported("no decoder", "ByteLevel, Metaspace or a Sequence")
     }
     self.start = start
-    pieces = Self.pieces(definition, steps)
+    pieces = Self.pieces(definition, steps, bytes)
   }
 
   private static func pieces(
-    _ definition: TokenizerDefinition, _ steps: [DecoderStep]
+    _ definition: TokenizerDefinition, _ steps: [DecoderStep], _ bytes: TokenTable
   ) -> TokenTable {
-    if case .byteLevel = steps.first { return definition.tokenBytes() }
+    if case .byteLevel = steps.first { return bytes }
     var pieces = TokenTable()
     pieces.reserve(definition.tokens.count, bytes: definition.tokens.bytes.count)
     for id in 0..<definition.tokens.count {

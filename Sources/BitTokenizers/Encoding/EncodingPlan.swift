@@ -33,7 +33,10 @@ final class EncodingPlan: Sendable {
   /// The ids around a text.
   let around: (before: [Int32], after: [Int32])
 
-  init(_ definition: TokenizerDefinition) throws(InputError) {
+  /// The plan of a definition.
+  ///
+  /// - Parameter bytes: what the tokens of a byte-level vocabulary stand for.
+  init(_ definition: TokenizerDefinition, bytes: TokenTable) throws(InputError) {
     source = definition.source
     let normalizer = TextNormalizer(definition.normalizers)
     self.normalizer = normalizer
@@ -48,7 +51,6 @@ final class EncodingPlan: Sendable {
     let pairs: [Merge]
     (pairs, merges) = try definition.mergeTable()
     if isByteLevel {
-      let bytes = definition.tokenBytes()
       byteTokens = Self.byteTokens(of: bytes, definition)
       index =
         model.ignoresMerges

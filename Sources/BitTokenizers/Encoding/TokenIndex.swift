@@ -46,6 +46,33 @@ struct TokenIndex: Sendable {
     }
   }
 
+  /// The hash of a string, for ``firstGuess(_:)`` and ``find(_:hash:guess:)``.
+  static func hash(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
+    bytes.withUnsafeBytes { hash(UnsafeRawBufferPointer(rebasing: $0[range])) }
+  }
+
+  /// The number that a string of this hash has in most cases, or -1 if there is none with it.
+  ///
+  /// Looking up many strings takes the time of waiting for memory. Asking first for all guesses, then
+  /// for all numbers, lets the processor wait for several at once.
+  func firstGuess(_ hash: UInt64) -> Int32 {
+    let entry = slots.base[Int(truncatingIfNeeded: hash) & (slots.count - 1)]
+    if entry == 0 { return -1 }
+    return Int32(truncatingIfNeeded: entry & 0xffff_ffff) - 1
+  }
+
+  /// The number of a string, or -1.
+  func find(_ bytes: [UInt8], _ range: Range<Int>, hash: UInt64, guess: Int32) -> Int32 {
+    if guess < 0 { return -1 }
+    return bytes.withUnsafeBytes { bytes in
+      let string = UnsafeRawBufferPointer(rebasing: bytes[range])
+      let isGuess = table.withBytes(of: Int(guess)) {
+        $0.count == string.count && Self.areSame($0, string)
+      }
+      return isGuess ? guess : Int32(locate(string, hash).found ?? -1)
+    }
+  }
+
   private func locate(
     _ string: UnsafeRawBufferPointer, _ hash: UInt64
   ) -> (slot: Int, found: Int?) {

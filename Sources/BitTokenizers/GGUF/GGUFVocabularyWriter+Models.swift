@@ -52,10 +52,11 @@ extension GGUFVocabularyWriter {
   private func checkThatMergesDoNotMatter(_ name: String) throws(InputError) {
     var other = definition
     other.model.ignoresMerges.toggle()
-    let encoders = [
-      Encoder(try EncodingPlan(definition)), Encoder(try EncodingPlan(other)),
-    ]
     let bytes = definition.tokenBytes()
+    let encoders = [
+      Encoder(try EncodingPlan(definition, bytes: bytes)),
+      Encoder(try EncodingPlan(other, bytes: bytes)),
+    ]
     for id in 0..<bytes.count where definition.modelTokens.contains(id) {
       let piece = Array(bytes[id])
       guard piece.withUnsafeBytes({ UTF8Check.isValid($0) }) else { continue }

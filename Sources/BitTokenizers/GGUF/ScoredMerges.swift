@@ -7,8 +7,8 @@ struct ScoredMerges {
   private(set) var merges: [Merge] = []
   /// The rank of each merge, equal for equal scores.
   private(set) var ranks: [UInt32] = []
-  /// Two tokens with the same score, if there are any.
-  private(set) var tie: (first: Int32, second: Int32)?
+  /// Tokens that have the same score as others.
+  private(set) var tied: Set<Int32> = []
 
   init(_ definition: TokenizerDefinition, _ scores: [Float]) throws(InputError) {
     let tokens = definition.tokens
@@ -63,8 +63,8 @@ struct ScoredMerges {
     ranks.reserveCapacity(merges.count)
     for place in merges.indices {
       let isNew = place > 0 && score(order[place]) != score(order[place - 1])
-      if place > 0, !isNew, merges[place].result != merges[place - 1].result, tie == nil {
-        tie = (merges[place - 1].result, merges[place].result)
+      if place > 0, !isNew, merges[place].result != merges[place - 1].result {
+        tied.formUnion([merges[place - 1].result, merges[place].result])
       }
       ranks.append(place == 0 ? 0 : ranks[place - 1] + (isNew ? 1 : 0))
     }

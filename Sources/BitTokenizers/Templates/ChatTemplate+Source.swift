@@ -34,7 +34,8 @@ extension ChatTemplate {
       if templates.isEmpty { return nil }
       var names: [String] = []
       for template in templates {
-        guard let found = template["name"]?.stringValue, let text = template["template"]?.stringValue
+        guard let found = template["name"]?.stringValue,
+          let text = template["template"]?.stringValue
         else {
           throw InputError(
             .malformed, source: source, found: ErrorText.short(template),

@@ -102,7 +102,8 @@ public struct ChatTemplate: Sendable {
       guard let json = values[ByteKey(name)] else { continue }
       guard let value = TemplateValue(json, depth: limits.valueDepth) else {
         throw InputError(
-          .unsupported, source: self.name, found: "the variable \(ErrorText.quoted(name)), nested "
+          .unsupported, source: self.name,
+          found: "the variable \(ErrorText.quoted(name)), nested "
             + "deeper than \(limits.valueDepth)", expected: "at most \(limits.valueDepth)")
       }
       interpreter.define(id, value)

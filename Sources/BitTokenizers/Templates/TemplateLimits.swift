@@ -11,14 +11,14 @@ package struct TemplateLimits: Sendable {
   /// Bytes of the rendered text, and of each string on the way to it.
   package var output = 1 << 24
   /// Statements and parts of expressions that are evaluated.
-  package var steps = 10_000_000
+  package var steps = 4_000_000
   /// Turns of all loops together.
   package var turns = 1_000_000
   /// Bytes that are copied or searched, in all strings and lists together. Memory grows with it.
-  package var work = 1 << 28
+  package var work = 1 << 27
   /// Evaluations inside one another, those of macros that call macros included. The stack of the
   /// interpreter grows with it.
-  package var depth = 160
+  package var depth = 96
   /// Lists and maps inside one another in a value.
   package var valueDepth = 100
 

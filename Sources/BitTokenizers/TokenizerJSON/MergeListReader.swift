@@ -7,8 +7,24 @@ struct MergeListReader {
   let index: TokenIndex
   /// The merges, with places in the vocabulary instead of ids.
   private(set) var merges: [Merge] = []
-  /// The texts of a merge, one after the other.
+  /// The texts of the merges of `batch`, one after the other.
   private var scratch: [UInt8] = []
+  /// The text of the token that a merge makes.
+  private var whole: [UInt8] = []
+  /// Merges that have been read and not yet looked up.
+  private var batch: [Pair] = []
+  private static let batchCount = 64
+
+  /// A merge in the file.
+  private struct Pair {
+    /// Where it begins in the file.
+    var start: Int
+    /// Where its texts lie in `scratch`.
+    var left: Range<Int>
+    var right: Range<Int>
+    var hashes: (left: UInt64, right: UInt64) = (0, 0)
+    var guesses: (left: Int32, right: Int32) = (-1, -1)
+  }
 
   init(_ index: TokenIndex) { self.index = index }
 
@@ -17,48 +33,62 @@ struct MergeListReader {
     // A merge takes about 20 bytes of the file.
     merges.reserveCapacity(min((parser.bytes.count - parser.place) / 20, TokenizerLimits.merges))
     try parser.parseArray { (parser) throws(InputError) in
-      guard merges.count < TokenizerLimits.merges else {
+      guard merges.count + batch.count < TokenizerLimits.merges else {
         throw parser.malformed("more merges", "at most \(TokenizerLimits.merges)")
       }
-      let start = parser.place
-      let split = try readPair(&parser)
-      let left = Self.find(index, scratch, 0, split.end)
-      let right = Self.find(index, scratch, split.start, scratch.count)
-      if split.start > split.end { scratch.remove(at: split.end) }
+      batch.append(try readPair(&parser))
+      if batch.count == Self.batchCount { try findBatch(parser) }
+    }
+    try findBatch(parser)
+  }
+
+  /// Looks up the tokens of the merges that have been read.
+  private mutating func findBatch(_ parser: JSONParser) throws(InputError) {
+    for place in batch.indices {
+      batch[place].hashes.left = TokenIndex.hash(scratch, batch[place].left)
+      batch[place].hashes.right = TokenIndex.hash(scratch, batch[place].right)
+    }
+    for place in batch.indices {
+      batch[place].guesses.left = index.firstGuess(batch[place].hashes.left)
+      batch[place].guesses.right = index.firstGuess(batch[place].hashes.right)
+    }
+    for pair in batch {
+      let left = index.find(scratch, pair.left, hash: pair.hashes.left, guess: pair.guesses.left)
+      let right = index.find(
+        scratch, pair.right, hash: pair.hashes.right, guess: pair.guesses.right)
+      guard left >= 0, right >= 0 else {
+        throw Self.notFound(scratch[left < 0 ? pair.left : pair.right], pair.start, parser)
+      }
+      whole.removeAll(keepingCapacity: true)
+      whole.append(contentsOf: scratch[pair.left])
+      whole.append(contentsOf: scratch[pair.right])
       // The results of merges follow each other in most vocabularies, and a guess is cheap.
       var result = merges.last?.result ?? 0
-      if !index.isString(scratch, Int(result) + 1) {
-        if !index.isString(scratch, Int(result)) {
-          result = Self.find(index, scratch, 0, scratch.count)
-        }
-      } else {
+      if index.isString(whole, Int(result) + 1) {
         result += 1
-      }
-      guard left >= 0, right >= 0, result >= 0 else {
-        let missing =
-          left < 0 ? scratch[..<split.end] : right < 0 ? scratch[split.end...] : scratch[...]
-        throw Self.notFound(missing, start, parser)
+      } else if !index.isString(whole, Int(result)) {
+        result = Int32(index.find(whole) ?? -1)
+        guard result >= 0 else { throw Self.notFound(whole[...], pair.start, parser) }
       }
       merges.append(Merge(left: left, right: right, result: result))
     }
+    batch.removeAll(keepingCapacity: true)
+    scratch.removeAll(keepingCapacity: true)
   }
 
-  /// Reads a merge into `scratch`; where the left part ends and the right one starts.
-  private mutating func readPair(
-    _ parser: inout JSONParser
-  ) throws(InputError) -> (end: Int, start: Int) {
-    scratch.removeAll(keepingCapacity: true)
-    let start = parser.place
+  /// Reads a merge behind the others in `scratch`.
+  private mutating func readPair(_ parser: inout JSONParser) throws(InputError) -> Pair {
+    let (start, first) = (parser.place, scratch.count)
     if parser.peek == UInt8(ascii: "\"") {
       try parser.countValue()
       try parser.parseString(appendingTo: &scratch)
-      guard let space = Self.onlySpace(scratch), space + 1 < scratch.count else {
+      guard let space = Self.onlySpace(scratch, from: first), space + 1 < scratch.count else {
         throw parser.malformed("a merge at byte \(start) without its two tokens", "\"a b\"")
       }
-      return (space, space + 1)
+      return Pair(start: start, left: first..<space, right: space + 1..<scratch.count)
     }
     guard parser.peek == UInt8(ascii: "[") else { throw parser.unexpected("a merge") }
-    var (count, middle) = (0, 0)
+    var (count, middle) = (0, first)
     try parser.parseArray { (parser) throws(InputError) in
       guard parser.peek == UInt8(ascii: "\""), count < 2 else {
         throw parser.unexpected("two tokens of a merge")
@@ -68,26 +98,20 @@ struct MergeListReader {
       try parser.parseString(appendingTo: &scratch)
       count += 1
     }
-    guard count == 2, middle > 0, middle < scratch.count else {
+    guard count == 2, middle > first, middle < scratch.count else {
       throw parser.malformed("a merge at byte \(start) without its two tokens", "[\"a\", \"b\"]")
     }
-    return (middle, middle)
+    return Pair(start: start, left: first..<middle, right: middle..<scratch.count)
   }
 
   /// Where the space is, if there is one and it is not at the start.
-  private static func onlySpace(_ text: [UInt8]) -> Int? {
+  private static func onlySpace(_ text: [UInt8], from start: Int) -> Int? {
     var found: Int?
-    for place in text.indices where text[place] == 0x20 {
-      if found != nil || place == 0 { return nil }
+    for place in start..<text.count where text[place] == 0x20 {
+      if found != nil || place == start { return nil }
       found = place
     }
     return found
-  }
-
-  /// The place of a part of a text in the vocabulary, or -1.
-  private static func find(_ index: TokenIndex, _ text: [UInt8], _ start: Int, _ end: Int) -> Int32
-  {
-    text.withUnsafeBytes { Int32(index.find(.init(rebasing: $0[start..<end])) ?? -1) }
   }
 
   private static func notFound(

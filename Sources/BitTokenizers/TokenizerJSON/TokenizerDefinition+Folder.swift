@@ -32,10 +32,21 @@ extension TokenizerDefinition {
     try files.apply(to: &self)
   }
 
+  /// The tokenizer of the bytes of a tokenizer.json alone, which does not say what ends a text.
+  ///
+  /// - Parameters:
+  ///   - bytes: the content of the file.
+  ///   - source: its name for errors.
+  /// - Throws: ``InputError`` as ``init(folder:)`` does.
+  public init(
+    tokenizerJSON bytes: [UInt8], source: String = "tokenizer.json"
+  ) throws(InputError) {
+    try self.init(tokenizerJSON: bytes, source: source, files: TokenizerFolder())
+  }
+
   /// The tokenizer of a tokenizer.json and of the files beside it.
   package init(
-    tokenizerJSON bytes: [UInt8], source: String = "tokenizer.json",
-    files: TokenizerFolder = TokenizerFolder()
+    tokenizerJSON bytes: [UInt8], source: String = "tokenizer.json", files: TokenizerFolder
   ) throws(InputError) {
     self = try bytes.withUnsafeBufferPointer { (bytes) throws(InputError) in
       try TokenizerDefinition(

@@ -38,14 +38,16 @@ extension TokenizerDefinition {
     // Token by token, since a tree of them would take much memory.
     text += #","vocab":{"#.utf8
     var isFirst = true
-    for id in 0..<tokens.count where modelTokens.contains(id) && !tokens[id].isEmpty {
+    let withAdded = !addedTokensFollow
+    for id in 0..<tokens.count
+    where !tokens[id].isEmpty && (withAdded || modelTokens.contains(id)) {
       if !isFirst { text.append(UInt8(ascii: ",")) }
       isFirst = false
       JSONValue.string(tokens.text(id)).encode(to: &text)
       text += ":\(id)".utf8
     }
     text += #"},"merges":["#.utf8
-    for (place, merge) in try listedMerges().enumerated() {
+    for (place, merge) in try mergesInOrder().enumerated() {
       text += (place > 0 ? ",[" : "[").utf8
       JSONValue.string(tokens.text(Int(merge.left))).encode(to: &text)
       text.append(UInt8(ascii: ","))
@@ -55,21 +57,16 @@ extension TokenizerDefinition {
     text += "]}".utf8
   }
 
-  /// The merges in the order in which they go first.
-  private func listedMerges() throws(InputError) -> [Merge] {
-    switch model.order {
-    case .merges(let merges): return merges
-    case .scores(let scores):
-      let scored = try ScoredMerges(self, scores)
-      if let tie = scored.tie {
-        let names = [tie.first, tie.second].map { ErrorText.quoted(tokens.text(Int($0))) }
-        throw InputError(
-          .unsupported, source: source,
-          found: "the same score for \(names.joined(separator: " and "))",
-          expected: "an order of all tokens, which a list of merges has")
-      }
-      return scored.merges
+  /// Whether the ids of tokens that are only added follow those of the model without a gap. The
+  /// library tokenizers numbers them so, whatever the file says, unless the vocabulary has them.
+  private var addedTokensFollow: Bool {
+    var next = (0..<tokens.count).count { modelTokens.contains($0) && !tokens[$0].isEmpty }
+    for token in addedTokens.sorted(by: { $0.id < $1.id })
+    where !modelTokens.contains(Int(token.id)) {
+      guard Int(token.id) == next else { return false }
+      next += 1
     }
+    return true
   }
 
   private static func sequence(_ steps: [JSONValue], _ list: String) -> JSONValue {

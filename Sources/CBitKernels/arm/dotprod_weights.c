@@ -4,6 +4,11 @@
 #include "neon_weights.h"
 #include "../weight_lanes.h"
 
+TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
+                           double *residual, double *length) {
+  bk_lengths(w, q, n, scale, residual, length);
+}
+
 #define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 
 DOTPROD static void screen(const int8_t *codes, size_t panels, size_t quads, const int8_t *high,
@@ -26,5 +31,5 @@ DOTPROD static void screen(const int8_t *codes, size_t panels, size_t quads, con
   }
 }
 
-const bk_weight_kernels bk_dotprod_weights = {LANE_MEMBERS, .screen = screen};
+const bk_weight_kernels bk_dotprod_weights = {LANE_MEMBERS, .lengths = lengths, .screen = screen};
 #endif

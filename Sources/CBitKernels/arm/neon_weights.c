@@ -3,6 +3,11 @@
 #include "neon_weights.h"
 #include "../weight_lanes.h"
 
+TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
+                           double *residual, double *length) {
+  bk_lengths(w, q, n, scale, residual, length);
+}
+
 // Adds products of four bytes to pairs of sums: those of two rows, each in two halves. Two products
 // fit into 16 bits.
 INLINE int32x4_t add_products(int32x4_t sum, int8x8_t codes, int8x8_t q) {
@@ -30,5 +35,5 @@ static void screen(const int8_t *codes, size_t panels, size_t quads, const int8_
   }
 }
 
-const bk_weight_kernels bk_neon_weights = {LANE_MEMBERS, .screen = screen};
+const bk_weight_kernels bk_neon_weights = {LANE_MEMBERS, .lengths = lengths, .screen = screen};
 #endif

@@ -9,8 +9,9 @@
 #define INLINE BK_INLINE
 #define VECTOR float32x4_t
 #define WIDTH 4
+#define HAS_TABLES 0
 #define TILE_TOKENS 3
-enum { TILE_ROWS = 2, SCREEN_VECTORS = 4 };
+enum { TILE_ROWS = 2, ONE_TOKEN_ROWS = 4, SCREEN_VECTORS = 4 };
 
 INLINE VECTOR load(const float *p) { return vld1q_f32(p); }
 INLINE void store(float *p, VECTOR v) { vst1q_f32(p, v); }

@@ -1,8 +1,8 @@
 // Attention to a chunk, over the lanes of vector_kernels.h, which includes this.
 //
 // Rows are cut into groups whose scores fit the caches, and groups into tiles, whose sums stay in
-// registers: first of scores, some rows by some blocks of 16 positions; then of totals, some rows by
-// some blocks of 16 elements. Keys and values become floats in registers if there are few rows;
+// registers: first of scores, some rows by some blocks of 16 positions; then of totals, some rows
+// by some blocks of 16 elements. Keys and values become floats in registers if there are few rows;
 // else in memory, some positions at a time, once for all tiles.
 
 // The most rows of a group for which numbers of the cache become floats in registers, anew for each
@@ -124,7 +124,8 @@ TARGET static void score_group(const row_group *group) {
       if (end <= first) continue;
       size_t blocks = end - first < count ? end - first : count;
       float *scores = group->scores + BK_CHUNK_POSITIONS * row + BK_KEY_LANES * first;
-      FOR_TILE(tile.count, keys.type, score_rows, &tile, keys, blocks, group->chunk->length, scores);
+      FOR_TILE(tile.count, keys.type, score_rows, &tile, keys, blocks, group->chunk->length,
+               scores);
     }
   }
 }
@@ -163,8 +164,7 @@ LANES_INLINE void weigh(const row_group *group, size_t row) {
 
 // ---- Totals -------------------------------------------------------------------------------------
 
-// Values, which lie `stride` numbers apart for one position and the next, and a place in weights and
-// totals.
+// Values, whose positions lie `stride` numbers apart, and a place in weights and totals.
 typedef struct {
   cache_place values;
   const float *weights;

@@ -57,7 +57,9 @@ AVX2_INLINE lanes load_halves(const uint16_t *p) {
 AVX2_INLINE __m256 eight_bytes(const int8_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
-AVX2_INLINE lanes load_bytes(const int8_t *p) { return (lanes){eight_bytes(p), eight_bytes(p + 8)}; }
+AVX2_INLINE lanes load_bytes(const int8_t *p) {
+  return (lanes){eight_bytes(p), eight_bytes(p + 8)};
+}
 AVX2_INLINE void store_halves(uint16_t *p, lanes v) {
   _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));

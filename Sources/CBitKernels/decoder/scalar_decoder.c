@@ -5,7 +5,8 @@
 static void rms_norm(const float *x, size_t n, float epsilon, const float *weight, float *y) {
   float sums[4 * BK_FLOAT_LANES] = {0}, lanes[BK_FLOAT_LANES];
   for (size_t i = 0; i < n; i++) sums[i % 64] = __builtin_fmaf(x[i], x[i], sums[i % 64]);
-  for (size_t i = 0; i < 16; i++) lanes[i] = (sums[i] + sums[i + 32]) + (sums[i + 16] + sums[i + 48]);
+  for (size_t i = 0; i < 16; i++)
+    lanes[i] = (sums[i] + sums[i + 32]) + (sums[i + 16] + sums[i + 48]);
   float inverse = bk_inverse_root(bk_lanes_total(lanes), n, epsilon);
   for (size_t i = 0; i < n; i++) y[i] = weight ? x[i] * inverse * weight[i] : x[i] * inverse;
 }
@@ -126,8 +127,10 @@ static void attend_row(const bk_cache_chunk *chunk, const float *query, size_t v
   int has_scales = chunk->type == BK_CACHE_Q8;
   for (size_t p = 0; p < visible; p++) {
     float score = 0;
-    for (size_t d = 0; d < chunk->length; d++)
-      score = __builtin_fmaf(query[d], stored(chunk, chunk->keys, bk_key_index(chunk, p, d)), score);
+    for (size_t d = 0; d < chunk->length; d++) {
+      float key = stored(chunk, chunk->keys, bk_key_index(chunk, p, d));
+      score = __builtin_fmaf(query[d], key, score);
+    }
     weights[p] = (has_scales ? score * chunk->key_scales[p] : score) * scale;
   }
   *maximal = maximum(weights, visible);

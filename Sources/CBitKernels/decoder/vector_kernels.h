@@ -3,7 +3,7 @@
 //   TARGET        the attribute of its functions;
 //   lanes         the type of 16 floats;
 //   zero_lanes(), all_lanes(x), load_lanes(p), store_lanes(p, v);
-//   load_some(p, n), store_some(p, v, n)  the first n lanes, 0 < n < 16; those not loaded are zeros;
+//   load_some(p, n), store_some(p, v, n)  the first n lanes, 0 < n < 16; the others become zeros;
 //   load_halves(p), load_bytes(p)   lanes from half precision floats and from signed bytes;
 //   store_halves(p, v)              half precision floats, half to even;
 //   added(a, b), subtracted(a, b), multiplied(a, b), divided(a, b);

@@ -52,9 +52,10 @@ enum { BK_GATES = 2 };
 
 // One instruction set's kernels for decoders.
 typedef struct {
-  // y[i] = x[i] * inverse * weight[i], in that order, with inverse = 1 / sqrt(s / n + epsilon) and s
-  // the sum of x[i] * x[i] in 64 running sums, number i % 64, each by fma; then s0+s32 ... s31+s63,
-  // then those 16 apart, eight, four, two and one apart. weight may be NULL for ones. y may be x.
+  // y[i] = x[i] * inverse * weight[i], in that order, with inverse = 1 / sqrt(s / n + epsilon) and
+  // s the sum of x[i] * x[i] in 64 running sums, number i % 64, each by fma; then those 32 apart
+  // are added, then those 16, eight, four, two and one apart. weight may be NULL for ones. y may
+  // be x.
   void (*rms_norm)(const float *x, size_t n, float epsilon, const float *weight, float *y);
 
   // Rotates the first 2 * half elements of a head by angles 0..<half, and copies the others:
@@ -65,20 +66,24 @@ typedef struct {
   void (*rotate)(const float *x, size_t length, size_t half, const float *cosines,
                  const float *sines, int interleaved, float *y);
 
-  // out[i] = gate(g[i]) * up[i]; gate(v) = v / (1 + exp(-v)) or max(v, 0) * max(v, 0). out may be g.
+  // out[i] = gate(g[i]) * up[i]; gate(v) = v / (1 + exp(-v)) or max(v, 0) * max(v, 0). out may be
+  // g.
   void (*gate[BK_GATES])(const float *g, const float *up, size_t n, float *out);
 
   // x[i] += y[i]
   void (*add)(float *x, const float *y, size_t n);
 
   // out[i] = exp(x[i] - shift), by the exponential that decoder.h states; returns their sum in 16
-  // running sums, number i % 16, added as the last 16 of rms_norm. out may be x, or NULL.
+  // running sums, number i % 16, of which those eight apart are added, then four, two and one
+  // apart. out may be x, or NULL.
   float (*exponentials)(const float *x, size_t n, float shift, float *out);
 
-  // max x[i]; -INFINITY for n = 0; NaN if any is.
+  // max x[i], +0 if it is a zero; -INFINITY for n = 0; NaN if any is.
   float (*maximum)(const float *x, size_t n);
 
-  // Stores the key and the value of a position of a chunk, rounded half to even.
+  // Stores the key and the value of a position of a chunk, rounded half to even. BK_CACHE_F16:
+  // infinite from 65520 on. BK_CACHE_Q8: byte = clamp(round(x / scale), -127, 127), or 0 where the
+  // scale is 0 (as for max|x| < 2^-143) or NaN, as it is if any x is NaN or infinite.
   void (*store)(const bk_cache_chunk *chunk, size_t position, const float *key,
                 const float *value);
 
@@ -87,8 +92,10 @@ typedef struct {
   //               (* key_scales[p]) * scale
   //   maxima    = max score[p];  weight[p] = exp(score[p] - maxima)
   //   sums      = sum of weight[p], in 16 running sums, number p % 16, added as in exponentials
-  //   totals[d] = sum over p, in its order from 0, by fma, of weight[p] (* value_scales[p]) * value[p][d]
-  // A row that sees nothing gets -INFINITY, 0 and zeros.
+  //   totals[d] = sum over p, in its order from 0, by fma,
+  //               of weight[p] (* value_scales[p]) * value[p][d]
+  // A row that sees nothing gets -INFINITY, 0 and zeros. NaN in a query, a key or a value reaches
+  // the rows that see it and no others. Fastest where the arrays of a chunk begin with cache lines.
   void (*attend)(const bk_cache_chunk *chunk, const bk_attention *rows);
 } bk_decoder_kernels;
 
@@ -102,7 +109,7 @@ void bk_attention_merge(size_t rows, size_t length, const float *later_maxima,
                         const float *later_sums, const float *later_totals, float *maxima,
                         float *sums, float *totals);
 
-// totals[d] / sums, for each row.
+// totals[d] / sums, for each row; NaN for one that saw nothing.
 void bk_attention_finish(size_t rows, size_t length, const float *sums, const float *totals,
                          float *out);
 

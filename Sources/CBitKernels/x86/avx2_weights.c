@@ -6,8 +6,9 @@
 #define INLINE AVX2_WEIGHTS_INLINE
 #define VECTOR __m256
 #define WIDTH 8
+#define HAS_TABLES 0
 #define TILE_TOKENS 3
-enum { TILE_ROWS = 2 };
+enum { TILE_ROWS = 2, ONE_TOKEN_ROWS = 4 };
 
 INLINE VECTOR load(const float *p) { return _mm256_loadu_ps(p); }
 INLINE void store(float *p, VECTOR v) { _mm256_storeu_ps(p, v); }
@@ -30,6 +31,11 @@ INLINE VECTOR bytes_at(const int8_t *p) {
 INLINE float total_of(const float *lanes) { return bk_avx2_total_of(lanes); }
 
 #include "../weight_lanes.h"
+
+TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
+                           double *residual, double *length) {
+  bk_lengths(w, q, n, scale, residual, length);
+}
 
 // Adds the products of four bytes each; the magnitudes of codes times activations with the codes'
 // signs, of which two fit into 16 bits.
@@ -60,5 +66,5 @@ TARGET static void screen(const int8_t *codes, size_t panels, size_t quads, cons
   }
 }
 
-const bk_weight_kernels bk_avx2_weights = {LANE_MEMBERS, .screen = screen};
+const bk_weight_kernels bk_avx2_weights = {LANE_MEMBERS, .lengths = lengths, .screen = screen};
 #endif

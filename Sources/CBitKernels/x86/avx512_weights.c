@@ -7,8 +7,9 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #define VECTOR __m512
 #define WIDTH 16
+#define HAS_TABLES 1
 #define TILE_TOKENS 6
-enum { TILE_ROWS = 4 };
+enum { TILE_ROWS = 4, ONE_TOKEN_ROWS = 8 };
 
 INLINE VECTOR load(const float *p) { return _mm512_loadu_ps(p); }
 INLINE void store(float *p, VECTOR v) { _mm512_storeu_ps(p, v); }
@@ -30,7 +31,48 @@ INLINE VECTOR bytes_at(const int8_t *p) {
 }
 INLINE float total_of(const float *lanes) { return bk_avx2_total_of(lanes); }
 
+INLINE __m512i integers_at(const uint8_t *p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+// A look-up heeds the lower four bits of a number.
+INLINE VECTOR low_looked_up(VECTOR table, const uint8_t *p) {
+  return _mm512_permutexvar_ps(integers_at(p), table);
+}
+INLINE VECTOR high_looked_up(VECTOR table, const uint8_t *p) {
+  return _mm512_permutexvar_ps(_mm512_srli_epi32(integers_at(p), 4), table);
+}
+// 16 numbers from -8 or 0 on.
+INLINE const float *sixteen_from(int first) {
+  static const float numbers[24] = {-8, -7, -6, -5, -4, -3, -2, -1, 0,  1,  2,  3,
+                                    4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15};
+  return numbers + 8 + first;
+}
+
 #include "../weight_lanes.h"
+
+// A running sum in each lane, as bk_lengths has them.
+TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
+                           double *residual, double *length) {
+  __m512d errors = _mm512_setzero_pd(), squares = _mm512_setzero_pd(), s = _mm512_set1_pd(scale);
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    __m256i integers = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(q + i)));
+    __m512d codes = _mm512_cvtepi32_pd(integers), values = _mm512_cvtps_pd(_mm256_loadu_ps(w + i));
+    __m512d error = _mm512_sub_pd(values, _mm512_mul_pd(s, codes));
+    errors = _mm512_add_pd(errors, _mm512_mul_pd(error, error));
+    squares = _mm512_add_pd(squares, _mm512_mul_pd(codes, codes));
+  }
+  double lanes[2][8];
+  _mm512_storeu_pd(lanes[0], errors);
+  _mm512_storeu_pd(lanes[1], squares);
+  for (; i < n; i++) {
+    double code = q[i], error = w[i] - scale * code;
+    lanes[0][i % 8] += error * error;
+    lanes[1][i % 8] += code * code;
+  }
+  *residual = bk_lane_total(lanes[0]);
+  *length = bk_lane_total(lanes[1]);
+}
 
 INLINE __m512i quad(const int8_t *q) {
   int32_t four;
@@ -76,5 +118,5 @@ TARGET static void screen(const int8_t *codes, size_t panels, size_t quads, cons
   }
 }
 
-const bk_weight_kernels bk_avx512_weights = {LANE_MEMBERS, .screen = screen};
+const bk_weight_kernels bk_avx512_weights = {LANE_MEMBERS, .lengths = lengths, .screen = screen};
 #endif

@@ -28,33 +28,46 @@ struct InspectedLanguageModel {
     guard DecoderFamily(model) != nil else { return nil }
     configuration = try DecoderConfiguration(model)
     tokenizer = try model.tokenizerDefinition()
-    parameters = Self.parameters(of: model, configuration)
+    parameters = try Self.parameters(of: model, configuration)
   }
 
   private static func parameters(
     of model: ModelFile, _ configuration: DecoderConfiguration
-  ) -> Parameters {
+  ) throws(InputError) -> Parameters {
     var parameters = Parameters()
     for tensor in model.tensors {
-      let kind = DecoderTensor(tensor.name, in: model.isGGUF ? .gguf : .huggingFace)
-      switch kind {
+      switch DecoderTensor(tensor.name, in: model.isGGUF ? .gguf : .huggingFace) {
       case .embedding, .output: parameters.embedding += tensor.count
       case .layer(_, let part) where DecoderTensor.Part.projections.contains(part):
-        if let codes = tensor.codes {
-          if codes.alphabet == .sign {
-            parameters.sign += tensor.count
-          } else {
-            parameters.ternary += tensor.count
-          }
-        } else if configuration.hasLatentWeights {
-          parameters.ternary += tensor.count
-        } else {
-          parameters.other += tensor.count
+        switch try alphabet(of: tensor, configuration) {
+        case .ternary: parameters.ternary += tensor.count
+        case .sign: parameters.sign += tensor.count
+        case nil: parameters.other += tensor.count
         }
       default: parameters.other += tensor.count
       }
     }
     return parameters
+  }
+
+  /// What the weights of a linear layer are; nil for other numbers.
+  private static func alphabet(
+    of tensor: ModelTensor, _ configuration: DecoderConfiguration
+  ) throws(InputError) -> WeightAlphabet? {
+    if let codes = tensor.codes { return codes.alphabet }
+    if configuration.hasLatentWeights { return .ternary }
+    guard configuration.activations != .float, tensor.columns > 0 else { return nil }
+    // "Unpacked" models: the few weights of a block are all d, -d or 0.
+    let values = try tensor.values(0..<min(8, tensor.rows))
+    let length = min(32, tensor.columns)
+    for row in stride(from: 0, to: values.count, by: tensor.columns) {
+      for start in stride(from: row, to: row + tensor.columns, by: length) {
+        let block = values[start..<min(start + length, row + tensor.columns)]
+        let largest = block.reduce(0) { max($0, $1.magnitude) }
+        guard block.allSatisfy({ $0 == 0 || $0.magnitude == largest }) else { return nil }
+      }
+    }
+    return values.contains(0) ? .ternary : .sign
   }
 
   /// How activations were in training, by the name of the mode that runs the model so.

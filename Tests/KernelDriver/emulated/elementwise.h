@@ -72,11 +72,13 @@ EMULATED __m512d emulated_magnitudes(__m512d a) {
 
 EMULATED void emulated_store_doubles(void *p, __m512d v) { memcpy(p, v.lanes, 64); }
 
-// Ordered comparisons: greater or less.
+// Greater, less, or one of them NaN.
 EMULATED unsigned short emulated_compare(__m512 a, __m512 b, int predicate) {
   unsigned mask = 0;
   for (int l = 0; l < 16; l++)
-    if (predicate == _CMP_GT_OQ ? a.lanes[l] > b.lanes[l] : a.lanes[l] < b.lanes[l])
+    if (predicate == _CMP_GT_OQ       ? a.lanes[l] > b.lanes[l]
+        : predicate == _CMP_UNORD_Q ? isunordered(a.lanes[l], b.lanes[l])
+                                      : a.lanes[l] < b.lanes[l])
       mask |= 1u << l;
   return (unsigned short)mask;
 }

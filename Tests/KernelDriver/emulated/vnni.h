@@ -186,6 +186,7 @@ EMULATED __attribute__((target(""))) __m512 emulated_from_halves(__m256i halves)
 
 #include "elementwise.h"
 #include "emulated_weights.h"
+#include "floats.h"
 
 #undef _mm256_dpbusd_avx_epi32
 #define _mm256_dpbusd_avx_epi32 emulated_dpbusd256

@@ -134,7 +134,8 @@ extension TemplateInterpreter {
     _ filter: TemplateFilter, _ value: TemplateValue, _ arguments: inout TemplateArguments
   ) throws(InputError) -> TemplateValue {
     let keeps = filter == .select || filter == .selectattr
-    let attribute = filter == .selectattr || filter == .rejectattr ? arguments.take("attribute") : nil
+    let attribute =
+      filter == .selectattr || filter == .rejectattr ? arguments.take("attribute") : nil
     if filter == .selectattr || filter == .rejectattr, attribute == nil {
       throw mismatch("the filter \"\(filter.rawValue)\" without a member", "the name of a member")
     }

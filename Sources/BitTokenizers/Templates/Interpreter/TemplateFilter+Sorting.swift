@@ -101,11 +101,12 @@ extension TemplateInterpreter {
     _ element: TemplateValue, _ key: TemplateSortKey
   ) throws(InputError) -> SortValue {
     try countStep()
-    let value = try key.attribute.map { (name) throws(InputError) in
-      try member(name, of: element)
-    } ?? element
+    let value =
+      try key.attribute.map { (name) throws(InputError) in
+        try member(name, of: element)
+      } ?? element
     if let text = value.stringValue {
-      try charge(text.utf8.count)
+      try charge(32 * text.utf8.count)
       return .text(ByteKey(key.isCaseSensitive ? text : TemplateText.lowercased(text)))
     }
     guard let number = value.doubleValue, !number.isNaN, number.magnitude <= 0x1p53 else {
@@ -120,7 +121,7 @@ extension TemplateInterpreter {
   ) throws(InputError) -> [Int] {
     // Strings with a long common beginning are what makes sorting slow.
     let bytes = values.reduce(0) { sum, value in
-      if case .text(let text) = value { sum + text.string.utf8.count } else { sum + 8 }
+      if case .text(let text) = value { sum + text.string.utf8.count + 64 } else { sum + 64 }
     }
     try charge(bytes * (Int.bitWidth - values.count.leadingZeroBitCount))
     return values.indices.sorted { a, b in

@@ -65,7 +65,10 @@ extension TemplateInterpreter {
     default: break
     }
     let text = try text(value)
-    try charge(text.utf8.count)
+    switch filter {
+    case .capitalize, .lower, .upper, .title, .wordcount: try charge(32 * text.utf8.count)
+    default: try charge(text.utf8.count)
+    }
     let result = try string(filter, text, value, &arguments)
     // As methods, filters of a safe string give safe ones.
     switch (value, result) {

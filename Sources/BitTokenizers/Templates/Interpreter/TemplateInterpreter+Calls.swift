@@ -69,7 +69,7 @@ extension TemplateInterpreter {
   mutating func newMacro(_ macro: TemplateMacro) throws(InputError) -> TemplateValue {
     try charge(64)
     let scope = scopes.count - 1
-    macros.append((macro, scope, scopes[scope].serial, nil))
+    macros.append((macro, scope, scopes[scope].serial))
     return .function(.macro(macros.count - 1))
   }
 
@@ -87,7 +87,7 @@ extension TemplateInterpreter {
   private mutating func call(
     macro number: Int, _ arguments: TemplateArguments, caller: TemplateValue?
   ) throws(InputError) -> String {
-    let (macro, scope, serial, _) = macros[number]
+    let (macro, scope, serial) = macros[number]
     guard scope < scopes.count, scopes[scope].serial == serial else {
       throw unsupported(
         "a call of the macro \(ErrorText.quoted(macro.name)) outside of the block that defines it",
@@ -97,6 +97,19 @@ extension TemplateInterpreter {
     try enter()
     defer { leave() }
     try pushScope(parent: scope)
+    try bind(macro, arguments, caller: caller)
+    self.line = line
+    let (text, _) = try captured(macro.body)
+    scopes.removeLast()
+    self.line = line
+    return text
+  }
+
+  /// Sets the parameters of a macro in its scope.
+  private mutating func bind(
+    _ macro: TemplateMacro, _ arguments: TemplateArguments, caller: TemplateValue?
+  ) throws(InputError) {
+    let line = self.line
     var arguments = arguments
     if let caller { define(TemplateName.caller, caller) }
     for parameter in macro.parameters {
@@ -115,10 +128,6 @@ extension TemplateInterpreter {
         "a further argument\(extra) of the macro \(ErrorText.quoted(macro.name))",
         "at most \(macro.parameters.count) arguments")
     }
-    let (text, _) = try captured(macro.body)
-    scopes.removeLast()
-    self.line = line
-    return text
   }
 
   private mutating func call(

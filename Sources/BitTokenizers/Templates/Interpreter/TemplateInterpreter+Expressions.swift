@@ -13,28 +13,59 @@ extension TemplateInterpreter {
     }
     try enter()
     defer { leave() }
-    let value = try evaluateInner(expression)
+    // A function for each group: one for all would need much of the stack at every level.
+    let value =
+      switch expression.kind {
+      case .list, .tuple, .map, .conditional: try evaluateLiteral(expression)
+      case .attribute, .item, .slice: try evaluateMember(expression)
+      case .call, .filter, .test: try evaluateCall(expression)
+      default: try evaluateOperator(expression)
+      }
     line = expression.line
     return value
   }
 
-  private mutating func evaluateInner(
+  private mutating func evaluateLiteral(
     _ expression: TemplateExpression
   ) throws(InputError) -> TemplateValue {
     switch expression.kind {
-    case .constant(let value): value
-    case .name(let id): value(of: id)
     case .list(let elements): try newList(values(of: elements))
     case .tuple(let elements): try newList(values(of: elements), .tuple)
     case .map(let members): try map(members)
+    case .conditional(let condition, let then, let otherwise):
+      try conditional(condition, then, otherwise)
+    default: preconditionFailure("not a literal")
+    }
+  }
+
+  private mutating func evaluateMember(
+    _ expression: TemplateExpression
+  ) throws(InputError) -> TemplateValue {
+    switch expression.kind {
     case .attribute(let object, let name): try attribute(name, of: evaluate(object))
     case .item(let object, let index): try item(object, index, line: expression.line)
     case .slice(let object, let parts): try slice(object, parts, line: expression.line)
+    default: preconditionFailure("not a member")
+    }
+  }
+
+  private mutating func evaluateCall(
+    _ expression: TemplateExpression
+  ) throws(InputError) -> TemplateValue {
+    switch expression.kind {
     case .call(let callee, let arguments):
       try call(callee, arguments, caller: nil, line: expression.line)
     case .filter(let value, let call): try apply(call, to: evaluate(value))
     case .test(let value, let test, let arguments, let isNegated):
       .bool(try self.test(test, value, arguments, line: expression.line) != isNegated)
+    default: preconditionFailure("not a call")
+    }
+  }
+
+  private mutating func evaluateOperator(
+    _ expression: TemplateExpression
+  ) throws(InputError) -> TemplateValue {
+    switch expression.kind {
     case .arithmetic(let first, let rest): try arithmetic(first, rest, line: expression.line)
     case .joined(let parts): try joined(parts)
     case .comparison(let first, let rest): try comparison(first, rest, line: expression.line)
@@ -43,8 +74,7 @@ extension TemplateInterpreter {
     case .not(let value): .bool(try !evaluate(value).isTrue)
     case .negative(let value): try signed(value, isNegative: true, line: expression.line)
     case .positive(let value): try signed(value, isNegative: false, line: expression.line)
-    case .conditional(let condition, let then, let otherwise):
-      try conditional(condition, then, otherwise)
+    default: preconditionFailure("not an operator")
     }
   }
 
@@ -103,7 +133,7 @@ extension TemplateInterpreter {
   /// Checks the length of a string that was made, and charges for it.
   mutating func checkLength(_ bytes: Int) throws(InputError) {
     if bytes > limits.output {
-      throw limit("a string of \(bytes) bytes", "at most \(limits.output)")
+      throw limit("a string of more than \(limits.output) bytes", "a shorter one")
     }
     try charge(bytes)
   }
@@ -161,10 +191,12 @@ extension TemplateInterpreter {
           ? list.elements[place] : .undefined("element \(place)")
       default: return .undefined("element \(place)")
       }
-    case .string(let text): return try character(place, of: text).map { .string($0) }
-      ?? .undefined("element \(place)")
-    case .safe(let text): return try character(place, of: text).map { .safe($0) }
-      ?? .undefined("element \(place)")
+    case .string(let text):
+      return try character(place, of: text).map { .string($0) }
+        ?? .undefined("element \(place)")
+    case .safe(let text):
+      return try character(place, of: text).map { .safe($0) }
+        ?? .undefined("element \(place)")
     default: return .undefined("element \(place)")
     }
   }
@@ -210,12 +242,11 @@ extension TemplateInterpreter {
         try charge(32 * places.count)
         return .list(
           TemplateList(places.map { list.elements[$0] }, list.kind, depth: list.depth))
-      default: return .undefined("slice")
+      default: break
       }
-    case .undefined:
-      throw mismatch("a slice of \(value.kindName)", "a value that is defined")
-    default: return .undefined("slice")
+    default: break
     }
+    throw mismatch("a slice of \(value.kindName)", "a string or a list")
   }
 
   private mutating func slice(_ text: String, _ bounds: [Int?]) throws(InputError) -> String {

@@ -80,7 +80,12 @@ extension TemplateInterpreter {
     case .string(let text), .safe(let text):
       let (bytes, overflow) = text.utf8.count.multipliedReportingOverflow(by: count)
       try checkLength(overflow ? limits.output + 1 : bytes)
-      let repeated = String(repeating: text, count: bytes == 0 ? 0 : count)
+      var copies: [UInt8] = []
+      copies.reserveCapacity(bytes)
+      if bytes > 0 { copies += text.utf8 }
+      // By doubling, since one letter many times would take long.
+      while copies.count < bytes { copies += copies.prefix(bytes - copies.count) }
+      let repeated = String(decoding: copies, as: UTF8.self)
       if case .safe = value { return .safe(repeated) }
       return .string(repeated)
     case .list(let list) where list.kind == .list || list.kind == .tuple:
@@ -179,7 +184,7 @@ extension TemplateInterpreter {
 
   /// Whether values are equal, as Python has it: 1 equals 1.0 and true, a list no tuple.
   mutating func areEqual(_ a: TemplateValue, _ b: TemplateValue) throws(InputError) -> Bool {
-    try charge(16)
+    try charge(64)
     if let a = a.integerValue, let b = b.integerValue { return a == b }
     if let a = a.doubleValue, let b = b.doubleValue { return a == b }
     if let a = a.stringValue, let b = b.stringValue {

@@ -141,7 +141,8 @@ extension TemplateInterpreter {
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += value.description
     case .float(let value):
-      text += value.isNaN
+      text +=
+        value.isNaN
         ? "NaN"
         : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : TemplateText.text(value)
     case .string(let string), .safe(let string):

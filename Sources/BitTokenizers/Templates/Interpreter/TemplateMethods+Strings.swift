@@ -7,7 +7,8 @@ extension TemplateInterpreter {
   mutating func call(
     _ name: String, ofString text: String, _ arguments: inout TemplateArguments
   ) throws(InputError) -> TemplateValue? {
-    try charge(text.utf8.count)
+    // Looking up the case of letters takes a while.
+    try charge((Self.looksAtLetters(name) ? 32 : 1) * text.utf8.count)
     if let converted = try convert(text, name) { return converted }
     switch name {
     case "strip", "lstrip", "rstrip":
@@ -39,6 +40,13 @@ extension TemplateInterpreter {
       arguments = TemplateArguments()
       return .string(try formatted(text, values))
     default: return nil
+    }
+  }
+
+  private static func looksAtLetters(_ name: String) -> Bool {
+    switch name {
+    case "upper", "lower", "capitalize", "title": true
+    default: name.hasPrefix("is")
     }
   }
 
@@ -175,7 +183,7 @@ extension TemplateInterpreter {
     var rest = text.unicodeScalars[...].drop(while: TemplateText.isSpace)
     while !rest.isEmpty {
       if words.count == atMost {
-        words.append(TemplateText.stripped(String(rest), left: false))
+        words.append(String(rest))
         break
       }
       let word = rest.prefix { !TemplateText.isSpace($0) }

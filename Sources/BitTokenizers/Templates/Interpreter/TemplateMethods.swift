@@ -21,11 +21,17 @@ enum TemplateMethods {
     "sort",
   ]
 
+  private static let ofNumbers: Set<String> = [
+    "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes",
+    "fromhex", "hex", "imag", "is_integer", "numerator", "real", "to_bytes",
+  ]
+
   /// Whether values of this kind have a method of that name.
   static func has(_ name: String, _ value: TemplateValue) -> Bool {
     switch value {
     case .string, .safe: return ofStrings.contains(name)
     case .map: return ofMaps.contains(name)
+    case .bool, .integer, .float: return ofNumbers.contains(name)
     case .list(let list):
       switch list.kind {
       case .list: return ofLists.contains(name)
@@ -46,15 +52,7 @@ extension TemplateInterpreter {
     let result: TemplateValue?
     switch value {
     case .string(let text): result = try call(name, ofString: text, &arguments)
-    case .safe(let text):
-      // A method of a safe string gives safe strings, and writes out its arguments.
-      arguments.values = ArraySlice(
-        arguments.values.map { argument in
-          if case .string(let text) = argument { .string(TemplateText.escaped(text)) } else {
-            argument
-          }
-        })
-      result = try call(name, ofString: text, &arguments).map(Self.safe)
+    case .safe(let text): result = try call(name, ofSafe: text, &arguments)
     case .map(let map): result = try call(name, ofMap: map, &arguments)
     case .list(let list): result = try call(name, ofList: list, &arguments)
     default: result = nil
@@ -68,6 +66,21 @@ extension TemplateInterpreter {
       throw mismatch("further arguments of the method \(ErrorText.quoted(name))", "fewer")
     }
     return result
+  }
+
+  /// A method of a safe string gives safe strings, and writes out what it adds to it.
+  private mutating func call(
+    _ name: String, ofSafe text: String, _ arguments: inout TemplateArguments
+  ) throws(InputError) -> TemplateValue? {
+    switch name {
+    case "join", "format": return nil
+    case "replace" where arguments.values.count >= 2:
+      let place = arguments.values.startIndex + 1
+      arguments.values[place] = .string(TemplateText.escaped(arguments.values[place]))
+    case "replace": return nil
+    default: break
+    }
+    return try call(name, ofString: text, &arguments).map(Self.safe)
   }
 
   private static func safe(_ value: TemplateValue) -> TemplateValue {

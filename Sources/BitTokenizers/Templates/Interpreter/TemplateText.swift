@@ -85,9 +85,7 @@ enum TemplateText {
       let properties = scalar.properties
       if index >= start {
         if scalar == "\u{3a3}" {
-          let next = scalars[scalars.index(after: index)...].prefix(64).first {
-            !$0.properties.isCaseIgnorable
-          }
+          let next = nextLetter(scalars, after: index)
           result += isAfterLetter && next?.properties.isCased != true ? "\u{3c2}" : "\u{3c3}"
         } else {
           result += properties.lowercaseMapping
@@ -97,6 +95,19 @@ enum TemplateText {
       scalars.formIndex(after: &index)
     }
     return result
+  }
+
+  /// The scalar after a place that counts for a final sigma: many in a row that do not are rare, so
+  /// that it need not look far.
+  private static func nextLetter(
+    _ scalars: String.UnicodeScalarView, after place: String.UnicodeScalarView.Index
+  ) -> Unicode.Scalar? {
+    var index = scalars.index(after: place)
+    for _ in 0..<64 where index < scalars.endIndex {
+      if !scalars[index].properties.isCaseIgnorable { return scalars[index] }
+      scalars.formIndex(after: &index)
+    }
+    return nil
   }
 
   /// The first letter large, all others small.
@@ -187,7 +198,8 @@ enum TemplateText {
   static func double(_ text: String) -> Double? {
     let text = stripped(text)
     let sign = text.utf8.first == UInt8(ascii: "-") ? -1.0 : 1.0
-    let unsigned = text.utf8.first.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") } ?? false
+    let unsigned =
+      text.utf8.first.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") } ?? false
     switch lowercased(unsigned ? String(text.dropFirst()) : text) {
     case "inf", "infinity": return sign * .infinity
     case "nan": return .nan

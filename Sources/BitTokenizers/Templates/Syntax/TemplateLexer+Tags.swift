@@ -102,7 +102,15 @@ extension TemplateLexer {
       }
     }
     let digits = bytes[start..<place]
-    guard isFloat else { return try appendInteger(digits, radix: 10) }
+    if !isFloat {
+      // "007" is no number, but "00" is.
+      if digits.first == UInt8(ascii: "0"),
+        let other = digits.first(where: { $0 > 0x30 && $0 < 0x40 })
+      {
+        throw malformed("the digit \(Unicode.Scalar(other)) after a zero", "no zero before it")
+      }
+      return try appendInteger(digits, radix: 10)
+    }
     let text = String(decoding: digits.filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
     guard let value = Double(text) else { throw malformed("the number \(text)", "a number") }
     append(.float(value))

@@ -101,7 +101,8 @@ struct TemplateParser {
       if TemplateBlock.unsupported.contains(word) {
         throw unsupported("the block \"\(word)\"", "a block that chat templates use")
       }
-      let open = endings.isEmpty ? "" : ", or " + endings.map { "\"\($0)\"" }.joined(separator: ", ")
+      let open =
+        endings.isEmpty ? "" : ", or " + endings.map { "\"\($0)\"" }.joined(separator: ", ")
       throw malformed("the block \(ErrorText.quoted(word))", "a block of the language\(open)")
     }
     place += 1
@@ -121,9 +122,10 @@ struct TemplateParser {
       try expect(.blockEnd)
       return kind == .break ? .endLoop : .nextTurn
     case .print:
-      let expression = try tupleOrExpression()
+      var parts = [try expression()]
+      while takeSymbol(",") { parts.append(try expression()) }
       try expect(.blockEnd)
-      return .print(expression)
+      return .print(TemplateExpression(.joined(parts), line: line))
     }
   }
 
@@ -224,7 +226,9 @@ struct TemplateParser {
   private mutating func callBlock(line: Int) throws(InputError) -> TemplateStatement {
     let parameters = isSymbol("(") ? try parameters() : []
     let call = try expression()
-    guard case .call = call.kind else { throw malformed("no call in \"call\"", "a call of a macro") }
+    guard case .call = call.kind else {
+      throw malformed("no call in \"call\"", "a call of a macro")
+    }
     return .call(
       call, caller: try macro("caller", ending: "endcall", parameters: parameters, line: line))
   }
