@@ -32,9 +32,6 @@ struct SmolLM2Tests {
     let model = try SmolLM2.load()
     for golden in try SmolLM2.cases() {
       let logits = try #require(model.allLogits(of: golden.promptIDs).last)
-      print(
-        "WORST", golden.top.map { abs(Double(logits[$0.id]) - $0.logit) }.max() ?? 0,
-        golden.certainCount)
       for (id, logit) in golden.top {
         #expect(abs(Double(logits[id]) - logit) < 2e-3, "token \(id) after \(golden.prompt)")
       }
@@ -85,9 +82,6 @@ struct SmolLM2Tests {
       surprise += try meanSurprise(window, found) / Double(windows.count)
       exactSurprise += try meanSurprise(window, expected) / Double(windows.count)
     }
-    print(
-      "FIGURES", bound.precision, divergence, equalBest, surprise, exactSurprise, exp(surprise),
-      exp(surprise - exactSurprise) - 1)
     #expect(divergence < bound.divergence)
     #expect(equalBest > bound.equalBest)
     #expect(abs(exp(surprise - exactSurprise) - 1) < bound.perplexity)
