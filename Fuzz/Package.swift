@@ -12,6 +12,7 @@ let package = Package(
     .library(name: "FuzzGGUF", type: .static, targets: ["FuzzGGUF"]),
     .library(name: "FuzzTemplate", type: .static, targets: ["FuzzTemplate"]),
     .library(name: "FuzzTokenizer", type: .static, targets: ["FuzzTokenizer"]),
+    .library(name: "FuzzModel", type: .static, targets: ["FuzzModel"]),
   ],
   dependencies: [.package(name: "swift-bitlinear", path: "..")],
   targets: [
@@ -27,6 +28,9 @@ let package = Package(
     .target(
       name: "FuzzTokenizer",
       dependencies: [.product(name: "BitTokenizers", package: "swift-bitlinear")]),
+    .target(
+      name: "FuzzModel",
+      dependencies: [.product(name: "BitLM", package: "swift-bitlinear")]),
   ],
   swiftLanguageModes: [.v6]
 )

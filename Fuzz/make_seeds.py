@@ -214,6 +214,55 @@ def all_tokenizers() -> None:
               flags=flags | {"fuse_unk": False})
 
 
+# Whole language models
+
+
+def number(key: str, value) -> bytes:
+    kind, form = (6, "<f") if isinstance(value, float) else (4, "<I")
+    return string(key) + struct.pack("<I", kind) + struct.pack(form, value)
+
+
+def model(name: str, architecture: str, parts: dict, tied: bool = True) -> None:
+    """A model of one layer, whose tensors are floats: their extents are those of parts and these."""
+    hidden, inner, vocabulary = 8, 8, 6
+    keys = {"context_length": 64, "embedding_length": hidden, "block_count": 1,
+            "feed_forward_length": inner, "attention.head_count": 2,
+            "attention.head_count_kv": 1, "attention.key_length": 4, "attention.value_length": 4,
+            "attention.layer_norm_rms_epsilon": 1e-5, "rope.freq_base": 10000.0}
+    tokens = ["<s>", "a", "b", "ab", "\u0120", "\u0120a"]
+    pairs = [text("general.architecture", architecture)]
+    pairs += [number(f"{architecture}.{key}", value) for key, value in keys.items()]
+    pairs += [text("tokenizer.ggml.model", "gpt2"), text("tokenizer.ggml.pre", "gpt-2"),
+              array("tokenizer.ggml.tokens", 8, len(tokens), b"".join(map(string, tokens))),
+              array("tokenizer.ggml.token_type", 5, len(tokens),
+                    struct.pack("<6i", 3, 1, 1, 1, 1, 1)),
+              array("tokenizer.ggml.merges", 8, 2, string("a b") + string("\u0120 a")),
+              number("tokenizer.ggml.eos_token_id", 0)]
+    tensors = {"token_embd": [vocabulary, hidden], "blk.0.attn_norm": [hidden],
+               "blk.0.attn_q": [8, hidden], "blk.0.attn_k": [4, hidden],
+               "blk.0.attn_v": [4, hidden], "blk.0.attn_output": [hidden, 8],
+               "blk.0.ffn_norm": [hidden], "blk.0.ffn_gate": [inner, hidden],
+               "blk.0.ffn_up": [inner, hidden], "blk.0.ffn_down": [hidden, inner],
+               "output_norm": [hidden]} | parts
+    if not tied:
+        tensors["output"] = [vocabulary, hidden]
+    infos, data = b"", b""
+    for tensor, shape in tensors.items():
+        infos += string(f"{tensor}.weight") + struct.pack("<I", len(shape))
+        infos += struct.pack(f"<{len(shape)}Q", *reversed(shape)) + struct.pack("<IQ", 0, len(data))
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        data += floats(*((37 * place % 64 - 31) / 32 for place in range(count)))
+        data += bytes(-len(data) % 32)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs)) + b"".join(pairs) + infos
+    write(name, "model", head + bytes(-len(head) % 32) + data)
+
+
+def all_models() -> None:
+    model("llama", "llama", {}, tied=False)
+    model("bitnet", "bitnet-b1.58", {"blk.0.attn_sub_norm": [8], "blk.0.ffn_sub_norm": [8]})
+    model("qwen3", "qwen3", {"blk.0.attn_q_norm": [4], "blk.0.attn_k_norm": [4]})
+
+
 def write(name: str, extension: str, content: bytes) -> None:
     SEEDS.mkdir(exist_ok=True)
     (SEEDS / f"{name}.{extension}").write_bytes(content)
@@ -224,3 +273,4 @@ if __name__ == "__main__":
     all_gguf()
     all_templates()
     all_tokenizers()
+    all_models()

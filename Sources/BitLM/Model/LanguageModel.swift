@@ -70,8 +70,8 @@ public final class LanguageModel: Sendable {
     return try load(file, options: options, progress: progress)
   }
 
-  /// Loads a model from files that are open already.
-  package static func load(
+  /// Loads a model from files that are open already; throws as ``load(path:options:progress:)`` does.
+  public static func load(
     _ file: ModelFile, options: Options = Options(),
     progress: (LoadingProgress) -> Void = { _ in }
   ) throws(InputError) -> LanguageModel {

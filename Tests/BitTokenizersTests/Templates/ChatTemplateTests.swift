@@ -41,37 +41,6 @@ import Testing
         + "chatml, llama3, zephyr, falcon3, bitnet")
   }
 
-  @Test func `the file comes before the configuration`() throws {
-    func source(_ json: String?, _ file: String? = nil, _ name: String = "default") throws
-      -> String?
-    {
-      try ChatTemplate.source(
-        configuration: json.map { try JSONValue(parsing: $0) }, file: file.map { Array($0.utf8) },
-        folder: "m", named: name)
-    }
-    let several =
-      #"{"chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}"#
-    #expect(try source(nil) == nil)
-    #expect(try source("{}") == nil)
-    #expect(try source(#"{"chat_template":null}"#) == nil)
-    #expect(try source(#"{"chat_template":[]}"#) == nil)
-    #expect(try source(#"{"chat_template":"a"}"#) == "a")
-    #expect(try source(#"{"chat_template":"a"}"#, "f") == "f")
-    #expect(try source(several) == "d")
-    #expect(try source(several, nil, "tool_use") == "t")
-    let missing = #expect(throws: InputError.self) { try source(several, nil, "rag") }
-    #expect(
-      missing?.description == "m/tokenizer_config.json, chat_template: "
-        + #"found templates named "tool_use", "default", expected one named "rag""#)
-    for wrong in [#"{"chat_template":1}"#, #"{"chat_template":[{"name":"default"}]}"#] {
-      #expect(throws: InputError.self) { try source(wrong) }
-    }
-    let bytes = #expect(throws: InputError.self) {
-      try ChatTemplate.source(configuration: nil, file: [0xff], folder: "m")
-    }
-    #expect(bytes?.source == "m/chat_template.jinja")
-  }
-
   @Test func `a clock gives a date`() throws {
     #expect(
       TemplateDate(secondsSince1970: 1_795_615_509)
