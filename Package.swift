@@ -75,7 +75,8 @@ let package = Package(
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     // The code of the README and of the articles, compiled and run.
-    .testTarget(name: "DocumentationTests", dependencies: ["BitConversion", "BitLM", "BitTraining"]),
+    .testTarget(
+      name: "DocumentationTests", dependencies: ["BitConversion", "BitLM", "BitTraining"]),
     .testTarget(
       name: "CommandTests", dependencies: ["BitTraining", "BitLM", "bitlinear"],
       resources: [.copy("Golden")]),

@@ -32,7 +32,9 @@ extension CodedTensor {
     case .row, .block: if all.isEmpty { return .groups([]) }
     }
     // Only blocks can differ within a row or be negative, and only then do codes count.
-    if let first = all.first, first >= 0, all.allSatisfy({ $0 == first }) { return .groups([first]) }
+    if let first = all.first, first >= 0, all.allSatisfy({ $0 == first }) {
+      return .groups([first])
+    }
     if layout.kind == .row { return .groups(all) }
     return try rowScales(all).map { .groups($0) } ?? .blocks(columns: layout.runLength, all)
   }

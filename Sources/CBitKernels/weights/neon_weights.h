@@ -2,7 +2,7 @@
 #ifndef BITKERNELS_NEON_WEIGHTS_H
 #define BITKERNELS_NEON_WEIGHTS_H
 
-#include "../weights.h"
+#include "weights.h"
 #include <arm_neon.h>
 
 #define TARGET

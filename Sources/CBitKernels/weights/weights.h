@@ -2,8 +2,8 @@
 #ifndef BITKERNELS_WEIGHTS_H
 #define BITKERNELS_WEIGHTS_H
 
-#include "bitweights.h"
-#include "internal.h"
+#include "../include/bitweights.h"
+#include "../internal.h"
 
 enum { BK_WEIGHT_LANES = 16, BK_Q6_K_BYTES = 210 };
 

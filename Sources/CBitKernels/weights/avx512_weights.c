@@ -48,7 +48,7 @@ INLINE const float *sixteen_from(int first) {
   return numbers + 8 + first;
 }
 
-#include "../weight_lanes.h"
+#include "weight_lanes.h"
 
 // A running sum in each lane, as bk_lengths has them.
 TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,

@@ -1,5 +1,5 @@
 // The reference of the kernels for weights.
-#include "../weights.h"
+#include "weights.h"
 #include <math.h>
 
 static void f32_values(const uint8_t *bytes, size_t columns, const uint8_t *ahead, float *values) {

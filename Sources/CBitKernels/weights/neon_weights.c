@@ -1,7 +1,7 @@
 // NEON: products with floats and with blocks of GGUF. Equals scalar_weights.c bit for bit.
 #if defined(__aarch64__)
 #include "neon_weights.h"
-#include "../weight_lanes.h"
+#include "weight_lanes.h"
 
 TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
                            double *residual, double *length) {

@@ -30,7 +30,7 @@ INLINE VECTOR bytes_at(const int8_t *p) {
 }
 INLINE float total_of(const float *lanes) { return bk_avx2_total_of(lanes); }
 
-#include "../weight_lanes.h"
+#include "weight_lanes.h"
 
 TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
                            double *residual, double *length) {

@@ -2,7 +2,7 @@
 // bit for bit.
 #if defined(__aarch64__)
 #include "neon_weights.h"
-#include "../weight_lanes.h"
+#include "weight_lanes.h"
 
 TARGET static void lengths(const float *w, const int8_t *q, size_t n, float scale,
                            double *residual, double *length) {

@@ -8,7 +8,7 @@
 // HAS_TABLES also low_looked_up and high_looked_up, the floats of a vector that the nibbles of 16
 // bytes number, and sixteen_from, 16 numbers in a row.
 #include "weights.h"
-#include "tiles.h"
+#include "../tiles.h"
 
 enum { PARTS = BK_WEIGHT_LANES / WIDTH };
 

@@ -2,7 +2,7 @@
 #ifndef BITKERNELS_AVX2_WEIGHTS_H
 #define BITKERNELS_AVX2_WEIGHTS_H
 
-#include "../weights.h"
+#include "weights.h"
 #include <immintrin.h>
 
 #define AVX2_WEIGHTS_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
