@@ -53,7 +53,7 @@ public struct Tokenizer: Sendable {
 
   /// The tokenizer of a definition.
   ///
-  /// - Throws: ``InputError`` of kind `.unsupported` if it combines steps in a way that is not
+  /// - Throws: `InputError` of kind `.unsupported` if it combines steps in a way that is not
   ///   known; `.mismatch` or `.malformed` if its parts contradict each other.
   public init(_ definition: TokenizerDefinition) throws(InputError) {
     self.definition = definition
@@ -94,7 +94,7 @@ extension Tokenizer {
   ///     the one that begins a text. A chat template puts them into its text itself.
   ///   - parseSpecial: whether special tokens are recognised in the text; if not, their names are
   ///     text like any other. Use false for text that comes from a user.
-  /// - Throws: ``InputError`` if the vocabulary has no token for a character.
+  /// - Throws: `InputError` if the vocabulary has no token for a character.
   public func encode(
     _ text: String, addSpecialTokens: Bool = true, parseSpecial: Bool = true
   ) throws(InputError) -> [Int32] {
@@ -110,7 +110,7 @@ extension Tokenizer {
 
   /// The ids of a text in UTF-8.
   ///
-  /// - Throws: ``InputError`` if it is not UTF-8, or as the method for strings does.
+  /// - Throws: `InputError` if it is not UTF-8, or as the method for strings does.
   public func encode(
     utf8 text: [UInt8], addSpecialTokens: Bool = true, parseSpecial: Bool = true
   ) throws(InputError) -> [Int32] {

@@ -1,7 +1,7 @@
 /// What a file says about a decoder-only language model: its sizes and the variants of its graph.
 ///
-/// Loading and conversion share this description. It is read with ``init(_:)`` from a Hugging Face
-/// folder or a GGUF file, which checks that the tensors are those that it describes.
+/// Loading and conversion share this description. It is read from a Hugging Face folder or a GGUF
+/// file, which checks that the tensors are those that it describes.
 public struct DecoderConfiguration: Sendable, Hashable {
   /// The family.
   public var family: DecoderFamily

@@ -41,7 +41,7 @@ public struct GenerationOptions: Sendable, Hashable {
 
   /// Checks that each option is in its range.
   ///
-  /// - Throws: ``InputError`` that names the option.
+  /// - Throws: `InputError` that names the option.
   public func check() throws(InputError) {
     try sampling.check()
     func require(

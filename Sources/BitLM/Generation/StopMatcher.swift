@@ -44,7 +44,7 @@ package struct StopMatcher: Sendable {
 
   /// A matcher for some strings and tokens.
   ///
-  /// - Throws: ``InputError`` if a string is empty (it would stop every text at once), or if they
+  /// - Throws: `InputError` if a string is empty (it would stop every text at once), or if they
   ///   have more than 65,536 bytes together.
   package init(
     strings: [String] = [], ids: some Sequence<Int32> = EmptyCollection()

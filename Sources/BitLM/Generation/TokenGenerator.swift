@@ -26,7 +26,7 @@ package struct TokenGenerator: Sendable {
   ///   - options: How to choose tokens, and when to end.
   ///   - decoder: Turns the generated tokens into text.
   ///   - endIDs: The tokens that the model ends its texts with.
-  /// - Throws: ``InputError`` if an option is out of its range, the prompt is empty, has an id that
+  /// - Throws: `InputError` if an option is out of its range, the prompt is empty, has an id that
   ///   the vocabulary lacks or is too long for the context (`.mismatch`, with both numbers).
   package init(
     prompt: [Int32], cache: TokenCache, options: GenerationOptions,
@@ -78,7 +78,7 @@ package struct TokenGenerator: Sendable {
   /// Evaluates what comes next.
   ///
   /// - Returns: What is new, possibly nothing; nil after the piece with the result.
-  /// - Throws: ``InputError`` from the model, or if its logits are not numbers. The generator is of
+  /// - Throws: `InputError` from the model, or if its logits are not numbers. The generator is of
   ///   no use then.
   package mutating func next() throws(InputError) -> GeneratedPiece? {
     guard !isFinished else { return nil }

@@ -27,7 +27,7 @@ package protocol TokenSequence: AnyObject, Sendable {
   ///   - request: Which logits to give.
   /// - Returns: The logits of the token that follows, for none of the tokens, the last, or each in
   ///   order. They may be all logits where only candidates are asked for.
-  /// - Throws: ``InputError``; then some of the tokens may have been added.
+  /// - Throws: `InputError`; then some of the tokens may have been added.
   func evaluate(_ tokens: [Int32], _ request: LogitRequest) throws(InputError) -> [TokenLogits]
 
   /// Forgets the tokens after the first `count`, and more if the model cannot go back to just any

@@ -4,7 +4,7 @@ import BitFiles
 extension TokenizerDefinition {
   /// The tokenizer as GGUF metadata, which llama.cpp reads.
   ///
-  /// - Throws: ``InputError`` of kind `.unsupported` that names what GGUF cannot express.
+  /// - Throws: `InputError` of kind `.unsupported` that names what GGUF cannot express.
   package func ggufVocabulary() throws(InputError) -> GGUFVocabulary {
     try GGUFVocabularyWriter(definition: self).write()
   }

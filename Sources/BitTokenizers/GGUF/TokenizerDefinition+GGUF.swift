@@ -4,7 +4,7 @@ import BitFiles
 extension TokenizerDefinition {
   /// The tokenizer of a GGUF file.
   ///
-  /// - Throws: ``InputError`` that names the key, what was found and what was expected.
+  /// - Throws: `InputError` that names the key, what was found and what was expected.
   package init(_ vocabulary: GGUFVocabulary, source: String = "GGUF") throws(InputError) {
     var reader = GGUFVocabularyReader(vocabulary, source)
     self = try reader.read()

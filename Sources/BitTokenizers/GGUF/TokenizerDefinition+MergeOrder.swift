@@ -4,7 +4,7 @@ import BitFiles
 extension TokenizerDefinition {
   /// The merges of the model, those that go first before the others.
   ///
-  /// - Throws: ``InputError`` of kind `.unsupported` if scores leave the order open and that matters:
+  /// - Throws: `InputError` of kind `.unsupported` if scores leave the order open and that matters:
   ///   where they are equal, the place in the text decides, for which a list has no words.
   func mergesInOrder() throws(InputError) -> [Merge] {
     switch model.order {

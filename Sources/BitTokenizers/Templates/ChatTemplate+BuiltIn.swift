@@ -15,7 +15,7 @@ extension ChatTemplate {
   /// - `falcon3`: the same with a line break in place of that token.
   /// - `bitnet`: `User: ...<|eot_id|>`, of BitNet b1.58 2B-4T, with the mark of the beginning.
   ///
-  /// - Throws: ``InputError`` of kind `.missing` if there is none of that name.
+  /// - Throws: `InputError` of kind `.missing` if there is none of that name.
   public static func named(_ name: String) throws(InputError) -> ChatTemplate {
     guard let template = builtIn.first(where: { ByteKey($0.name) == ByteKey(name) }) else {
       throw InputError(

@@ -28,7 +28,7 @@ public struct ChatTemplate: Sendable {
   /// - Parameters:
   ///   - source: The template, in the Jinja language.
   ///   - name: What errors call it; the file that it comes from.
-  /// - Throws: ``InputError`` with the line if the template is malformed, or of kind `.unsupported`
+  /// - Throws: `InputError` with the line if the template is malformed, or of kind `.unsupported`
   ///   if it uses a block, filter, test or function that is not supported.
   public init(_ source: String, name: String = "chat template") throws(InputError) {
     try self.init(source, name: name, limits: TemplateLimits())
@@ -53,7 +53,7 @@ public struct ChatTemplate: Sendable {
   ///   - eosToken: The text of the token that ends a text, if the model has one.
   ///   - variables: Further variables that the template knows, such as `enable_thinking`.
   ///   - date: What `strftime_now` prints; without it, the template has no such function.
-  /// - Throws: ``InputError`` of kind `.mismatch`, with the line, if the template cannot do with the
+  /// - Throws: `InputError` of kind `.mismatch`, with the line, if the template cannot do with the
   ///   messages what it wants to; if it refuses them itself (`raise_exception`), `found` is its own
   ///   message. Of kind `.unsupported` beyond a limit.
   public func render(

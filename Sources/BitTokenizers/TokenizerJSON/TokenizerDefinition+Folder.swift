@@ -5,7 +5,7 @@ extension TokenizerDefinition {
   /// The tokenizer of a Hugging Face folder: tokenizer.json with, as far as they are there,
   /// tokenizer_config.json, chat_template.jinja, generation_config.json and config.json.
   ///
-  /// - Throws: ``InputError`` that names the file, what was found and what was expected; of kind
+  /// - Throws: `InputError` that names the file, what was found and what was expected; of kind
   ///   `.unsupported` for what is known but not supported.
   public init(folder: String) throws(InputError) {
     let path = folder + "/tokenizer.json"
@@ -37,7 +37,7 @@ extension TokenizerDefinition {
   /// - Parameters:
   ///   - bytes: the content of the file.
   ///   - source: its name for errors.
-  /// - Throws: ``InputError`` as ``init(folder:)`` does.
+  /// - Throws: `InputError` as ``init(folder:)`` does.
   public init(
     tokenizerJSON bytes: [UInt8], source: String = "tokenizer.json"
   ) throws(InputError) {

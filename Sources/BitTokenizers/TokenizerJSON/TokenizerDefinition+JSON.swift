@@ -5,7 +5,7 @@ extension TokenizerDefinition {
   /// The tokenizer as the bytes of a tokenizer.json, which the Python packages tokenizers and
   /// transformers read.
   ///
-  /// - Throws: ``InputError`` of kind `.unsupported` if merges cannot express its scores.
+  /// - Throws: `InputError` of kind `.unsupported` if merges cannot express its scores.
   public func tokenizerJSON() throws(InputError) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity(tokens.bytes.count * 8)

@@ -7,7 +7,7 @@ extension ChatSession {
 
   /// Writes the conversation to a file, as JSON.
   ///
-  /// - Throws: ``InputError`` of kind `.inputOutput` if it cannot be written.
+  /// - Throws: `InputError` of kind `.inputOutput` if it cannot be written.
   public func save(to path: String) throws(InputError) {
     let file: JSONValue = [
       "format": .string(Self.formatName), "version": 1, "messages": .array(messages.map(\.json)),
@@ -17,7 +17,7 @@ extension ChatSession {
 
   /// Goes on with a conversation from a file that ``save(to:)`` has written, in place of this one.
   ///
-  /// - Throws: ``InputError`` if it cannot be read or is no such file; the conversation is then as
+  /// - Throws: `InputError` if it cannot be read or is no such file; the conversation is then as
   ///   it was.
   public func load(from path: String) throws(InputError) {
     let file = try MappedFile(path: path)

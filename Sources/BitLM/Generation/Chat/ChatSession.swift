@@ -83,7 +83,7 @@ public final class ChatSession: Sendable {
 
   /// The answer to a question.
   ///
-  /// - Throws: ``InputError`` as ``streamResponse(to:)`` does; `CancellationError` if the task is
+  /// - Throws: `InputError` as ``streamResponse(to:)`` does; `CancellationError` if the task is
   ///   cancelled before the answer is whole. The conversation then has the part that was there.
   public func respond(to question: String) async throws -> String {
     for try await piece in streamResponse(to: question) {
@@ -97,7 +97,7 @@ public final class ChatSession: Sendable {
   /// Generating ends when the stream is no longer read. What was generated until then stays in the
   /// conversation as the answer, unless it is empty.
   ///
-  /// - Throws: The stream throws ``InputError`` if an option is out of its range, the conversation
+  /// - Throws: The stream throws `InputError` if an option is out of its range, the conversation
   ///   is too long for the context or the template refuses it. The conversation is then as it was
   ///   before the question.
   public func streamResponse(

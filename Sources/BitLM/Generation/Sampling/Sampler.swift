@@ -18,7 +18,7 @@ package struct Sampler: Sendable {
 
   /// A sampler for a model with `vocabularySize` tokens; see the properties.
   ///
-  /// - Throws: ``InputError`` if an option is out of its range, or a bias is for an id that the
+  /// - Throws: `InputError` if an option is out of its range, or a bias is for an id that the
   ///   vocabulary lacks.
   package init(
     _ options: SamplingOptions, vocabularySize: Int, alternatives: Int? = nil
@@ -70,7 +70,7 @@ package struct Sampler: Sendable {
 
   /// Chooses a token and takes notice of it.
   ///
-  /// - Throws: ``InputError`` of kind `.notFinite` if a logit is NaN or infinite, or if all are
+  /// - Throws: `InputError` of kind `.notFinite` if a logit is NaN or infinite, or if all are
   ///   minus infinity, so that there is nothing to choose.
   package mutating func sample(_ logits: TokenLogits) throws(InputError) -> SampledToken {
     let raw = try entries(of: logits)

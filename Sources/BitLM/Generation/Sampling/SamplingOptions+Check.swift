@@ -3,7 +3,7 @@ import BitCore
 extension SamplingOptions {
   /// Checks that each option is in its range.
   ///
-  /// - Throws: ``InputError`` of kind `.malformed` that names the option.
+  /// - Throws: `InputError` of kind `.malformed` that names the option.
   public func check() throws(InputError) {
     func require(
       _ holds: Bool, _ option: String, _ found: Any, _ expected: String

@@ -40,7 +40,7 @@ public struct SamplingOptions: Sendable, Hashable {
   /// What is added to the logits of tokens, by id, before everything else; `-Float.infinity` for
   /// tokens never to choose.
   public var logitBias: [Int32: Float]
-  /// Determines all random choices. Each token takes one 64-bit number of a ``SeededGenerator``,
+  /// Determines all random choices. Each token takes one 64-bit number of a `SeededGenerator`,
   /// unless ``temperature`` is 0.
   public var seed: UInt64
   /// The order of the restrictions.

@@ -1,4 +1,4 @@
-/// The order in which a ``Sampler`` restricts the tokens to choose from, and what it does with ties.
+/// The order in which sampling restricts the tokens to choose from, and what it does with ties.
 ///
 /// The orders differ in the distribution that a limit sees: with a temperature above 1,
 /// ``SamplingOptions/topP`` keeps more tokens in Hugging Face's order than in llama.cpp's.
