@@ -151,6 +151,7 @@ EMULATED __m512i emulated_shuffle_lanes(__m512i a, __m512i b, int number) {
 #define _mm512_castsi256_si512 emulated_lower_half
 #undef _mm512_inserti64x4
 #define _mm512_inserti64x4 emulated_insert
+#undef _mm512_setr_epi32
 #define _mm512_setr_epi32 emulated_integers_of
 #define _mm512_permutexvar_epi32 emulated_permute_integers
 #undef _mm512_shuffle_i64x2
