@@ -57,11 +57,37 @@ enum ConversionWarnings {
 
   /// The keys of a configuration that say nothing about the model that the target could say.
   private static func unknownKeys(_ source: ModelFile, _ isToGGUF: Bool) -> [String] {
-    if isToGGUF { return source.config?.map(\.key).filter { !known.contains($0) } ?? [] }
+    if isToGGUF {
+      return (source.config?.map(\.key).filter { !known.contains($0) } ?? []) + small(source)
+    }
     return source.ggufMetadata?.entries.map(\.key).filter { key in
       !knownPrefixes.contains { key.hasPrefix($0) }
     } ?? []
   }
+
+  /// The keys of the small files beside a model that GGUF has no place for. Files that cannot be read
+  /// are told of where they are used.
+  private static func small(_ source: ModelFile) -> [String] {
+    let files: [(name: String, known: Set<String>)] = [
+      ("generation_config.json", knownOfGeneration), ("tokenizer_config.json", knownOfTokenizer),
+    ]
+    return files.flatMap { file in
+      ((try? source.sibling(file.name)) ?? [:]).map(\.key)
+        .filter { !file.known.contains($0) }.map { "\(file.name) \($0)" }
+    }
+  }
+
+  private static let knownOfGeneration: Set = [
+    "bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config", "transformers_version",
+    "do_sample",
+  ]
+
+  private static let knownOfTokenizer: Set = [
+    "add_bos_token", "add_eos_token", "add_prefix_space", "added_tokens_decoder", "bos_token",
+    "eos_token", "pad_token", "unk_token", "additional_special_tokens", "extra_special_tokens",
+    "chat_template", "tokenizer_class", "backend", "is_local", "legacy", "name_or_path",
+    "clean_up_tokenization_spaces", "model_input_names", "model_max_length",
+  ]
 
   private static let knownPrefixes = [
     "general.architecture", "general.name", "general.type", "general.file_type",

@@ -92,6 +92,8 @@ package struct TokenGenerator: Sendable {
     } else {
       try evaluateGenerated()
     }
+    // Here, because the time of the last step belongs to the result.
+    if isFinished { piece.result = result }
     guard isFinished || !piece.text.isEmpty else { return GeneratedPiece() }
     defer { piece = GeneratedPiece() }
     return piece
@@ -179,7 +181,6 @@ package struct TokenGenerator: Sendable {
     show(matcher.finish())
     result.finishReason = matcher.isStopped ? .stop : reason
     result.stopString = matcher.stopString
-    piece.result = result
     isFinished = true
   }
 }

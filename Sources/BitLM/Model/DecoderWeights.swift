@@ -11,6 +11,13 @@ struct DecoderWeights: Sendable {
   /// From the last hidden states to logits; nil in a model that only embeds texts.
   let output: OutputLayer?
 
+  /// Whether any layer has ternary or sign weights, whose inputs are rounded.
+  var hasCodes: Bool {
+    (layers.flatMap(\.projections) + [output?.projection].compactMap(\.self)).contains {
+      if case .codes = $0.weights { true } else { false }
+    }
+  }
+
   /// Bytes of weights that are read for each token, without the embedding.
   var layerByteCount: Int {
     layers.reduce(0) { $0 + $1.projections.reduce(0) { $0 + $1.byteCount } }

@@ -98,6 +98,11 @@ public final class LanguageModel: Sendable {
         expected: "1 to \(longest), for which the model was made")
     }
     mode = options.activations ?? ActivationMode(trainedWith: configuration.activations)
+    guard mode == .float || weights.hasCodes else {
+      throw InputError(
+        .unsupported, source: path, found: "activations of \(mode.name)",
+        expected: "none to round: the model has no ternary or sign layers")
+    }
     if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
       throw InputError(
         .mismatch, source: path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens",
@@ -120,8 +125,8 @@ extension ActivationMode {
   init(trainedWith activations: DecoderActivations) {
     switch activations {
     case .perTokenInt8: self = .int8
-    // Of an ordinary model nothing is coded, so the mode does not matter.
-    case .weightOnly, .float: self = .int16
+    case .weightOnly: self = .int16
+    case .float: self = .float
     }
   }
 }

@@ -21,7 +21,8 @@ extension ChatSession {
   ) throws(InputError) {
     let chosen = if let template { template } else { try model.requiredChatTemplate() }
     let format = TemplateChatFormat(
-      try model.requiredTokenizer(), chosen, variables: variables, date: date)
+      try model.requiredTokenizer(), chosen, variables: variables, date: date,
+      endIDs: model.endIDs)
     self.init(model, format: format, instructions: instructions, options: options)
   }
 }

@@ -36,7 +36,12 @@ extension LanguageModel {
     isCancelled: () -> Bool = { false }, show: (GeneratedPiece) -> Void = { _ in }
   ) throws(InputError) -> GenerationResult {
     var generator = try generator(ids: ids, options: options)
-    return try generator.run(isCancelled: isCancelled, show: show)
+    do {
+      return try generator.run(isCancelled: isCancelled, show: show)
+    } catch {
+      // Weights that are no numbers show themselves in the logits.
+      throw error.kind == .notFinite ? error.inside(path) : error
+    }
   }
 
   /// The text that follows a prompt, piece by piece as it is generated, on another thread.
@@ -64,6 +69,11 @@ extension LanguageModel {
   package func generator(
     ids: [Int32], cache: TokenCache? = nil, options: GenerationOptions
   ) throws(InputError) -> TokenGenerator {
+    guard tokenizer != nil || options.stopStrings.isEmpty else {
+      throw InputError(
+        .missing, source: path, found: "no tokenizer",
+        expected: "one, for strings that end the text")
+    }
     let ready = if let cache { cache } else { try TokenCache(self) }
     let decoder: any TokenTextDecoder =
       tokenizer.map { $0.streamingDecoder(skipSpecialTokens: true) } ?? NoText()

@@ -79,7 +79,9 @@ struct GenerateCommand: ParsableCommand {
     if json {
       try Output.write(report.json)
     } else {
-      try Output.write("\n")
+      // Without a tokenizer, tokens have no text.
+      let ids = result.ids.map { "\($0)" }.joined(separator: " ")
+      try Output.write((loaded.model.tokenizer == nil ? ids : "") + "\n")
       Output.tell(report.text)
     }
     if result.finishReason == .cancelled { throw InterruptSignal.exitCode }

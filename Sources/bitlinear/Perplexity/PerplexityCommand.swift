@@ -75,6 +75,11 @@ struct PerplexityCommand: ParsableCommand {
     let windows = try windows(of: ids.count, model)
     var exact: LanguageModel?
     if klDivergence {
+      guard model.options.activations != .float else {
+        throw InputError(
+          .unsupported, source: model.path, found: "no ternary or sign layers",
+          expected: "some, whose rounded inputs '--kl-divergence' compares with floats")
+      }
       var options = self.model.options
       options.activations = .float
       exact = try self.model.load(options).model

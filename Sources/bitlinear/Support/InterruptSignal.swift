@@ -1,37 +1,49 @@
 import ArgumentParser
-import Dispatch
 import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
 
 /// Turns the first Ctrl-C (SIGINT) or SIGTERM into a request to stop in good order; a second one
 /// ends the process as usual.
+///
+/// One at a time listens, from its making to ``stop()``; then another one may.
 final class InterruptSignal: Sendable {
   /// What the program exits with after such a request: 128 + SIGINT, as shells have it.
   static let exitCode = ExitCode(130)
 
-  private static let numbers = [SIGINT, SIGTERM]
-
-  private let received = Atomic<Bool>(false)
+  /// Whether a signal came to the one that listens.
+  private static let received = Atomic<Bool>(false)
 
   /// Starts to listen.
   init() {
-    for number in Self.numbers {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      // The handler keeps the source alive, which would be cancelled otherwise.
-      source.setEventHandler {
-        self.received.store(true, ordering: .relaxed)
-        self.stop()
-        withExtendedLifetime(source) {}
+    Self.received.store(false, ordering: .relaxed)
+    // A program that was started from a thread that blocks signals blocks them, too.
+    var numbers = sigset_t()
+    sigemptyset(&numbers)
+    sigaddset(&numbers, SIGINT)
+    sigaddset(&numbers, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &numbers, nil)
+    // Handlers may do little: setting a flag and what the next signal does is among it.
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { _ in
+        InterruptSignal.received.store(true, ordering: .relaxed)
+        signal(SIGINT, SIG_DFL)
+        signal(SIGTERM, SIG_DFL)
       }
-      source.resume()
     }
   }
 
   /// Lets signals end the process as usual again.
   func stop() {
-    for number in Self.numbers { signal(number, SIG_DFL) }
+    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
   }
 
   /// Whether a signal came.
-  var isReceived: Bool { received.load(ordering: .relaxed) }
+  var isReceived: Bool { Self.received.load(ordering: .relaxed) }
 }

@@ -249,11 +249,15 @@ import Testing
       var config = try #require(ModelFile(path: source).config)
       config["some_number"] = 3
       try AtomicFile.write(JSONValue.object(config).encoded, to: "\(source)/config.json")
+      try AtomicFile.write(
+        #"{"eos_token_id": 2, "temperature": 0.6}"#, to: "\(source)/generation_config.json")
       let tokenizer = #"{"model": {"type": "WordPiece", "vocab": {}}}"#
       try AtomicFile.write(tokenizer, to: "\(source)/tokenizer.json")
       let conversion = try Conversion(ModelFile(path: source), to: "\(folder)/m.gguf")
       #expect(conversion.warnings.count == 2)
-      #expect(conversion.warnings.first == #"not carried: "some_number""#)
+      #expect(
+        conversion.warnings.first
+          == #"not carried: "some_number", "generation_config.json temperature""#)
       #expect(conversion.warnings.last?.hasPrefix("the tokenizer is not carried") == true)
       let single = try Conversion(
         ModelFile(path: Self.path("gguf/llama-float-64-q8_0.gguf")),

@@ -17,23 +17,25 @@ package struct TemplateChatFormat: ChatFormat {
   private let template: ChatTemplate
   private let variables: [String: TemplateVariable]
   private let date: TemplateDate?
+  package let endIDs: Set<Int32>
 
   /// The format of a model's template and tokenizer.
   ///
   /// - Parameters:
   ///   - variables: What the template may look at beside the messages, such as `enable_thinking`.
   ///   - date: Today, for templates that print it.
+  ///   - endIDs: The tokens that the model ends an answer with; nil for those of the tokenizer.
   package init(
     _ tokenizer: Tokenizer, _ template: ChatTemplate,
-    variables: [String: TemplateVariable] = [:], date: TemplateDate? = nil
+    variables: [String: TemplateVariable] = [:], date: TemplateDate? = nil,
+    endIDs: Set<Int32>? = nil
   ) {
     self.tokenizer = tokenizer
     self.template = template
     self.variables = variables
     self.date = date
+    self.endIDs = endIDs ?? tokenizer.endOfGeneration
   }
-
-  package var endIDs: Set<Int32> { tokenizer.endOfGeneration }
 
   package func prompt(for messages: [ChatMessage]) throws(InputError) -> [Int32] {
     let text = try template.render(

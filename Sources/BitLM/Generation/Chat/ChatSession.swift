@@ -8,7 +8,7 @@ import Synchronization
 /// share a model; questions to one session are answered one after another.
 ///
 /// ```swift
-/// let session = ChatSession(model, instructions: "You answer in one sentence.")
+/// let session = try ChatSession(model, instructions: "You answer in one sentence.")
 /// print(try await session.respond(to: "What is the capital of France?"))
 /// for try await piece in session.streamResponse(to: "And of Italy?") {
 ///   print(piece.text, terminator: "")
