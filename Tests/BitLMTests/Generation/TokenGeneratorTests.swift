@@ -69,6 +69,23 @@ struct TokenGeneratorTests {
     if sampling.temperature < 0.3 { #expect(accepted > 20) }
   }
 
+  @Test("The time and the drafts of the last step count, too")
+  func lastStep() throws {
+    let model = FakeModel(memory: 1)
+    let one = try Self.generate(model, GenerationOptions(sampling: .greedy, maxTokens: 1))
+    #expect(one.promptSeconds > 0 && one.timedTokens == 0 && one.generationSeconds == 0)
+    let two = try Self.generate(model, GenerationOptions(sampling: .greedy, maxTokens: 2))
+    #expect(two.timedTokens == 1 && two.generationSeconds > 0)
+    // A text that repeats itself, of which each step tests a guess: the last one, too.
+    let long = try Self.generate(model, GenerationOptions(sampling: .greedy, maxTokens: 100))
+    for count in [8, 20] {
+      let options = GenerationOptions(sampling: .greedy, maxTokens: count, draftNGram: 64)
+      let rest = try Self.generate(model, prompt: [1, 2, 3] + long.ids, options)
+      #expect(rest.drafts.tests > 0 && rest.generationSeconds > 0)
+      #expect(rest.drafts.accepted + rest.drafts.tests >= rest.timedTokens)
+    }
+  }
+
   @Test("A draft takes fewer evaluations than the text has tokens")
   func fewerEvaluations() throws {
     let model = FakeModel(memory: 1)
