@@ -22,15 +22,17 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Sizes of layers as OUTxIN, 1 to 1048576 each and 2^30 weights at most.",
+      "Sizes of layers as OUTxIN, 1 to 1048576 each and 2^30 weights at most. "
+        + "(default: 2560x2560,6912x2560,2560x6912)",
       valueName: "OxI,..."))
-  var shapes: CommaSeparated<BenchShape> = "2560x2560,6912x2560,2560x6912"
+  var shapes: CommaSeparated<BenchShape>?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Batch sizes in tokens, that is rows of activations, 1 to 65536.", valueName: "n,..."))
-  var tokens: CommaSeparated<Int> = "1,128"
+      "Batch sizes in tokens, that is rows of activations, 1 to 65536. (default: 1,128)",
+      valueName: "n,..."))
+  var tokens: CommaSeparated<Int>?
 
   @Option(
     name: .shortAndLong, parsing: .unconditional,
@@ -40,18 +42,18 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Formats of packed weights: \(BenchFormat.choices) for a scale per block of weights.",
+      "Formats of packed weights: \(BenchFormat.choices) for a scale per block of weights. "
+        + "(default: ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128)",
       valueName: "name,..."))
-  var formats: CommaSeparated<BenchFormat> =
-    "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
+  var formats: CommaSeparated<BenchFormat>?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Bits of quantized activations, 2 to 16.", valueName: "n"))
-  var bits = 8
+    help: ArgumentHelp("Bits of quantized activations, 2 to 16. (default: 8)", valueName: "n"))
+  var bits: Int?
 
-  @Option(help: "Whether weights come from memory or from the caches.")
-  var mode: BenchMode = .stream
+  @Option(help: "Whether weights come from memory or from the caches. (default: stream)")
+  var mode: BenchMode?
 
   @OptionGroup var modelFlags: ModelBenchFlags
 
@@ -77,14 +79,15 @@ struct BenchCommand: ParsableCommand {
 
   func validate() throws {
     for (option, isEmpty) in [
-      ("--shapes", shapes.values.isEmpty), ("--tokens", tokens.values.isEmpty),
-      ("--threads", threads?.values.isEmpty == true), ("--formats", formats.values.isEmpty),
+      ("--shapes", shapes?.values.isEmpty == true), ("--tokens", tokens?.values.isEmpty == true),
+      ("--threads", threads?.values.isEmpty == true),
+      ("--formats", formats?.values.isEmpty == true),
     ] where isEmpty {
       throw ValidationError("The list of '\(option)' is empty.")
     }
-    try require("--tokens", tokens.values, in: 1...65_536)
+    try require("--tokens", tokens?.values ?? [], in: 1...65_536)
     try require("--threads", threads?.values ?? [], in: 1...1024)
-    try require("--bits", [bits], in: 2...16)
+    try require("--bits", bits.map { [$0] } ?? [], in: 2...16)
     try require("--check", check.map { [$0] } ?? [], in: 1...100)
     guard !(json && csv) else {
       throw ValidationError("Please provide '--json' or '--csv', not both.")
@@ -94,6 +97,8 @@ struct BenchCommand: ParsableCommand {
     }
     for (option, isGiven) in [
       ("--overheads", overheads), ("--csv", csv), ("--check", check != nil),
+      ("--shapes", shapes != nil), ("--tokens", tokens != nil), ("--formats", formats != nil),
+      ("--bits", bits != nil), ("--mode", mode != nil),
     ] where isGiven && modelFlags.model != nil {
       throw ValidationError("'\(option)' is for kernels, not for '--model'.")
     }
@@ -101,6 +106,17 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("'--check' is for products, which '--overheads' does not measure.")
     }
   }
+
+  // What is not given is nil, so that '--model' can refuse what is.
+  private var chosenShapes: CommaSeparated<BenchShape> {
+    shapes ?? "2560x2560,6912x2560,2560x6912"
+  }
+  private var chosenTokens: CommaSeparated<Int> { tokens ?? "1,128" }
+  private var chosenFormats: CommaSeparated<BenchFormat> {
+    formats ?? "ternary2,ternary1.6,sign1,ternary2-b128,sign1-b128"
+  }
+  private var chosenBits: Int { bits ?? 8 }
+  private var chosenMode: BenchMode { mode ?? .stream }
 
   func run() throws {
     try CPU.checkEnvironment()
@@ -113,12 +129,12 @@ struct BenchCommand: ParsableCommand {
     if overheads { return try measureOverheads(threads) }
     if csv { try Output.write(BenchResult.csvHeader + "\n") }
     var results: [BenchResult] = []
-    let bench = Bench(mode: mode, bits: bits)
-    for format in formats.values {
-      for shape in shapes.values {
+    let bench = Bench(mode: chosenMode, bits: chosenBits)
+    for format in chosenFormats.values {
+      for shape in chosenShapes.values {
         let layers = bench.layers(format, shape)
         for threads in threads {
-          for tokens in tokens.values {
+          for tokens in chosenTokens.values {
             let result = bench.measure(layers, tokens: tokens, threads: threads)
             results.append(result)
             if json {
@@ -134,7 +150,7 @@ struct BenchCommand: ParsableCommand {
       try Output.write(
         """
         Kernels: \(CPU.kernelName), \(CPU.features)
-        Weights: \(mode.source), activations: \(bits) bits
+        Weights: \(chosenMode.source), activations: \(chosenBits) bits
         \(TextTable(header: BenchResult.header, rows: results.map(\.row)))
         """)
     }
@@ -143,7 +159,8 @@ struct BenchCommand: ParsableCommand {
 
   private func measureOverheads(_ threads: [Int]) throws(InputError) {
     let results = Overheads(
-      shape: shapes.values[0], formats: formats.values, threads: threads, bits: bits
+      shape: chosenShapes.values[0], formats: chosenFormats.values, threads: threads,
+      bits: chosenBits
     )
     .measure()
     if json {
