@@ -41,6 +41,12 @@ import Testing
         + "chatml, llama3, zephyr, falcon3, bitnet")
   }
 
+  @Test func `zero and the smallest numbers have decimals like all others`() throws {
+    let template = try ChatTemplate(
+      "{{ '%.2f|%.1f|%.3f' % (0, -0.0, 5e-324) }}|{{ 0.0 | round(1) }}")
+    #expect(try template.render(messages: [ChatMessage]()) == "0.00|-0.0|0.000|0.0")
+  }
+
   @Test func `a clock gives a date`() throws {
     #expect(
       TemplateDate(secondsSince1970: 1_795_615_509)

@@ -271,8 +271,10 @@ enum TemplateText {
   /// large that it has no digits to round.
   static func scaled(_ value: Double, decimals: Int) -> Int128? {
     precondition((0...20).contains(decimals), "\(decimals) decimals")
+    // Zero has no exponent that fits.
+    guard value != 0 else { return 0 }
     let shift = -(Int(value.exponent) - 52)
-    guard shift > 0, value != 0 else { return value == 0 ? 0 : nil }
+    guard shift > 0 else { return nil }
     // Below 2^53 times 10^20, which is below 2^120.
     var product = UInt128(value.significandBitPattern | (value.isNormal ? 1 << 52 : 0))
     for _ in 0..<decimals { product *= 10 }
