@@ -76,48 +76,66 @@ public final class LanguageModel: Sendable {
     progress: (LoadingProgress) -> Void = { _ in }
   ) throws(InputError) -> LanguageModel {
     let configuration = try DecoderConfiguration(file)
+    // Before the weights, whose reading takes long.
+    let settled = try options.settled(for: configuration, source: file.path)
     let tokenizer = try file.tokenizerDefinition().map { (definition) throws(InputError) in
       try Tokenizer(definition)
     }
+    if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
+      throw InputError(
+        .mismatch, source: file.path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens",
+        expected: "at most \(configuration.vocabularySize), the rows of the embedding")
+    }
     let weights = try withoutActuallyEscaping(progress) { (progress) throws(InputError) in
-      var loader = try ModelLoader(file, configuration, options: options, progress: progress)
+      var loader = try ModelLoader(
+        file, configuration, options: settled.options, mode: settled.mode, progress: progress)
       return try loader.load()
     }
-    return try LanguageModel(file.path, configuration, weights, tokenizer, options)
+    return try LanguageModel(file.path, configuration, weights, tokenizer, settled)
   }
 
   private init(
     _ path: String, _ configuration: DecoderConfiguration, _ weights: DecoderWeights,
-    _ tokenizer: Tokenizer?, _ options: Options
+    _ tokenizer: Tokenizer?, _ settled: SettledOptions
   ) throws(InputError) {
-    let longest = configuration.contextLength
-    let length = options.contextLength ?? longest
-    guard (1...longest).contains(length) else {
-      throw InputError(
-        .unsupported, source: path, found: "a context of \(length) tokens",
-        expected: "1 to \(longest), for which the model was made")
-    }
-    mode = options.activations ?? ActivationMode(trainedWith: configuration.activations)
+    (options, mode, contextLength) = (settled.options, settled.mode, settled.contextLength)
     guard mode == .float || weights.hasCodes else {
       throw InputError(
         .unsupported, source: path, found: "activations of \(mode.name)",
         expected: "none to round: the model has no ternary or sign layers")
     }
-    if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
-      throw InputError(
-        .mismatch, source: path, found: "a tokenizer of \(tokenizer.vocabularySize) tokens",
-        expected: "at most \(configuration.vocabularySize), the rows of the embedding")
-    }
     (self.path, self.configuration, self.weights) = (path, configuration, weights)
     self.tokenizer = tokenizer
-    contextLength = length
-    var options = options
-    (options.activations, options.contextLength) = (mode, length)
-    self.options = options
   }
 
   /// Bytes of weights that are read from memory for each generated token.
   public var bytesPerToken: Int { weights.layerByteCount + (weights.output?.byteCount ?? 0) }
+}
+
+/// Options of which none is open any more.
+struct SettledOptions {
+  let options: LanguageModel.Options
+  let mode: ActivationMode
+  let contextLength: Int
+}
+
+extension LanguageModel.Options {
+  /// The options for a model, which decides what they leave open.
+  fileprivate func settled(
+    for configuration: DecoderConfiguration, source: String
+  ) throws(InputError) -> SettledOptions {
+    let longest = configuration.contextLength
+    let length = contextLength ?? longest
+    guard (1...longest).contains(length) else {
+      throw InputError(
+        .unsupported, source: source, found: "a context of \(length) tokens",
+        expected: "1 to \(longest), for which the model was made")
+    }
+    let mode = activations ?? ActivationMode(trainedWith: configuration.activations)
+    var options = self
+    (options.activations, options.contextLength) = (mode, length)
+    return SettledOptions(options: options, mode: mode, contextLength: length)
+  }
 }
 
 extension ActivationMode {

@@ -13,12 +13,13 @@ struct ModelLoader {
 
   init(
     _ model: ModelFile, _ configuration: DecoderConfiguration, options: LanguageModel.Options,
+    mode: ActivationMode,
     progress: @escaping (LoadingProgress) -> Void
   ) throws(InputError) {
     self.configuration = configuration
     tensors = try DecoderTensors(model)
     self.options = options
-    mode = options.activations ?? ActivationMode(trainedWith: configuration.activations)
+    self.mode = mode
     self.progress = progress
     done = LoadingProgress(bytes: 0, totalBytes: model.byteCount)
   }

@@ -12,13 +12,7 @@ struct TokenizeCommand: ParsableCommand {
       a line break as \\n.
       """)
 
-  @Argument(help: "A folder with a Hugging Face model, a GGUF file, or a tokenizer.json.")
-  var model: String?
-
-  @Option(
-    name: [.customShort("m"), .customLong("model")],
-    help: ArgumentHelp("The same as the argument.", valueName: "path"))
-  var modelPath: String?
+  @OptionGroup var model: ModelPathFlags
 
   @Option(
     name: .shortAndLong, parsing: .unconditional,
@@ -46,13 +40,6 @@ struct TokenizeCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard model == nil || modelPath == nil else {
-      throw ValidationError("Please provide the model as argument or with '--model', not both.")
-    }
-    guard let path = model ?? modelPath else {
-      throw ValidationError("Missing expected argument '<model>'")
-    }
-    guard path != "" else { throw ValidationError("The path of the model is empty.") }
     guard prompt == nil || file == nil else {
       throw ValidationError("Please provide '--prompt' or '--file', not both.")
     }
@@ -71,7 +58,7 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let definition = try TokenizerDefinition(path: model ?? modelPath ?? "")
+    let definition = try TokenizerDefinition(path: model.path)
     definition.warnings.forEach(Output.warn)
     let tokenizer = try Tokenizer(definition)
     let text = try prompt ?? TextInput(path: file ?? "-").text()

@@ -6,13 +6,7 @@ import BitTraining
 
 /// The options that say which language model to run, and how.
 struct ModelFlags: ParsableArguments {
-  @Argument(help: "A folder with a Hugging Face model, or a GGUF file.")
-  var model: String?
-
-  @Option(
-    name: [.customShort("m"), .customLong("model")],
-    help: ArgumentHelp("The same as the argument.", valueName: "path"))
-  var modelPath: String?
+  @OptionGroup var model: ModelPathFlags
 
   @Option(
     name: [.short, .customLong("ctx-size")], parsing: .unconditional,
@@ -44,18 +38,11 @@ struct ModelFlags: ParsableArguments {
   var i2sLayout: I2SLayoutOption?
 
   func validate() throws {
-    guard model == nil || modelPath == nil else {
-      throw ValidationError("Please provide the model as argument or with '--model', not both.")
-    }
-    guard let path = model ?? modelPath else {
-      throw ValidationError("Missing expected argument '<model>'")
-    }
-    guard path != "" else { throw ValidationError("The path of the model is empty.") }
     try require("--ctx-size", [contextSize], in: 0...Int(Int32.max))
   }
 
   /// The path of the model.
-  var path: String { model ?? modelPath ?? "" }
+  var path: String { model.path }
 
   /// How to load it.
   var options: LanguageModel.Options {
