@@ -17,7 +17,7 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .relu: x.mapVectors { $0.replacing(with: 0, where: $0 .<= 0) }
     case .squaredReLU: x.mapVectors { ($0 * $0).replacing(with: 0, where: $0 .<= 0) }
-    case .silu: x.map { $0 * Self.sigmoid($0) }
+    case .silu: Self.silu(x)
     case .gelu: x.map { 0.5 * $0 * (1 + SystemMath.erf($0 * Self.inverseRoot2)) }
     case .geluTanh: x.map { 0.5 * $0 * (1 + SystemMath.tanh(Self.tanhArgument($0))) }
     }
@@ -33,10 +33,10 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
         SIMD8.zero.replacing(with: 2 * $0 * $1, where: $0 .> 0)
       }
     case .silu:
-      x.combined(with: upstream) {
-        let sigmoid = Self.sigmoid($0)
-        return $1 * sigmoid * (1 + $0 * (1 - sigmoid))
-      }
+      x.combinedVectors(with: Self.exponentialsOfNegatives(x)) {
+        let sigmoid = 1 / (1 + $1)
+        return sigmoid * (1 + $0 * (1 - sigmoid))
+      } * upstream
     case .gelu:
       x.combined(with: upstream) {
         let distribution = 0.5 * (1 + SystemMath.erf($0 * Self.inverseRoot2))
@@ -56,6 +56,22 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   private static let inverseRoot2Pi: Float = 0.39894228040143268
   private static let root2OverPi: Float = 0.79788456080286536
 
-  private static func sigmoid(_ x: Float) -> Float { 1 / (1 + SystemMath.exp(-x)) }
+  /// As the gates of a language model compute it, with a factor of 1.
+  private static func silu(_ x: Tensor) -> Tensor {
+    let ones = Tensor(repeating: 1, shape: [min(x.count, RowSum.pieceLength)])
+    return x.mapPieces { x, count, out in
+      ones.withUnsafePointer { DecoderMath().silu(x, $0, count, out) }
+    }
+  }
+
+  /// exp(-x) of every value.
+  private static func exponentialsOfNegatives(_ x: Tensor) -> Tensor {
+    let row = ExponentialRow()
+    return x.mapPieces { x, count, out in
+      Tensor.map(x, count, out) { -$0 }
+      row.exponentials(out, count, shift: 0, out)
+    }
+  }
+
   private static func tanhArgument(_ x: Float) -> Float { root2OverPi * (x + 0.044715 * x * x * x) }
 }

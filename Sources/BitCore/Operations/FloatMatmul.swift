@@ -47,15 +47,23 @@ public struct FloatMatmul: Sendable {
     let (inner, n) =
       transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
     precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
-    guard m > 0, n > 0, k > 0 else { return c.update(repeating: 0, count: m * n) }
     a.withUnsafePointer { aValues in
       b.withUnsafePointer { bValues in
-        body(
+        multiply(
           m, n, k,
           Operand(values: aValues, stride: a.shape.features, isTransposed: transposeA),
-          Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), c)
+          Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), into: c)
       }
     }
+  }
+
+  /// Writes `op(a)[m, k] * op(b)[k, n]` to `c`, contiguous `[m, n]`.
+  func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand,
+    into c: UnsafeMutablePointer<Float>
+  ) {
+    guard m > 0, n > 0, k > 0 else { return c.update(repeating: 0, count: m * n) }
+    body(m, n, k, a, b, c)
   }
 
   /// A plain product that adds each sum in the order of k, so that results do not depend on the
