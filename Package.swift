@@ -47,9 +47,9 @@ let package = Package(
       ]),
     // Differentiable layers, losses, optimizers.
     .target(name: "BitNN", dependencies: ["BitFormats", "BitBLAS"]),
-    // Data sets (some of them compressed) and the training loop.
+    // Data sets (some of them compressed), text for language models, and the training loop.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "BitTraining", dependencies: ["BitNN", "CZlib"]),
+    .target(name: "BitTraining", dependencies: ["BitNN", "BitTokenizers", "CZlib"]),
     // The command line.
     .executableTarget(
       name: "bitlinear",
