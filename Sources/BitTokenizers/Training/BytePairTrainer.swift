@@ -26,8 +26,8 @@ import BitFiles
 /// each digit stands alone. Where a text has the name of the special token, it is cut as well, since
 /// encoding finds that token first.
 public struct BytePairTrainer: Sendable {
-  /// The least that a vocabulary can be: the special token and the 256 bytes.
-  public static let minimumVocabularySize = 257
+  /// The sizes that a vocabulary can have: at least the special token and the 256 bytes.
+  public static let vocabularySizes = 257...TokenizerLimits.tokens
   /// How often a pair must occur to be joined: what occurs once teaches a model nothing.
   static let minimumFrequency = 2
 
@@ -85,28 +85,28 @@ public struct BytePairTrainer: Sendable {
   ///
   /// - Parameter vocabularySize: the number of tokens, with the 256 bytes and `<|endoftext|>`, whose
   ///   id is 0.
-  /// - Throws: `InputError` if there is no text, if the size is below ``minimumVocabularySize`` or
-  ///   beyond what a tokenizer may have, or, naming the size that can be had, if the texts have too
-  ///   few pairs that occur twice. The vocabulary is never smaller than was asked for.
+  /// - Throws: `InputError` if there is no text, if the size is none of ``vocabularySizes``, or,
+  ///   naming the size that can be had, if the texts have too few pairs that occur twice. The
+  ///   vocabulary is never smaller than was asked for.
   public func train(vocabularySize: Int) throws(InputError) -> TokenizerDefinition {
     guard !pieces.counts.isEmpty else {
       throw InputError(
         .malformed, source: Self.source, found: "no text", expected: "text to learn words from")
     }
-    guard (Self.minimumVocabularySize...TokenizerLimits.tokens).contains(vocabularySize) else {
+    guard Self.vocabularySizes.contains(vocabularySize) else {
       throw InputError(
         .mismatch, source: Self.source, found: "a size of \(vocabularySize)",
-        expected: "\(Self.minimumVocabularySize), for the special token and the 256 bytes, to "
-          + "\(TokenizerLimits.tokens)")
+        expected: "\(Self.vocabularySizes.lowerBound), for the special token and the 256 bytes, to "
+          + "\(Self.vocabularySizes.upperBound)")
     }
     var tokens = TokenTable()
     var byteTokens = [Int32](repeating: 0, count: 256)
     tokens.append([])
     // The order of their stand-ins is that of GPT-2's vocabulary.
-    for byte in UInt8.min...UInt8.max {
-      byteTokens[Int(byte)] = Int32(ByteAlphabet.order.firstIndex(of: byte) ?? 0) + 1
+    for byte in ByteAlphabet.order {
+      byteTokens[Int(byte)] = Int32(tokens.count)
+      tokens.append([byte])
     }
-    for byte in ByteAlphabet.order { tokens.append([byte]) }
     var learner = PairLearner(pieces, tokens: tokens, byteTokens: byteTokens)
     learner.learn(vocabularySize, minimum: Self.minimumFrequency)
     guard learner.tokens.count == vocabularySize else {
