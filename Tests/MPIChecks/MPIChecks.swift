@@ -16,7 +16,11 @@ import BitTraining
 /// script compares the results of different numbers of processes.
 @main
 struct MPIChecks {
-  static func main() throws {
+  static func main() {
+    do { try run() } catch { ProcessGroup.alone.end(with: error) }
+  }
+
+  private static func run() throws {
     guard CommandLine.arguments.count == 2, let check = checks[CommandLine.arguments[1]] else {
       throw InputError(
         .malformed, source: "MPIChecks", found: "\(CommandLine.arguments.dropFirst())",
@@ -38,7 +42,12 @@ struct MPIChecks {
     "messages": { group in
       var tensor = Tensor(repeating: Float(group.rank), shape: [3, 5])
       try group.broadcast(&tensor)
+      // More than is exchanged at once.
+      var large = [Tensor(repeating: Float(group.rank + 1), shape: [1_200_000])]
+      try group.sum(&large)
+      let sum = Float(group.count * (group.count + 1) / 2)
       return try [
+        "\(large == [Tensor(repeating: sum, shape: [1_200_000])])",
         "\(group.broadcast("text of \(group.rank)"))", "\(tensor == .zeros([3, 5]))",
         "\(group.gather("\(group.rank)") == (0..<group.count).map(\.description))",
         "\(group.agree(false)) \(group.agree(group.rank == group.count - 1))",

@@ -36,6 +36,8 @@ extension ProcessGroup {
   /// Ends all processes because of an error: writes it to standard error, with the process and its
   /// machine, and makes the launcher end the others. The exit code is 1.
   public func end(with error: any Error) -> Never {
+    // Often all have the same error: then the first one ends the others before they repeat it.
+    if !isFirst { usleep(500_000) }
     let place = transport.map { _ in "\(self): " } ?? ""
     Terminal.standardError.write("Error: \(place)\(error)\n")
     transport?.abort()
