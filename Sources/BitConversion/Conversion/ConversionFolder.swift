@@ -72,7 +72,7 @@ enum ConversionFolder {
   static func copyFiles(
     from source: String, to target: String, _ files: StagedFiles
   ) throws(InputError) {
-    for name in try names(in: source) {
+    for name in try FileSystem.names(in: source) {
       let isTensors = [".safetensors", ".index.json", ".gguf", ".bin", ".pt", ".pth", ".h5"]
         .contains { name.hasSuffix($0) }
       let path = "\(source)/\(name)"
@@ -85,21 +85,5 @@ enum ConversionFolder {
         try file.withUnsafeBytes { (bytes) throws(InputError) in try writer.write(bytes) }
       }
     }
-  }
-
-  /// The names in a folder, sorted.
-  private static func names(in folder: String) throws(InputError) -> [String] {
-    guard let stream = opendir(folder) else {
-      throw FileSystem.failure(errno, source: folder, expected: "a readable folder")
-    }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      names.append(name)
-    }
-    return names.sorted()
   }
 }

@@ -77,6 +77,22 @@ package enum FileSystem {
     return first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
+  /// The names in a folder, sorted, `.` and `..` among them.
+  package static func names(in folder: String) throws(InputError) -> [String] {
+    guard let stream = opendir(folder) else {
+      throw failure(errno, source: folder, expected: "a readable folder")
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      names.append(name)
+    }
+    return names.sorted()
+  }
+
   /// Opens a file; the caller closes the descriptor.
   package static func open(
     _ path: String, _ flags: Int32, mode: mode_t = 0, expected: String

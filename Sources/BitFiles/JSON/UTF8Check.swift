@@ -1,19 +1,44 @@
+import BitCore
+
 /// Whether bytes are UTF-8, without making a string of them.
 package enum UTF8Check {
   /// Whether the bytes are UTF-8 as the Unicode standard has it: no longer forms of shorter
   /// characters, no surrogates, nothing beyond U+10FFFF.
   package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard let start = bytes.baseAddress else { return true }
+    firstInvalid(bytes) == nil
+  }
+
+  /// Where the first character begins that is none; nil if all bytes are UTF-8.
+  package static func firstInvalid(_ bytes: UnsafeRawBufferPointer) -> Int? {
+    guard let start = bytes.baseAddress else { return nil }
     var place = 0
     // Most text is ASCII, or becomes so after the mark of a space.
     while !isASCII(start + place, bytes.count - place) {
       while bytes[place] < 0x80 {
         place += bytes.count - place > 8 && isASCII(start + place, 8) ? 8 : 1
       }
-      guard let length = characterLength(start + place, bytes.count - place) else { return false }
+      guard let length = characterLength(start + place, bytes.count - place) else { return place }
       place += length
     }
-    return true
+    return nil
+  }
+
+  /// Checks that the bytes of a file are text.
+  ///
+  /// - Parameters:
+  ///   - bytes: the bytes.
+  ///   - source: the file, for the error.
+  ///   - start: where in the file they begin.
+  /// - Throws: `InputError` of kind `.malformed` with the byte of the file that is no UTF-8.
+  package static func check(
+    _ bytes: UnsafeRawBufferPointer, source: String, from start: Int = 0
+  ) throws(InputError) {
+    guard let place = firstInvalid(bytes) else { return }
+    throw InputError(
+      .malformed, source: source,
+      found:
+        "the byte 0x\(ErrorText.hex([bytes[place]])) at offset \(start + place), which begins no "
+        + "character of UTF-8", expected: "text in UTF-8")
   }
 
   /// The length of the character of two bytes or more at the start; nil if it is none.

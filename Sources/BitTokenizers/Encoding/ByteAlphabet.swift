@@ -14,6 +14,9 @@ enum ByteAlphabet {
     }
   }()
 
+  /// The bytes in the order of their characters, in which GPT-2's vocabulary begins with them.
+  static let order = (UInt8.min...UInt8.max).sorted { scalars[Int($0)] < scalars[Int($1)] }
+
   /// The byte of each character below U+0200, or -1.
   static let bytes: [Int16] = {
     var bytes = [Int16](repeating: -1, count: 0x200)

@@ -10,7 +10,7 @@ struct PairMerger {
   private var results: [Int32] = []
   private var next: [Int32] = []
   private var previous: [Int32] = []
-  private var heap: [UInt64] = []
+  private var heap = BinaryHeap<UInt64>()
 
   /// Pieces up to this many symbols are short.
   private static let shortCount = 32
@@ -70,9 +70,9 @@ extension PairMerger {
     precondition(count <= Int(Int32.max), "a piece of \(count) symbols")
     next = (0..<Int32(count)).map { $0 + 1 }
     previous = (0..<Int32(count)).map { $0 - 1 }
-    heap.removeAll(keepingCapacity: true)
+    heap.removeAll()
     for place in 0..<count - 1 { push(place) }
-    while let top = pop() {
+    while let top = heap.pop() {
       let place = Int(top & 0xffff_ffff)
       // A symbol that was merged away is -1; a pair that has changed since has another rank.
       let right = symbols[place] < 0 ? count : Int(next[place])
@@ -95,30 +95,6 @@ extension PairMerger {
   private mutating func push(_ place: Int) {
     let (rank, _) = merges.find(symbols[place], symbols[Int(next[place])])
     guard rank != MergeTable.none else { return }
-    let entry = UInt64(rank) << 32 | UInt64(place)
-    heap.append(entry)
-    var child = heap.count - 1
-    while child > 0 {
-      let parent = (child - 1) / 2
-      guard heap[child] < heap[parent] else { break }
-      heap.swapAt(child, parent)
-      child = parent
-    }
-  }
-
-  private mutating func pop() -> UInt64? {
-    guard let top = heap.first, let last = heap.popLast() else { return nil }
-    if heap.isEmpty { return top }
-    heap[0] = last
-    var parent = 0
-    while true {
-      var child = 2 * parent + 1
-      guard child < heap.count else { break }
-      if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
-      guard heap[child] < heap[parent] else { break }
-      heap.swapAt(child, parent)
-      parent = child
-    }
-    return top
+    heap.push(UInt64(rank) << 32 | UInt64(place))
   }
 }

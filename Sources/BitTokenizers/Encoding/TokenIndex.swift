@@ -108,7 +108,7 @@ struct TokenIndex: Sendable {
   }
 
   /// Mixes eight bytes at a time by multiplying to 128 bits, as wyhash and its kin do.
-  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+  static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var state: UInt64 = 0x9e37_79b9_7f4a_7c15 ^ UInt64(bytes.count)
     var place = 0
     while place + 8 <= bytes.count {

@@ -5,14 +5,22 @@ import BitTokenizers
 
 struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tokenize", abstract: "Turn text into the ids of tokens, or back.",
+    commandName: "tokenize",
+    abstract: "Turn text into the ids of tokens, or back; or make a vocabulary.",
     discussion: """
       Takes a model of any kind, whose weights are not read, or a tokenizer.json. Prints the id \
       and the text of each token on a line of its own; what is no UTF-8 by itself shows as \\xE4, \
       a line break as \\n.
+
+      With --train, makes a vocabulary of bytes and their frequent sequences from texts, and writes \
+      tokenizer.json and tokenizer_config.json, which the Python packages tokenizers and \
+      transformers read, too. A path may be a file of text in UTF-8, a .jsonl file with "text", \
+      "prompt" and "completion" or "messages" on each line, or a folder with .txt and .jsonl files.
       """)
 
-  @OptionGroup var model: ModelPathFlags
+  @OptionGroup var model: OptionalModelPathFlags
+
+  @OptionGroup(title: "Options for a new vocabulary") var training: VocabularyFlags
 
   @Option(
     name: .shortAndLong, parsing: .unconditional,
@@ -40,6 +48,17 @@ struct TokenizeCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    if training.isGiven {
+      guard model.path == nil, prompt == nil, file == nil, !(omitsSpecial || noParseSpecial),
+        !(ids || decode)
+      else {
+        throw ValidationError(
+          "'--train' makes a vocabulary, so a model, '--prompt', '--file', '--no-bos', "
+            + "'--no-parse-special', '--ids' and '--decode' have no meaning with it.")
+      }
+      return
+    }
+    guard model.path != nil else { throw ModelPathFlags.missing }
     guard prompt == nil || file == nil else {
       throw ValidationError("Please provide '--prompt' or '--file', not both.")
     }
@@ -58,7 +77,8 @@ struct TokenizeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let definition = try TokenizerDefinition(path: model.path)
+    if training.isGiven { return try training.makeVocabulary(asJSON: json) }
+    let definition = try TokenizerDefinition(path: model.path ?? "")
     definition.warnings.forEach(Output.warn)
     let tokenizer = try Tokenizer(definition)
     let text = try prompt ?? TextInput(path: file ?? "-").text()

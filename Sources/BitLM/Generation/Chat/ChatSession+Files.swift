@@ -34,22 +34,8 @@ extension ChatSession {
     }
     var messages: [ChatMessage] = []
     for (place, element) in elements.enumerated() {
-      messages.append(try Self.message(element, source: "\(path), message \(place)"))
+      messages.append(try ChatMessage(element, source: "\(path), message \(place)"))
     }
     begin(with: messages)
-  }
-
-  private static func message(_ json: JSONValue, source: String) throws(InputError) -> ChatMessage {
-    guard let object = json.objectValue, let role = object["role"]?.stringValue,
-      let content = object["content"]
-    else {
-      throw InputError(
-        .malformed, source: source, found: ErrorText.short(json),
-        expected: "an object with the string \"role\" and with \"content\"")
-    }
-    var members = object
-    members["role"] = nil
-    if content.stringValue != nil { members["content"] = nil }
-    return ChatMessage(role: role, content: content.stringValue ?? "", members: members)
   }
 }
