@@ -82,11 +82,12 @@ private struct CrossEntropy {
   ///   - divisor: at least 1.
   func rowLosses(gradient: UnsafeMutablePointer<Float>? = nil, divisor: Int = 1) -> [Double] {
     let classes = logits.shape.features
+    let rule = CrossEntropyRow(labelSmoothing: labelSmoothing, ignoredLabel: ignoredLabel)
     return [Double](unsafeUninitializedCapacity: labels.count) { losses, count in
       nonisolated(unsafe) let losses = losses
       logits.withUnsafePointer { logits in
         ThreadPool.shared.forEachRow(labels.count, classes) { row in
-          losses[row] = loss(
+          losses[row] = rule.loss(
             logits + row * classes, classes, label: labels[row],
             gradient: gradient.map { $0 + row * classes }, divisor: Float(divisor))
         }
@@ -94,8 +95,22 @@ private struct CrossEntropy {
       count = labels.count
     }
   }
+}
 
-  private func loss(
+/// The softmax cross entropy of one row of logits.
+struct CrossEntropyRow: Sendable {
+  var labelSmoothing: Float = 0
+  var ignoredLabel: Int32?
+
+  /// The loss: 0 for an ignored row, NaN unless the largest logit is finite.
+  ///
+  /// - Parameters:
+  ///   - x: the logits, one for each class.
+  ///   - classes: their number.
+  ///   - label: the class, or the ignored label.
+  ///   - gradient: where to write the gradient of the loss over `divisor`, if anywhere; may be `x`.
+  ///   - divisor: above 0.
+  func loss(
     _ x: UnsafePointer<Float>, _ classes: Int, label: Int32,
     gradient: UnsafeMutablePointer<Float>?, divisor: Float
   ) -> Double {
@@ -109,20 +124,20 @@ private struct CrossEntropy {
       gradient?.update(repeating: .nan, count: classes)
       return .nan
     }
+    // Before the gradient may replace the logits.
+    let target = Double(x[Int(label)])
+    let mean =
+      labelSmoothing > 0 ? (0..<classes).reduce(0.0) { $0 + Double(x[$1]) } / Double(classes) : 0
     let sum = exponentials.exponentials(x, classes, shift: largest, gradient)
     // In Double, because a small loss would be lost next to large logits.
     let logSum = Double(largest) + PortableMath.log(sum)
-    var loss = Double(1 - labelSmoothing) * (logSum - Double(x[Int(label)]))
-    if labelSmoothing > 0 {
-      let mean = (0..<classes).reduce(0.0) { $0 + Double(x[$1]) } / Double(classes)
-      loss += Double(labelSmoothing) * (logSum - mean)
-    }
     if let gradient {
       let factor = Float(1 / (sum * Double(divisor)))
       let evenShare = labelSmoothing / Float(classes) / divisor
       Tensor.map(gradient, classes, gradient) { $0 * factor - evenShare }
       gradient[Int(label)] -= (1 - labelSmoothing) / divisor
     }
-    return loss
+    return Double(1 - labelSmoothing) * (logSum - target)
+      + Double(labelSmoothing) * (logSum - mean)
   }
 }
