@@ -32,11 +32,7 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
       x.combinedVectors(with: upstream) {
         SIMD8.zero.replacing(with: 2 * $0 * $1, where: $0 .> 0)
       }
-    case .silu:
-      x.combinedVectors(with: Self.exponentialsOfNegatives(x)) {
-        let sigmoid = 1 / (1 + $1)
-        return sigmoid * (1 + $0 * (1 - sigmoid))
-      } * upstream
+    case .silu: Self.siluReverse(x, upstream: upstream)
     case .gelu:
       x.combined(with: upstream) {
         let distribution = 0.5 * (1 + SystemMath.erf($0 * Self.inverseRoot2))
@@ -59,17 +55,25 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   /// As the gates of a language model compute it, with a factor of 1.
   private static func silu(_ x: Tensor) -> Tensor {
     let ones = Tensor(repeating: 1, shape: [min(x.count, RowSum.pieceLength)])
-    return x.mapPieces { x, count, out in
-      ones.withUnsafePointer { DecoderMath().silu(x, $0, count, out) }
+    return x.mapPieces { x, range, out in
+      ones.withUnsafePointer { DecoderMath().silu(x, $0, range.count, out) }
     }
   }
 
-  /// exp(-x) of every value.
-  private static func exponentialsOfNegatives(_ x: Tensor) -> Tensor {
+  private static func siluReverse(_ x: Tensor, upstream: Tensor) -> Tensor {
+    precondition(
+      upstream.shape == x.shape, "a gradient of shape \(upstream.shape) for \(x.shape)")
     let row = ExponentialRow()
-    return x.mapPieces { x, count, out in
-      Tensor.map(x, count, out) { -$0 }
-      row.exponentials(out, count, shift: 0, out)
+    return upstream.withUnsafePointer { upstream in
+      x.mapPieces { x, range, out in
+        Tensor.map(x, range.count, out) { -$0 }
+        row.exponentials(out, range.count, shift: 0, out)
+        Tensor.combine(x, out, range.count, out) { x, exponential in
+          let sigmoid = 1 / (1 + exponential)
+          return sigmoid * (1 + x * (1 - sigmoid))
+        }
+        Tensor.combine(out, upstream + range.lowerBound, range.count, out) { $0 * $1 }
+      }
     }
   }
 
