@@ -43,7 +43,7 @@ public struct DecoderAttention: Layer {
   }
 
   /// `[batch, positions, heads, length]` of `[batch, positions, features]`.
-  @differentiable(reverse, wrt: x)
+  @differentiable(reverse,wrt: x)
   private func heads(_ x: Tensor) -> Tensor {
     let shape = withoutDerivative(at: x.shape)
     return x.reshaped([shape[0], shape[1], shape[2] / headLength, headLength])

@@ -75,7 +75,8 @@ extension DecoderModel {
   public func insertingSubNorms() -> DecoderModel {
     guard !configuration.hasSubNorms else { return self }
     precondition(
-      configuration.family == .llama, "models of the family \(configuration.family) have no sub-norms")
+      configuration.family == .llama,
+      "models of the family \(configuration.family) have no sub-norms")
     var model = self
     model.configuration.family = .bitnet
     model.configuration.hasSubNorms = true

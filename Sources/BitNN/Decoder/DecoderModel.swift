@@ -25,7 +25,7 @@ public struct DecoderModel: Module {
   public var head: Linear?
 
   /// What the model computes.
-  @noDerivative public private(set) var configuration: DecoderConfiguration
+  @noDerivative public internal(set) var configuration: DecoderConfiguration
   /// Whether training keeps only the inputs of layers and computes what is inside them once more for
   /// the gradients, which takes a third more time and far less memory. Results are the same.
   @noDerivative public var checkpointsActivations = false
@@ -43,7 +43,7 @@ public struct DecoderModel: Module {
   /// - Parameters:
   ///   - tokens: the texts one after another, of ids in 0..<vocabulary.
   ///   - positions: the length of each text.
-  @differentiable(reverse, wrt: self)
+  @differentiable(reverse,wrt: self)
   public func callAsFunction(_ tokens: [Int32], positions: Int) -> Tensor {
     let hidden = hiddenStates(tokens, positions: positions)
     if let head { return head(hidden) }
@@ -52,7 +52,7 @@ public struct DecoderModel: Module {
 
   /// The normalized last hidden states `[batch, positions, hidden]` of texts; see
   /// ``callAsFunction(_:positions:)``.
-  @differentiable(reverse, wrt: self)
+  @differentiable(reverse,wrt: self)
   public func hiddenStates(_ tokens: [Int32], positions: Int) -> Tensor {
     precondition(
       positions > 0 && tokens.count.isMultiple(of: positions),
@@ -78,7 +78,7 @@ public struct DecoderModel: Module {
   ///   - divisor: what to divide the sum by instead of the number of labels that count, so that the
   ///     losses of the parts of a batch add up to that of the batch.
   ///   - teacher: what else is to be learned; nil for labels alone.
-  @differentiable(reverse, wrt: self)
+  @differentiable(reverse,wrt: self)
   public func loss(
     _ tokens: [Int32], labels: [Int32], positions: Int, divisor: Int? = nil,
     teacher: OutputLossOperation.Teacher? = nil
@@ -102,7 +102,7 @@ public struct DecoderModel: Module {
 }
 
 /// A layer whose insides are computed again for the gradients instead of being kept.
-@differentiable(reverse, wrt: (block, input))
+@differentiable(reverse,wrt: (block, input))
 func recomputed(_ block: DecoderBlock, _ input: Tensor) -> Tensor { block(input) }
 
 @derivative(of: recomputed, wrt: (block, input))
