@@ -39,25 +39,26 @@
       let most = 1 << 30
       var start = 0
       repeat {
-        let sent = receiver == nil ? 0 : Self.piece(outgoing.count, from: start, most)
-        let wanted = sender == nil ? 0 : Self.piece(incoming.count, from: start, most)
+        let (sends, receives) = (
+          receiver != nil && (start == 0 || start < outgoing.count),
+          sender != nil && (start == 0 || start < incoming.count)
+        )
+        let sent = sends ? min(most, outgoing.count - start) : 0
+        let wanted = receives ? min(most, incoming.count - start) : 0
         var received: Int32 = 0
         let code = openmpi_exchange(
-          outgoing.baseAddress.map { $0 + min(start, outgoing.count) }, Int32(sent),
-          Int32(receiver ?? -1), incoming.baseAddress.map { $0 + min(start, incoming.count) },
-          Int32(wanted), Int32(sender ?? -1), &received)
+          sends ? outgoing.baseAddress.map { $0 + start } : nil, Int32(sent),
+          Int32(sends ? receiver ?? -1 : -1),
+          receives ? incoming.baseAddress.map { $0 + start } : nil, Int32(wanted),
+          Int32(receives ? sender ?? -1 : -1), &received)
         try Self.check(code, "MPI, process \(rank) of \(count) on \(host)")
-        guard sender == nil || Int(received) == wanted else {
+        guard !receives || Int(received) == wanted else {
           throw InputError(
             .mismatch, source: "MPI, process \(rank) of \(count) on \(host)",
             found: "\(received) bytes from process \(sender ?? 0)", expected: "\(wanted)")
         }
         start += most
-      } while start < outgoing.count && receiver != nil || start < incoming.count && sender != nil
-    }
-
-    private static func piece(_ count: Int, from start: Int, _ most: Int) -> Int {
-      min(most, max(0, count - start))
+      } while receiver != nil && start < outgoing.count || sender != nil && start < incoming.count
     }
 
     func finish() throws(InputError) {
