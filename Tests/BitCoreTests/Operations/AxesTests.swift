@@ -33,9 +33,10 @@ import Testing
     let x = random([301, 517])
     let y = x.swappedAxes(0, 1)
     #expect(y.shape == [517, 301])
-    let (a, b) = (x.scalars, y.scalars)
-    #expect(
-      (0..<301).allSatisfy { i in (0..<517).allSatisfy { a[i * 517 + $0] == b[$0 * 301 + i] } })
+    for row in 0..<301 {
+      let (a, b) = (x.rows(row..<row + 1), y.sliced(axis: 1, row..<row + 1))
+      #expect(a.scalars == b.scalars, "\(row)")
+    }
     #expect(x.transposed() == y)
     #expect(x.transposed(-1, 0) == y)
     #expect(y.swappedAxes(-1, -2) == x)
@@ -67,9 +68,10 @@ import Testing
   }
 
   @Test func `a long row loses no digits`() {
-    let ones = Tensor(repeating: 1.1, shape: [3, 5_000_000])
-    let sums = ones.sum(axes: [1])
-    #expect(sums.scalars.allSatisfy { abs(Double($0) - 5_000_000 * Double(Float(1.1))) <= 1 })
+    // Sixteen running sums alone would be off by a thousandth.
+    let sums = Tensor(repeating: 1.1, shape: [2, 1_000_000]).sum(axes: [1])
+    let expected = 1e6 * Double(Float(1.1))
+    #expect(difference(sums, [expected, expected], relative: 1e-5) == nil)
   }
 
   @Test func `one value`() async {

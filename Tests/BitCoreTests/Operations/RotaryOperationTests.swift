@@ -3,7 +3,8 @@ import Testing
 @testable import BitCore
 
 @Suite struct RotaryOperationTests {
-  private let (cosines, sines) = (random([5, 3], seed: 1), random([5, 3], seed: 2))
+  private let cosines = random([5, 3], seed: 1)
+  private let sines = random([5, 3], seed: 2)
 
   /// The bits with which language models run.
   @Test(arguments: [6, 9])
