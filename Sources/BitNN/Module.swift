@@ -80,6 +80,26 @@ extension Module {
     }
   }
 
+  /// The gradient of each parameter, in the order of ``parameters()``; `Tensor.zero` for one that is
+  /// frozen or that the result does not depend on.
+  public func gradients(_ gradient: TangentVector) -> [Tensor] {
+    var gradients: [Tensor] = []
+    var copy = self
+    copy.updateParameters(along: gradient) { _, _, gradient in gradients.append(gradient ?? .zero) }
+    return gradients
+  }
+
+  /// Calls `body` with each parameter, its name and its place in ``parameters()``.
+  public mutating func updateParametersInOrder(
+    _ body: (_ index: Int, _ name: String, _ value: inout Tensor) -> Void
+  ) {
+    var index = 0
+    updateParameters { name, value, _ in
+      body(index, name, &value)
+      index += 1
+    }
+  }
+
   /// All parameters by name, in the order of the model.
   public func parameters() -> [(name: String, value: Tensor)] {
     var result: [(name: String, value: Tensor)] = []

@@ -37,8 +37,6 @@ enum TinyTraining {
     let (loss, gradient) = valueWithGradient(at: model) { model in
       softmaxCrossEntropy(model(inputs), labels: labels)
     }
-    var gradients: [Tensor] = []
-    model.forEachGradient(gradient) { _, gradient in gradients.append(gradient) }
-    return PartResult(gradients: gradients, sums: [Double(loss), 1])
+    return PartResult(gradients: model.gradients(gradient), sums: [Double(loss), 1])
   }
 }

@@ -137,3 +137,32 @@ extension Shape {
     self.axes(axes).reduce(1) { $0 * extents[$1] }
   }
 }
+
+extension Tensor {
+  /// The sum of the squares of all values, in Double and in an order that does not depend on the
+  /// number of threads.
+  package func sumOfSquares() -> Double {
+    let piece = Self.parallelGrain
+    let pieces = (count + piece - 1) / piece
+    let sums = [Double](unsafeUninitializedCapacity: pieces) { sums, initialized in
+      nonisolated(unsafe) let sums = sums
+      ThreadPool.shared.parallelFor(pieces) { range in
+        for index in range {
+          var lanes = SIMD4<Double>.zero
+          let (first, end) = (index * piece, min(count, (index + 1) * piece))
+          let whole = first + (end - first) / 4 * 4
+          for i in stride(from: first, to: whole, by: 4) {
+            let values = SIMD4<Double>(
+              Double(pointer[i]), Double(pointer[i + 1]), Double(pointer[i + 2]),
+              Double(pointer[i + 3]))
+            lanes += values * values
+          }
+          for i in whole..<end { lanes[0] += Double(pointer[i]) * Double(pointer[i]) }
+          sums[index] = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+        }
+      }
+      initialized = pieces
+    }
+    return sums.reduce(0, +)
+  }
+}

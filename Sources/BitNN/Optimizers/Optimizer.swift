@@ -1,3 +1,4 @@
+import BitCore
 import _Differentiation
 
 /// A rule that changes parameters along their gradients.
@@ -16,10 +17,15 @@ public protocol Optimizer: Sendable {
   /// on from a checkpoint only with the same ones. By default the name of the type.
   var settings: String { get }
 
-  /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
+  /// Updates all parameters of `model` along their gradients, whose values are first multiplied by
   /// `scale`. Optimizers implement this; training loops call ``update(_:along:clipNorm:)``.
-  mutating func update<M: Module>(
-    _ model: inout M, along gradient: M.TangentVector, scale: Float)
+  ///
+  /// - Parameters:
+  ///   - model: the model to change.
+  ///   - gradients: that of each parameter, as ``Module/gradients(_:)`` gives them; a parameter whose
+  ///     gradient is `Tensor.zero` stays as it is.
+  ///   - scale: what gradients are multiplied by.
+  mutating func update<M: Module>(_ model: inout M, gradients: [Tensor], scale: Float)
 }
 
 extension Optimizer {
@@ -40,9 +46,21 @@ extension Optimizer {
     _ model: inout M, along gradient: M.TangentVector, clipNorm: Float? = nil
   ) {
     if memory.step == 0 { model.requireChildren(gradient: gradient) }
+    update(&model, gradients: model.gradients(gradient), clipNorm: clipNorm)
+  }
+
+  /// Updates all parameters of `model` along gradients that were added up, or came from elsewhere.
+  ///
+  /// - Parameters:
+  ///   - model: the model to change.
+  ///   - gradients: that of each parameter, as ``Module/gradients(_:)`` gives them.
+  ///   - clipNorm: the maximum norm of the gradient over all parameters; nil for none.
+  public mutating func update<M: Module>(
+    _ model: inout M, gradients: [Tensor], clipNorm: Float? = nil
+  ) {
     let scale = clipNorm.map {
-      GradientClipping.scale(norm: GradientClipping.norm(of: gradient, for: model), maximum: $0)
+      GradientClipping.scale(norm: GradientClipping.norm(of: gradients), maximum: $0)
     }
-    update(&model, along: gradient, scale: scale ?? 1)
+    update(&model, gradients: gradients, scale: scale ?? 1)
   }
 }

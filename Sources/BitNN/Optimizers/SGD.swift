@@ -1,3 +1,4 @@
+import BitCore
 import _Differentiation
 
 /// Stochastic gradient descent with momentum, as in PyTorch:
@@ -29,14 +30,12 @@ public struct SGD: Optimizer {
   /// Momentum and whether it is Nesterov's.
   public var settings: String { "SGD(momentum: \(momentum), usesNesterov: \(usesNesterov))" }
 
-  /// Updates all parameters of `model` along `gradient`, whose values are first multiplied by
-  /// `scale`.
-  public mutating func update<M: Module>(
-    _ model: inout M, along gradient: M.TangentVector, scale: Float
-  ) {
+  /// Updates all parameters of `model`; see ``Optimizer/update(_:gradients:scale:)``.
+  public mutating func update<M: Module>(_ model: inout M, gradients: [Tensor], scale: Float) {
     memory.step += 1
-    model.updateParameters(along: gradient) { name, value, gradient in
-      guard let gradient, !gradient.isZeroElement else { return }
+    model.updateParametersInOrder { index, name, value in
+      let gradient = gradients[index]
+      guard !gradient.isZeroElement else { return }
       let count = value.count
       value.withUnsafeMutablePointer { p in
         gradient.withUnsafePointer { g in

@@ -3,6 +3,16 @@ import BitFiles
 import BitFormats
 import BitNN
 
+/// What a training run can go on from, besides its model and its optimizer.
+struct CheckpointProgress {
+  /// The state of the random numbers.
+  var generator: SeededGenerator
+  /// Where the run stands.
+  var position: JSONObject
+  /// What was measured so far.
+  var history: JSONValue
+}
+
 /// The file that a training run can go on from: a safetensors file with the model's parameters
 /// (`model.`), the optimizer's state (`optimizer.`), the state of the random numbers, and the rest
 /// as JSON in its metadata, with a checksum over the tensors.
@@ -17,13 +27,13 @@ struct Checkpoint {
   let metadata: [String: String]
 
   func save<M: Module>(
-    _ model: M, optimizer: any Optimizer, position: TrainingPosition,
-    conditions: [(name: String, value: String)], history: TrainingHistory
+    _ model: M, optimizer: any Optimizer, progress: CheckpointProgress,
+    conditions: [(name: String, value: String)]
   ) throws(InputError) {
     let tensors =
       model.parameters().map { ("model.\($0.name)", $0.value) }
       + optimizer.memory.tensors.map { ("optimizer.\($0.key)", $0.value) }
-    let random = position.generator.state
+    let random = progress.generator.state
     var checksum = Checksum()
     for (name, tensor) in tensors.sorted(by: { $0.0 < $1.0 }) {
       checksum.add(name)
@@ -44,18 +54,22 @@ struct Checkpoint {
         "bitlinear.checkpoint": Self.formatVersion,
         "bitlinear.architecture": architecture,
         "bitlinear.conditions": JSONValue.object(conditions).encoded,
-        "bitlinear.position": JSONValue.object(TrainingPosition.fields.object(position)).encoded,
+        "bitlinear.position": JSONValue.object(progress.position).encoded,
         "bitlinear.optimizer_step": "\(optimizer.memory.step)",
-        "bitlinear.history": history.json.encoded,
+        "bitlinear.history": progress.history.encoded,
         "bitlinear.checksum": checksum.text,
       ].merging(metadata) { own, _ in own }, to: path)
   }
 
   /// Takes everything over from the file, or throws and changes nothing.
-  func restore<M: Module>(
-    _ model: inout M, optimizer: inout any Optimizer, position: inout TrainingPosition,
-    conditions: [(name: String, value: String)], history: inout TrainingHistory
-  ) throws(InputError) {
+  ///
+  /// - Parameter understand: reads position and history, and keeps what it read; nil if they are not
+  ///   those of such a run.
+  func restore<M: Module, Progress>(
+    _ model: inout M, optimizer: inout any Optimizer,
+    conditions: [(name: String, value: String)],
+    understand: (CheckpointProgress) -> Progress?
+  ) throws(InputError) -> Progress {
     try model.checkChildren()
     let file = try SafetensorsFile(path: path)
     guard let version = file.metadata["bitlinear.checkpoint"] else {
@@ -72,10 +86,12 @@ struct Checkpoint {
     try check(file, "bitlinear.architecture", architecture)
     try check(file, conditions)
     let words = try file.integers(Self.randomName).map { UInt64(bitPattern: $0) }
-    guard let generator = SeededGenerator(state: words),
-      let restored = TrainingPosition.fields.value(
-        try json(file, "bitlinear.position"), in: TrainingPosition(generator: generator)),
-      let past = TrainingHistory(json: try json(file, "bitlinear.history")),
+    let (position, history) = (
+      try json(file, "bitlinear.position"), try json(file, "bitlinear.history")
+    )
+    guard let generator = SeededGenerator(state: words), let object = position.objectValue,
+      let progress = understand(
+        CheckpointProgress(generator: generator, position: object, history: history)),
       let step = file.metadata["bitlinear.optimizer_step"].flatMap({ Int($0) }),
       JSONFields<TrainingPosition>.countable.contains(step)
     else {
@@ -98,8 +114,7 @@ struct Checkpoint {
     try checkTensors(file)
     model = restoredModel
     optimizer.memory = OptimizerMemory(step: step, tensors: state)
-    position = restored
-    history = past
+    return progress
   }
 
   /// The optimizer's tensors, each of the shape of its parameter.

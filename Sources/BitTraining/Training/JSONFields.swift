@@ -17,7 +17,7 @@ struct JSONFields<Root> {
   }
 
   /// `value` with the numbers of `json`; nil if one of them is missing or something else.
-  func value(_ json: JSONValue, in value: Root) -> Root? {
+  func value(_ json: JSONObject, in value: Root) -> Root? {
     var value = value
     for (key, path) in counts {
       guard let count = json[key]?.integerValue.flatMap({ Int(exactly: $0) }),

@@ -111,9 +111,14 @@ public struct Trainer<Model: Layer> {
       preconditionFailure("a trainer without a checkpoint path cannot resume")
     }
     var resumed = self
-    try checkpoint.restore(
-      &resumed.model, optimizer: &resumed.optimizer, position: &resumed.position,
-      conditions: conditions, history: &resumed.history)
+    (resumed.position, resumed.history) = try checkpoint.restore(
+      &resumed.model, optimizer: &resumed.optimizer, conditions: conditions
+    ) { progress in
+      guard let history = TrainingHistory(json: progress.history) else { return nil }
+      return TrainingPosition.fields.value(
+        progress.position, in: TrainingPosition(generator: progress.generator)
+      ).map { ($0, history) }
+    }
     let position = resumed.position
     guard position.epoch <= options.epochs, position.batch <= stepsPerEpoch,
       position.step == position.epoch * stepsPerEpoch + position.batch,
@@ -285,8 +290,11 @@ public struct Trainer<Model: Layer> {
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
       throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step)")
     }
+    let progress = CheckpointProgress(
+      generator: position.generator, position: TrainingPosition.fields.object(position),
+      history: history.json)
     try checkpoint.save(
-      model, optimizer: optimizer, position: position, conditions: conditions, history: history)
+      model, optimizer: optimizer, progress: progress, conditions: conditions)
   }
 
   private var progress: ProgressState {

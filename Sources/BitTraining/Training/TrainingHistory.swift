@@ -61,7 +61,9 @@ extension TrainingHistory {
       guard let epoch = point[0]?.doubleValue, let loss = point[1]?.doubleValue else { return nil }
       return LossPoint(epoch: epoch, loss: loss)
     }
-    self.epochs = epochs.compactMap { Epoch.fields.value($0, in: Epoch()) }
+    self.epochs = epochs.compactMap { epoch in
+      epoch.objectValue.flatMap { Epoch.fields.value($0, in: Epoch()) }
+    }
     guard losses.count == points.count, self.epochs.count == epochs.count else { return nil }
   }
 }
