@@ -16,6 +16,10 @@ let package = Package(
     .library(name: "BitLinearABI", type: .dynamic, targets: ["BitLinearABI"]),
     .executable(name: "bitlinear", targets: ["bitlinear"]),
   ],
+  traits: [
+    // Off unless it is asked for: swift build --traits MPI
+    .trait(name: "MPI", description: "Training in several processes, on Linux, over Open MPI.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
   ],
@@ -49,7 +53,15 @@ let package = Package(
     .target(name: "BitNN", dependencies: ["BitFormats", "BitBLAS"]),
     // Data sets (some of them compressed), text for language models, and the training loop.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "BitTraining", dependencies: ["BitNN", "BitTokenizers", "CZlib"]),
+    // Messages between the processes of a training.
+    .systemLibrary(
+      name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .target(
+      name: "BitTraining",
+      dependencies: [
+        "BitNN", "BitConversion", "BitTokenizers", "CZlib",
+        .target(name: "COpenMPI", condition: .when(platforms: [.linux], traits: ["MPI"])),
+      ]),
     // The command line.
     .executableTarget(
       name: "bitlinear",
@@ -72,6 +84,9 @@ let package = Package(
     .testTarget(
       name: "BitNNTests", dependencies: ["BitNN", "TestSupport"], resources: [.copy("Golden")]),
     .testTarget(name: "BitTrainingTests", dependencies: ["BitTraining", "TestSupport"]),
+    // Run by scripts/test-mpi, in several processes.
+    .executableTarget(
+      name: "MPIChecks", dependencies: ["BitTraining"], path: "Tests/MPIChecks"),
     .testTarget(
       name: "BitLinearABITests", dependencies: ["BitFormats", "BitLinearABI", "CBitLinear"]),
     // The code of the README and of the articles, compiled and run.

@@ -15,11 +15,13 @@
 @_exported import struct BitCore.QuantizedTensor
 @_exported import struct BitCore.SeededGenerator
 @_exported import struct BitCore.Shape
+@_exported import enum BitCore.SoftmaxMask
 @_exported import struct BitCore.Tensor
 @_exported import enum BitCore.WeightAlphabet
 @_exported import struct BitCore.WeightQuantizer
 @_exported import enum BitCore.WeightScales
 @_exported import func BitCore.absmaxQuantize
+@_exported import func BitCore.concatenated
 @_exported import struct BitFormats.SafetensorsFile
 @_exported import struct BitFormats.SafetensorsTensorInfo
 @_exported import _Differentiation

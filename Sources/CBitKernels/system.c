@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,17 +22,35 @@ static size_t granted_processors(void) {
 }
 #endif
 
-size_t bk_processor_count(void) {
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t usable = online > 0 ? (size_t)online : 1;
+void bk_processor_set(uint8_t set[BK_PROCESSOR_SET_BYTES]) {
+  memset(set, 0, BK_PROCESSOR_SET_BYTES);
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-    usable = (size_t)CPU_COUNT(&set);
-  size_t granted = granted_processors();
-  if (granted > 0 && granted < usable) usable = granted;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0) {
+    for (size_t i = 0; i < CPU_SETSIZE && i < 8 * BK_PROCESSOR_SET_BYTES; i++)
+      if (CPU_ISSET(i, &allowed)) set[i / 8] |= (uint8_t)(1 << i % 8);
+    return;
+  }
 #endif
-  return usable;
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  for (long i = 0; i < (online > 0 ? online : 1) && i < 8 * BK_PROCESSOR_SET_BYTES; i++)
+    set[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+size_t bk_processors_of(const uint8_t set[BK_PROCESSOR_SET_BYTES]) {
+  size_t count = 0;
+  for (size_t i = 0; i < BK_PROCESSOR_SET_BYTES; i++) count += (size_t)__builtin_popcount(set[i]);
+#if defined(__linux__)
+  size_t granted = granted_processors();
+  if (granted > 0 && granted < count) count = granted;
+#endif
+  return count > 0 ? count : 1;
+}
+
+size_t bk_processor_count(void) {
+  uint8_t set[BK_PROCESSOR_SET_BYTES];
+  bk_processor_set(set);
+  return bk_processors_of(set);
 }
 
 void bk_advise_large(void *memory, size_t bytes) {

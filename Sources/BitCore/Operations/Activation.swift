@@ -17,7 +17,7 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .relu: x.mapVectors { $0.replacing(with: 0, where: $0 .<= 0) }
     case .squaredReLU: x.mapVectors { ($0 * $0).replacing(with: 0, where: $0 .<= 0) }
-    case .silu: x.map { $0 * Self.sigmoid($0) }
+    case .silu: Self.silu(x)
     case .gelu: x.map { 0.5 * $0 * (1 + SystemMath.erf($0 * Self.inverseRoot2)) }
     case .geluTanh: x.map { 0.5 * $0 * (1 + SystemMath.tanh(Self.tanhArgument($0))) }
     }
@@ -32,11 +32,7 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
       x.combinedVectors(with: upstream) {
         SIMD8.zero.replacing(with: 2 * $0 * $1, where: $0 .> 0)
       }
-    case .silu:
-      x.combined(with: upstream) {
-        let sigmoid = Self.sigmoid($0)
-        return $1 * sigmoid * (1 + $0 * (1 - sigmoid))
-      }
+    case .silu: Self.siluReverse(x, upstream: upstream)
     case .gelu:
       x.combined(with: upstream) {
         let distribution = 0.5 * (1 + SystemMath.erf($0 * Self.inverseRoot2))
@@ -56,6 +52,30 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   private static let inverseRoot2Pi: Float = 0.39894228040143268
   private static let root2OverPi: Float = 0.79788456080286536
 
-  private static func sigmoid(_ x: Float) -> Float { 1 / (1 + SystemMath.exp(-x)) }
+  /// As the gates of a language model compute it, with a factor of 1.
+  private static func silu(_ x: Tensor) -> Tensor {
+    let ones = Tensor(repeating: 1, shape: [min(x.count, RowSum.pieceLength)])
+    return x.mapPieces { x, range, out in
+      ones.withUnsafePointer { DecoderMath().silu(x, $0, range.count, out) }
+    }
+  }
+
+  private static func siluReverse(_ x: Tensor, upstream: Tensor) -> Tensor {
+    precondition(
+      upstream.shape == x.shape, "a gradient of shape \(upstream.shape) for \(x.shape)")
+    let row = ExponentialRow()
+    return upstream.withUnsafePointer { upstream in
+      x.mapPieces { x, range, out in
+        Tensor.map(x, range.count, out) { -$0 }
+        row.exponentials(out, range.count, shift: 0, out)
+        Tensor.combine(x, out, range.count, out) { x, exponential in
+          let sigmoid = 1 / (1 + exponential)
+          return sigmoid * (1 + x * (1 - sigmoid))
+        }
+        Tensor.combine(out, upstream + range.lowerBound, range.count, out) { $0 * $1 }
+      }
+    }
+  }
+
   private static func tanhArgument(_ x: Float) -> Float { root2OverPi * (x + 0.044715 * x * x * x) }
 }

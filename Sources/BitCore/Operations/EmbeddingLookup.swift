@@ -7,39 +7,21 @@ public enum EmbeddingLookup {
   ///   - indices: numbers in 0..<vocabulary.
   /// - Returns: `[indices.count, features]`.
   public static func forward(_ table: Tensor, indices: [Int32]) -> Tensor {
-    let features = check(table, indices)
-    return Tensor.build([indices.count, features]) { out in
-      table.withUnsafePointer { table in
-        for (row, index) in indices.enumerated() {
-          (out + row * features).update(from: table + Int(index) * features, count: features)
-        }
-      }
-    }
+    check(table)
+    return table.gathered(indices, axis: 0)
   }
 
   /// The gradient of the table: each of its rows is the sum of the `upstream` rows that looked it up.
   public static func reverse(_ table: Tensor, indices: [Int32], upstream: Tensor) -> Tensor {
-    let features = check(table, indices)
+    check(table)
+    let shape: Shape = [indices.count, table.shape[1]]
     precondition(
-      upstream.shape.rows == indices.count && upstream.shape.features == features,
-      "a gradient of shape \(upstream.shape) for [\(indices.count), \(features)]")
-    var gradient = Tensor.zeros(table.shape)
-    gradient.withUnsafeMutablePointer { gradient in
-      upstream.withUnsafePointer { upstream in
-        for (row, index) in indices.enumerated() {
-          let target = gradient + Int(index) * features
-          for i in 0..<features { target[i] += upstream[row * features + i] }
-        }
-      }
-    }
-    return gradient
+      upstream.shape.rows == shape.rows && upstream.shape.features == shape.features,
+      "a gradient of shape \(upstream.shape) for \(shape)")
+    return upstream.reshaped(shape).gatheredReverse(of: table.shape, indices, axis: 0)
   }
 
-  private static func check(_ table: Tensor, _ indices: [Int32]) -> Int {
+  private static func check(_ table: Tensor) {
     precondition(table.shape.rank == 2, "a table is [vocabulary, features], not \(table.shape)")
-    precondition(
-      indices.allSatisfy { $0 >= 0 && $0 < table.shape[0] },
-      "an index is outside 0..<\(table.shape[0])")
-    return table.shape[1]
   }
 }

@@ -11,6 +11,10 @@ public struct FloatMatmul: Sendable {
     public let stride: Int
     /// Whether the product uses the transpose.
     public let isTransposed: Bool
+
+    package init(values: UnsafePointer<Float>, stride: Int, isTransposed: Bool = false) {
+      (self.values, self.stride, self.isTransposed) = (values, stride, isTransposed)
+    }
   }
 
   /// Writes `c[m, n] = op(a)[m, k] * op(b)[k, n]`, `c` row-major with rows `n` apart.
@@ -19,10 +23,46 @@ public struct FloatMatmul: Sendable {
       _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, _ c: UnsafeMutablePointer<Float>
     ) -> Void
 
-  private let body: Body
+  /// A product that is to be computed, of extents above zero.
+  package struct Product {
+    package let m: Int
+    package let n: Int
+    package let k: Int
+    package let a: Operand
+    package let b: Operand
+    package let c: UnsafeMutablePointer<Float>
+    /// Whether the product is added to what `c` holds.
+    package let isAdded: Bool
+    /// Whether to ask for no other threads, for callers that have a product for each of them.
+    package let isSerial: Bool
+  }
+
+  private let compute: @Sendable (Product) -> Void
 
   /// A product computed by `body`, which is not called when an extent is zero.
-  public init(_ body: @escaping Body) { self.body = body }
+  public init(_ body: @escaping Body) {
+    compute = { product in
+      let (m, n, k) = (product.m, product.n, product.k)
+      guard product.isAdded else { return body(m, n, k, product.a, product.b, product.c) }
+      let sum = AlignedBuffer<Float>(uninitialized: m * n)
+      sum.withUnsafeMutablePointer { sum in
+        body(m, n, k, product.a, product.b, sum)
+        for i in 0..<m * n { product.c[i] += sum[i] }
+      }
+    }
+  }
+
+  /// A way to compute each kind of product.
+  package init(computing compute: @escaping @Sendable (Product) -> Void) { self.compute = compute }
+
+  /// Writes or adds a product of matrices in memory; `c` is contiguous `[m, n]`.
+  package func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ a: Operand, _ b: Operand, into c: UnsafeMutablePointer<Float>,
+    isAdded: Bool = false, isSerial: Bool = false
+  ) {
+    guard m > 0, n > 0, k > 0 else { return isAdded ? () : c.update(repeating: 0, count: m * n) }
+    compute(Product(m: m, n: n, k: k, a: a, b: b, c: c, isAdded: isAdded, isSerial: isSerial))
+  }
 
   /// The product of two matrices or of their transposes. Leading axes of a tensor count as rows.
   ///
@@ -47,24 +87,24 @@ public struct FloatMatmul: Sendable {
     let (inner, n) =
       transposeB ? (b.shape.features, b.shape.rows) : (b.shape.rows, b.shape.features)
     precondition(k == inner, "matrices of shapes \(a.shape) and \(b.shape) do not fit a product")
-    guard m > 0, n > 0, k > 0 else { return c.update(repeating: 0, count: m * n) }
     a.withUnsafePointer { aValues in
       b.withUnsafePointer { bValues in
-        body(
+        multiply(
           m, n, k,
           Operand(values: aValues, stride: a.shape.features, isTransposed: transposeA),
-          Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), c)
+          Operand(values: bValues, stride: b.shape.features, isTransposed: transposeB), into: c)
       }
     }
   }
 
   /// A plain product that adds each sum in the order of k, so that results do not depend on the
   /// machine, the number of threads or the other rows.
-  public static let portable = FloatMatmul { m, n, k, a, b, c in
-    ThreadPool.shared.parallelFor(m, grain: 1 + 65_536 / (n * k)) { rows in
+  public static let portable = FloatMatmul(computing: { product in
+    let (n, k, a, b) = (product.n, product.k, product.a, product.b)
+    let rows = { (rows: Range<Int>) in
       for i in rows {
-        let row = c + i * n
-        row.initialize(repeating: 0, count: n)
+        let row = product.c + i * n
+        if !product.isAdded { row.initialize(repeating: 0, count: n) }
         for p in 0..<k {
           let factor = a.isTransposed ? a.values[p * a.stride + i] : a.values[i * a.stride + p]
           if b.isTransposed {
@@ -76,5 +116,7 @@ public struct FloatMatmul: Sendable {
         }
       }
     }
-  }
+    guard !product.isSerial else { return rows(0..<product.m) }
+    ThreadPool.shared.parallelFor(product.m, grain: 1 + 65_536 / (n * k), rows)
+  })
 }

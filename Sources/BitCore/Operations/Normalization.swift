@@ -110,8 +110,8 @@ public struct Normalization: Sendable, Hashable {
           let (g, out) = (g + start, out + start)
           // The normalized values, until the gradient replaces them.
           statistics.normalize(x, size, out)
-          let meanSum = isCentered ? Self.sum(g, size) { $0 } / Float(size) : 0
-          let meanProduct = Self.dot(g, out, size) / Float(size)
+          let meanSum = isCentered ? RowSum.sum(g, size) / Float(size) : 0
+          let meanProduct = RowSum.dot(g, out, size) / Float(size)
           let inverse = statistics.inverseDeviation
           for i in 0..<size { out[i] = (g[i] - meanSum - out[i] * meanProduct) * inverse }
         }
@@ -160,47 +160,10 @@ public struct Normalization: Sendable, Hashable {
   }
 
   private func statistics(_ x: UnsafePointer<Float>, _ count: Int) -> Statistics {
-    let mean = isCentered ? Self.sum(x, count) { $0 } / Float(count) : 0
+    let mean = isCentered ? RowSum.sum(x, count) / Float(count) : 0
     let center = SIMD8<Float>(repeating: mean)
-    let square = Self.sum(x, count) { ($0 - center) * ($0 - center) } / Float(count)
+    let square = RowSum.sum(x, count) { ($0 - center) * ($0 - center) } / Float(count)
     return Statistics(mean: mean, inverseDeviation: 1 / (square + epsilon).squareRoot())
-  }
-
-  /// The sum of `term` over a row: sixteen running sums, which are then added in a fixed tree.
-  @inline(__always)
-  private static func sum(
-    _ x: UnsafePointer<Float>, _ count: Int, _ term: (SIMD8<Float>) -> SIMD8<Float>
-  ) -> Float {
-    sum(count, { term(SIMD8(loading: x + $0)) }, { term(SIMD8(repeating: x[$0]))[0] })
-  }
-
-  /// The sum of a[i] * b[i], in the same order.
-  private static func dot(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int
-  ) -> Float {
-    sum(count, { SIMD8(loading: a + $0) * SIMD8(loading: b + $0) }, { a[$0] * b[$0] })
-  }
-
-  @inline(__always)
-  private static func sum(
-    _ count: Int, _ eight: (Int) -> SIMD8<Float>, _ one: (Int) -> Float
-  ) -> Float {
-    var even = SIMD8<Float>.zero
-    var odd = SIMD8<Float>.zero
-    var i = 0
-    while i + 16 <= count {
-      even += eight(i)
-      odd += eight(i + 8)
-      i += 16
-    }
-    let lanes = even + odd
-    let four = lanes.lowHalf + lanes.highHalf
-    var total = (four[0] + four[2]) + (four[1] + four[3])
-    while i < count {
-      total += one(i)
-      i += 1
-    }
-    return total
   }
 }
 

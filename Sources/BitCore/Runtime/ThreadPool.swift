@@ -103,7 +103,10 @@ public final class ThreadPool: Sendable {
     SystemEnvironment.value("BITLINEAR_THREADS").flatMap(threadCount)
   }
 
-  /// The processors that this process may use.
+  /// Whether the user said how many threads ``shared`` has.
+  package static var isCountRequested: Bool { requestedThreads != nil }
+
+  /// The number of processors that this process may use.
   package static var processors: Int { Int(bk_processor_count()) }
 }
 

@@ -43,19 +43,40 @@ extension Tensor {
       withUnsafePointer { x in
         other.withUnsafePointer { y in
           ThreadPool.shared.parallelFor((count + 7) / 8, grain: Self.parallelGrain / 8) { range in
-            let whole = min(range.upperBound, count / 8)
-            for i in stride(from: 8 * range.lowerBound, to: 8 * whole, by: 8) {
-              body(SIMD8(loading: x + i), SIMD8(loading: y + i)).store(to: out + i)
-            }
-            guard range.upperBound > whole else { return }
-            let rest = body(
-              SIMD8(loading: x + 8 * whole, count: count - 8 * whole),
-              SIMD8(loading: y + 8 * whole, count: count - 8 * whole))
-            for i in 8 * whole..<count { out[i] = rest[i - 8 * whole] }
+            let first = 8 * range.lowerBound
+            Self.combine(
+              x + first, y + first, min(8 * range.upperBound, count) - first, out + first, body)
           }
         }
       }
     }
+  }
+
+  /// Writes `body` of `count` values of two rows, applied to eight at once.
+  @inline(__always)
+  static func combine(
+    _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int,
+    _ out: UnsafeMutablePointer<Float>,
+    _ body: (SIMD8<Float>, SIMD8<Float>) -> SIMD8<Float>
+  ) {
+    let whole = count / 8 * 8
+    for i in stride(from: 0, to: whole, by: 8) {
+      body(SIMD8(loading: x + i), SIMD8(loading: y + i)).store(to: out + i)
+    }
+    guard whole < count else { return }
+    let rest = body(
+      SIMD8(loading: x + whole, count: count - whole),
+      SIMD8(loading: y + whole, count: count - whole))
+    for i in whole..<count { out[i] = rest[i - whole] }
+  }
+
+  /// Writes `body` of `count` values of a row, applied to eight at once.
+  @inline(__always)
+  static func map(
+    _ x: UnsafePointer<Float>, _ count: Int, _ out: UnsafeMutablePointer<Float>,
+    _ body: (SIMD8<Float>) -> SIMD8<Float>
+  ) {
+    combine(x, x, count, out) { x, _ in body(x) }
   }
 
   private func checkFits(_ other: Tensor) {

@@ -15,20 +15,6 @@ extension Tensor {
     }
   }
 
-  /// The sum over all axes but the last, `[features]`, in the order of the rows.
-  public func sumOfRows() -> Tensor {
-    let features = shape.features
-    var sum = Tensor.zeros([features])
-    sum.withUnsafeMutablePointer { sum in
-      withUnsafePointer { x in
-        for row in 0..<shape.rows {
-          for i in 0..<features { sum[i] += x[row * features + i] }
-        }
-      }
-    }
-    return sum
-  }
-
   /// Adds a vector `[features]` to every row.
   public mutating func addToRows(_ vector: Tensor) {
     let shape = shape
@@ -41,8 +27,13 @@ extension Tensor {
     precondition(
       self.shape == [features], "a vector of shape \(self.shape) does not fit rows of \(shape)")
     withUnsafePointer { vector in
-      for row in 0..<shape.rows {
-        for i in 0..<features { values[row * features + i] += vector[i] }
+      ThreadPool.shared.parallelFor(
+        shape.rows, grain: 1 + Self.parallelGrain / (features + 1)
+      ) { rows in
+        for row in rows {
+          let values = values + row * features
+          Self.combine(values, vector, features, values) { $0 + $1 }
+        }
       }
     }
   }

@@ -90,6 +90,12 @@ public struct Tensor: Sendable {
     return result
   }
 
+  /// The value of a tensor that has exactly one.
+  public func item() -> Float {
+    precondition(count == 1, "a tensor of shape \(shape) has \(count) values, not one")
+    return buffer.pointer[0]
+  }
+
   /// Calls `body` with the values in row-major order, bounds-checked.
   public func withSpan<R, E: Error>(
     _ body: (Span<Float>) throws(E) -> R

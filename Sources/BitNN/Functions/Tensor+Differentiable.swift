@@ -5,8 +5,13 @@ extension Tensor: Differentiable {
   /// Gradients are tensors of the same shape, or `Tensor.zero`.
   public typealias TangentVector = Tensor
 
-  /// Adds `offset`.
-  public mutating func move(by offset: Tensor) { self += offset }
+  /// Adds `offset`, which has the same shape or is ``zero``.
+  public mutating func move(by offset: Tensor) {
+    precondition(
+      offset.isZeroElement || offset.shape == shape,
+      "an offset of shape \(offset.shape) for a tensor of shape \(shape)")
+    self += offset
+  }
 }
 
 extension Tensor {
@@ -19,35 +24,10 @@ extension Tensor {
     return (reshaped(shape), { $0.isZeroElement ? $0 : $0.reshaped(original) })
   }
 
-  @derivative(of: +)
+  @derivative(of: item)
   @usableFromInline
-  static func sumDerivative(
-    _ a: Tensor, _ b: Tensor
-  ) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor)) {
-    (a + b, { ($0, $0) })
-  }
-
-  @derivative(of: -)
-  @usableFromInline
-  static func differenceDerivative(
-    _ a: Tensor, _ b: Tensor
-  ) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor)) {
-    (a - b, { ($0, Tensor.zero - $0) })
-  }
-
-  @derivative(of: *)
-  @usableFromInline
-  static func productDerivative(
-    _ a: Tensor, _ b: Tensor
-  ) -> (value: Tensor, pullback: (Tensor) -> (Tensor, Tensor)) {
-    (a * b, { $0.isZeroElement ? ($0, $0) : ($0 * b, $0 * a) })
-  }
-
-  @derivative(of: *, wrt: a)
-  @usableFromInline
-  static func scalingDerivative(
-    _ a: Tensor, _ b: Float
-  ) -> (value: Tensor, pullback: (Tensor) -> Tensor) {
-    (a * b, { $0.isZeroElement ? $0 : $0 * b })
+  func itemDerivative() -> (value: Float, pullback: (Float) -> Tensor) {
+    let shape = self.shape
+    return (item(), { Tensor(repeating: $0, shape: shape) })
   }
 }

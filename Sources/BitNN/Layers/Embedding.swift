@@ -27,6 +27,13 @@ public struct Embedding: Module, Sendable {
     weight = generator.normal([vocabulary, features])
   }
 
+  /// A table of the given vectors, `[vocabulary, features]`.
+  public init(weight: Tensor) {
+    precondition(weight.shape.rank == 2, "a table is [vocabulary, features], not \(weight.shape)")
+    (vocabulary, features) = (weight.shape[0], weight.shape[1])
+    self.weight = weight
+  }
+
   /// The rows `[indices.count, features]` for indices in 0..<vocabulary.
   @differentiable(reverse,wrt: self)
   public func callAsFunction(_ indices: [Int32]) -> Tensor {

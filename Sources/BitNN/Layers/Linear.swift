@@ -82,6 +82,12 @@ public struct Linear: Layer, Sendable {
     bias = nil
   }
 
+  /// The same, with the factor of the recipe's normalization, or nil for one that is not learned.
+  mutating func quantize(_ recipe: QuantizationRecipe, groups: Int, normWeight: Tensor?) {
+    quantize(recipe, groups: groups, learnsNorm: normWeight != nil)
+    if let normWeight { bitLinear?.normWeight = normWeight }
+  }
+
   /// Shows weight and bias under the names `weight` and `bias`, whichever layer holds them.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
     visit.linear?(visit.path, &self)

@@ -3,9 +3,19 @@
 #define BITSYSTEM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 // The number of processors that this process may use, at least 1.
 size_t bk_processor_count(void);
+
+// The size of a set of processors, in which each has a bit.
+enum { BK_PROCESSOR_SET_BYTES = 128 };
+
+// Writes the set of the processors that this process may use, at least 1.
+void bk_processor_set(uint8_t set[BK_PROCESSOR_SET_BYTES]);
+
+// The number of processors in a set, and no more than the container may use, but at least 1.
+size_t bk_processors_of(const uint8_t set[BK_PROCESSOR_SET_BYTES]);
 
 // Asks the operating system for large pages behind this memory; does nothing where it has none.
 void bk_advise_large(void *memory, size_t bytes);

@@ -52,7 +52,7 @@ struct VocabularyFlags: ParsableArguments {
     let (size, path) = (vocabSize ?? 0, out ?? "")
     let corpus = try TextCorpus(paths: train, separator: separator)
     // A model whose vocabulary is another would read nonsense from then on.
-    if try RunFolder.exists(path, with: "config.json") {
+    if try OutputFolder.exists(path, with: "config.json") {
       throw InputError(
         .mismatch, source: "--out \(path)", found: "the config.json of a model",
         expected: "a folder without one, since the tokenizer of the model would be replaced")
@@ -69,7 +69,7 @@ struct VocabularyFlags: ParsableArguments {
     try forEachText(of: corpus) { (text) throws(InputError) in
       tokens += try tokenizer.encode(text).count
     }
-    _ = try RunFolder(path)
+    _ = try OutputFolder(path, option: "--out")
     try definition.write(to: path)
     if asJSON {
       try Output.write([

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BitCore
+import BitFiles
 import BitNN
 import BitTraining
 
@@ -126,14 +127,14 @@ struct TrainCommand: ParsableCommand {
         + (groups > 1 ? " --groups \(groups)" : ""))
   }
 
-  private func openFolder() throws(InputError) -> RunFolder {
+  private func openFolder() throws(InputError) -> OutputFolder {
     let checkpoint = TrainingJob.Files.main.checkpoint
-    if resume, try !RunFolder.exists(out, with: checkpoint) {
+    if resume, try !OutputFolder.exists(out, with: checkpoint) {
       throw InputError(
         .missing, source: "--resume", found: "no \(checkpoint) in \(out)",
         expected: "one; without --resume a training starts from the beginning")
     }
-    return try RunFolder(out)
+    return try OutputFolder(out, option: "--out")
   }
 
   private var options: TrainingOptions {
@@ -142,7 +143,7 @@ struct TrainCommand: ParsableCommand {
       learningRate: LearningRateSchedule(peak: learningRate, course: .cosine()))
   }
 
-  private func writeFiles(_ results: TrainingResults, to folder: RunFolder) throws(InputError) {
+  private func writeFiles(_ results: TrainingResults, to folder: OutputFolder) throws(InputError) {
     try folder.write("metrics.jsonl", results.job.trainer.history.jsonLines)
     let content = results.report(command: CommandLine.arguments)
     try folder.write("report.html", HTMLReport(content: content).html())

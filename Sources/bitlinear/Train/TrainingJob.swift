@@ -1,4 +1,5 @@
 import BitCore
+import BitFiles
 import BitNN
 import BitTraining
 
@@ -19,14 +20,14 @@ struct TrainingJob {
   }
 
   let network: Network
-  let folder: RunFolder
+  let folder: OutputFolder
   let files: Files
   private(set) var trainer: Trainer<MultilayerPerceptron<Linear>>
   private let interrupt: InterruptSignal
   private let checkpointInterval: Int
 
   init(
-    network: Network, data: TrainTestData, options: TrainingOptions, folder: RunFolder,
+    network: Network, data: TrainTestData, options: TrainingOptions, folder: OutputFolder,
     files: Files, interrupt: InterruptSignal, checkpointInterval: Int
   ) {
     self.network = network
@@ -77,7 +78,7 @@ struct TrainingJob {
 
   /// Removes the baseline of an earlier run, which would look like this one's, now that this run's
   /// own checkpoint has replaced that run's.
-  private static func removeBaseline(of folder: RunFolder) throws(InputError) {
+  private static func removeBaseline(of folder: OutputFolder) throws(InputError) {
     try folder.remove(Files.baseline.checkpoint)
     try folder.remove(Files.baseline.model)
   }

@@ -1,10 +1,6 @@
-/// The function of the gate in a gated feed-forward layer, `down(f(gate(x)) * up(x))`.
-public enum GateActivation: String, Sendable, Hashable, CaseIterable {
-  /// x * sigmoid(x).
-  case silu
-  /// max(x, 0)^2, as in BitNet b1.58 2B4T.
-  case squaredReLU
+import BitCore
 
+extension GateActivation {
   /// Reads the name in a configuration; nil for a function that is not known.
   package init?(configurationName name: String) {
     switch name {

@@ -1,12 +1,23 @@
 import BitCore
-import BitFiles
 
-/// The folder with the files of a training run.
-struct RunFolder {
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A folder that a program writes its files to.
+package struct OutputFolder: Sendable {
   private let folder: String
 
   /// Makes the folder and its parents, unless they exist.
-  init(_ path: String) throws(InputError) {
+  ///
+  /// - Parameters:
+  ///   - path: of the folder.
+  ///   - option: the option of the command line that names it, for errors.
+  package init(_ path: String, option: String? = nil) throws(InputError) {
     folder = path
     // Not FileManager, whose errors do not always say what is in the way.
     var failure: Int32? = path.isEmpty ? ENOENT : nil
@@ -23,27 +34,28 @@ struct RunFolder {
     }
     if let failure {
       throw FileSystem.failure(
-        failure, source: "--out \(path)", expected: "a folder that can be made and written")
+        failure, source: option.map { "\($0) \(path)" } ?? path,
+        expected: "a folder that can be made and written")
     }
   }
 
   /// The path of a file in the folder.
-  func path(_ name: String) -> String {
+  package func path(_ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 
   /// Whether the folder has a file of that name.
-  func contains(_ name: String) throws(InputError) -> Bool {
+  package func contains(_ name: String) throws(InputError) -> Bool {
     try Self.exists(folder, with: name)
   }
 
   /// Whether there is a folder with a file of that name; makes nothing.
-  static func exists(_ folder: String, with name: String) throws(InputError) -> Bool {
+  package static func exists(_ folder: String, with name: String) throws(InputError) -> Bool {
     try FileSystem.FileKind(path: "\(folder)/\(name)") != nil
   }
 
   /// Removes a file of an earlier run, if there is one.
-  func remove(_ name: String) throws(InputError) {
+  package func remove(_ name: String) throws(InputError) {
     let path = path(name)
     let code = FileSystem.errorCode { unlink(path) }
     guard let code, code != ENOENT else { return }
@@ -51,12 +63,12 @@ struct RunFolder {
   }
 
   /// Writes a text file, whole or not at all.
-  func write(_ name: String, _ text: String) throws(InputError) {
+  package func write(_ name: String, _ text: String) throws(InputError) {
     try AtomicFile.write(text, to: path(name))
   }
 
   /// The length of a file in bytes.
-  func byteCount(_ name: String) throws(InputError) -> Int {
+  package func byteCount(_ name: String) throws(InputError) -> Int {
     try MappedFile(path: path(name)).count
   }
 }

@@ -1,6 +1,5 @@
 import BitCore
 import BitFiles
-import BitFormats
 
 extension JSONObject {
   /// A `config.json` for a language model.
@@ -9,7 +8,7 @@ extension JSONObject {
   ///   - model: the model.
   ///   - scaling: of the rotary embeddings, in a way that the file can say.
   ///   - dtype: how its floats are stored.
-  init(_ model: DecoderConfiguration, scaling: RotaryScaling, dtype: DType?) {
+  package init(_ model: DecoderConfiguration, scaling: RotaryScaling, dtype: DType?) {
     let (kind, architecture) =
       switch model.family {
       case .llama: ("llama", "LlamaForCausalLM")
@@ -43,7 +42,7 @@ extension JSONObject {
   }
 
   /// A `generation_config.json`.
-  init(generating model: DecoderConfiguration) {
+  package init(generating model: DecoderConfiguration) {
     self = ["_from_model_config": true]
     setSpecialTokens(model)
   }

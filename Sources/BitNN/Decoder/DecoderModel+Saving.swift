@@ -1,0 +1,81 @@
+import BitCore
+import BitFiles
+import BitFormats
+import BitTokenizers
+
+extension DecoderModel {
+  /// Writes the model as a Hugging Face folder: `model.safetensors` with float32 weights,
+  /// `config.json` and `generation_config.json`, and with a tokenizer `tokenizer.json` and
+  /// `tokenizer_config.json`.
+  ///
+  /// BitLinear layers keep their latent weights, and the configuration says that they are quantized on
+  /// every use ("online"), so that the folder computes what the model does in transformers and in
+  /// BitLM, and can be trained further. `QuantizedModel` of BitConversion packs it.
+  ///
+  /// `config.json` comes last and an old one goes first: whatever interrupts that, no configuration
+  /// describes tensors that are not its own.
+  ///
+  /// - Parameters:
+  ///   - folder: is made if it does not exist.
+  ///   - tokenizer: what texts are cut into tokens with.
+  /// - Throws: `InputError`: `.unsupported` for layers that the files cannot describe, which are those
+  ///   of another recipe than ``BitCore/QuantizationRecipe/b158WithoutNorm`` and those in groups;
+  ///   `.notFinite` for weights that are not finite; `.inputOutput` for trouble with the files.
+  public func save(
+    toFolder folder: String, tokenizer: TokenizerDefinition? = nil
+  ) throws(InputError) {
+    try checkChildren()
+    let quantization = try huggingFaceQuantization(folder)
+    if let bad = parameters().first(where: { !$0.value.isFinite }) {
+      throw InputError(
+        .notFinite, source: folder, found: "NaN or infinity in \(bad.name)",
+        expected: "finite weights")
+    }
+    var config = JSONObject(configuration, scaling: configuration.rotary.scaling, dtype: .f32)
+    if let quantization { config = try quantization.written(into: config, source: folder) }
+    var files: [(name: String, text: String)] = [
+      ("generation_config.json", JSONValue.object(JSONObject(generating: configuration)).encoded)
+    ]
+    if let tokenizer {
+      files.append(
+        ("tokenizer.json", String(decoding: try tokenizer.tokenizerJSON(), as: UTF8.self)))
+      files.append(
+        ("tokenizer_config.json", String(decoding: tokenizer.tokenizerConfigJSON(), as: UTF8.self)))
+    }
+    files.append(("config.json", JSONValue.object(config).encoded))
+    let output = try OutputFolder(folder)
+    try output.remove("config.json")
+    try SafetensorsWriter.write(
+      parameters().map { SafetensorsEntry(fileName($0.name), $0.value) },
+      metadata: ["format": "pt"],
+      to: output.path("model.safetensors"))
+    for (name, text) in files { try output.write(name, text + "\n") }
+  }
+
+  /// The name of a parameter in the file; Hugging Face's layers call their norm rms_norm.
+  private func fileName(_ name: String) -> String {
+    guard configuration.hasProjectionNorms, name.hasSuffix("_proj.norm.weight") else { return name }
+    return String(name.dropLast("norm.weight".count)) + "rms_norm.weight"
+  }
+
+  /// How a file describes the layers; nil for linear ones.
+  private func huggingFaceQuantization(
+    _ folder: String
+  ) throws(InputError) -> HuggingFaceQuantization? {
+    let layers = bitLinears()
+    guard !layers.isEmpty else { return nil }
+    let quantization = HuggingFaceQuantization(
+      linearClass: .autobitlinear, mode: .online, usesRMSNorm: configuration.hasProjectionNorms,
+      rmsNormEpsilon: Double(configuration.projectionNormEpsilon))
+    for (name, layer) in layers {
+      guard layer.recipe == quantization.recipe, layer.groups == 1, !layer.isPacked else {
+        throw InputError(
+          .unsupported, source: folder,
+          found: "a \(layer.isPacked ? "packed " : "")layer \(name) of "
+            + layer.recipe.description(groups: layer.groups),
+          expected: "latent weights of " + quantization.recipe.description(groups: 1))
+      }
+    }
+    return quantization
+  }
+}
