@@ -36,7 +36,8 @@ extension DecoderModel {
     let output = try OutputFolder(folder)
     try output.remove("config.json")
     try SafetensorsWriter.write(
-      parameters().map { SafetensorsEntry(fileName($0.name), $0.value) }, metadata: ["format": "pt"],
+      parameters().map { SafetensorsEntry(fileName($0.name), $0.value) },
+      metadata: ["format": "pt"],
       to: output.path("model.safetensors"))
     try tokenizer?.write(to: folder)
     let generation = JSONObject(generating: configuration)

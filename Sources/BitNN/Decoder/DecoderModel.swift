@@ -108,6 +108,11 @@ public struct DecoderModel: Module {
       temperature: temperature)
   }
 
+  /// How the linear layers are quantized; nil for linear layers.
+  public var recipe: QuantizationRecipe? {
+    layers.first?.attention.queryProjection.bitLinear?.recipe
+  }
+
   /// The output layer, `[vocabulary, hidden]`.
   private var outputWeight: Tensor { head?.weight ?? embedding.weight }
 

@@ -16,6 +16,11 @@ public struct DecoderEvaluation: Sendable, Equatable {
   /// How much text these tokens are.
   public let size: TextSize
 
+  /// A result of the given sums.
+  public init(negativeLogLikelihood: Double, size: TextSize) {
+    (self.negativeLogLikelihood, self.size) = (negativeLogLikelihood, size)
+  }
+
   /// The mean for each token, in nats.
   public var loss: Double { negativeLogLikelihood / Double(max(1, size.tokens)) }
   /// e to the ``loss``.

@@ -161,7 +161,8 @@ public struct DecoderTrainer {
     if let validation {
       let result = try DecoderEvaluation.measure(model, on: validation, group: group)
       guard result.loss.isFinite else {
-        throw notFinite("a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs))
+        throw notFinite(
+          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs))
       }
       history.validations.append(
         DecoderTrainingHistory.Validation(
@@ -200,6 +201,27 @@ public struct DecoderTrainer {
           learningRate: Double(optimizer.learningRate), gradientNorm: Double(norm),
           flips: CodeSnapshot(of: model).flips(since: codes)))
     }
+  }
+
+  /// Steps taken.
+  public var stepCount: Int { position.step }
+
+  /// The model with its weights quantized as they will be when it is packed, whatever the warm-up of
+  /// quantization has come to.
+  public var fullStrengthModel: DecoderModel {
+    var model = model
+    model.setQuantizationStrength(.full)
+    return model
+  }
+
+  /// What a terminal shows.
+  package var progress: ProgressState {
+    ProgressState(
+      step: position.step, steps: options.steps,
+      loss: position.recentSteps > 0
+        ? position.recentLoss / Double(position.recentSteps) : history.points.last?.loss ?? 0,
+      tokensPerStep: tokensPerStep,
+      tokensPerSecond: position.seconds > 0 ? Double(position.tokens) / position.seconds : 0)
   }
 
   /// Tokens of a step.
@@ -259,7 +281,8 @@ extension DecoderTrainer {
 
   private func notFinite(_ found: String, _ origin: String) -> InputError {
     InputError(
-      .notFinite, source: "training", found: "\(found) at step \(position.step + 1), first in \(origin)",
+      .notFinite, source: "training",
+      found: "\(found) at step \(position.step + 1), first in \(origin)",
       expected: "finite numbers; a lower learning rate may help")
   }
 
