@@ -22,7 +22,7 @@ import Testing
     }
     for chart in [
       "Loss in nats per token (logarithmic)",
-      "Bits per character of the validation texts (logarithmic)", "Learning rate",
+      "Validation bits per character (logarithmic)", "Learning rate",
       "Norm of the gradient (logarithmic)", "Codes changed by one step (logarithmic)",
     ] {
       #expect(page.contains("<h3>\(chart)</h3>"))
@@ -136,7 +136,7 @@ import Testing
     var report = DecoderReportSample.report()
     let xml = ReportXML(report.curvesSVG())
     #expect(xml.error == nil && xml.elements.first == "svg")
-    #expect(xml.text.hasPrefix("Bits per character of the validation texts"))
+    #expect(xml.text.hasPrefix("Validation bits per character"))
     #expect(xml.text.contains("b158: from") && xml.text.contains("float: from"))
     report.history.validations = []
     report.baseline = nil

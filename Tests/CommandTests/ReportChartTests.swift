@@ -150,6 +150,20 @@ import Testing
     #expect(text.contains("100,000") && text.contains("step"))
   }
 
+  /// Charts of one run have the same axis, even if a curve begins later or ends earlier.
+  @Test func axisCoversGapsAndBeginsAtZero() {
+    let points = (1...300).map { Curve.Point(x: Double(10 * $0), y: $0 < 250 ? 1 : 0) }
+    let chart = LineChart(
+      title: "T", curves: [Curve(name: "c", points: points)], xLabel: "step", isLogarithmic: true)
+    let xml = ReportXML(chart.svg(id: "x"))
+    let ticks = zip(xml.attributes, xml.elements).filter {
+      $0.1 == "line" && $0.0["class"] == "axis"
+    }
+    // Every 500 from 0 to 3,000, and the axis itself.
+    #expect(ticks.count == 8)
+    #expect(xml.text.contains("05001,0001,5002,0002,5003,000step"))
+  }
+
   @Test(arguments: [
     (0.0...10.0, [0, 2, 4, 6, 8, 10], 0), (0.71...0.93, [0.7, 0.75, 0.8, 0.85, 0.9, 0.95], 2),
     (-1.0...1.0, [-1, -0.5, 0, 0.5, 1], 1), (0.0...2.31, [0, 0.5, 1, 1.5, 2, 2.5], 1),

@@ -7,11 +7,13 @@ extension HTMLReport {
   /// The weight codes of the layers.
   var layers: String? {
     guard !content.layers.isEmpty else { return nil }
+    let isByKind = content.layers.count > Self.singleLayers
     return section(
       "Weight codes",
       "The codes of each packed layer and their entropy, which is at most log₂ 3 = 1.585 bits per "
-        + "weight, if all three codes are equally frequent.",
-      content.layers.count > Self.singleLayers ? layersByKind : eachLayer)
+        + "weight, if all three codes are equally frequent."
+        + (isByKind ? " A bar is a layer; its number stands in the name where the * is." : ""),
+      isByKind ? layersByKind : eachLayer)
   }
 
   private var eachLayer: String {

@@ -125,7 +125,9 @@ struct LineChart: Sendable {
   private func content(top: Double, inset: Double) -> String {
     let curves = drawnCurves
     let points = curves.flatMap(\.finite)
-    let xs = curves.filter { !$0.isLevel }.flatMap { $0.finite.map(\.x) }
+    // Gaps count, so that all charts of a run are as long as the run.
+    let xs = self.curves.filter { !$0.isBaseline || $0.points.count > 1 }.flatMap(\.points)
+      .map(\.x).filter { abs($0) < 1e100 }
     guard let yMinimum = points.map(\.y).min(), let yMaximum = points.map(\.y).max() else {
       return SVG.text("No data", x: width / 2, y: height / 2, style: "label", anchor: "middle")
     }
@@ -137,9 +139,9 @@ struct LineChart: Sendable {
     let endTexts = curves.compactMap { $0.finite.last.map { format.text($0.y) } }
     // Wider than usual for long numbers, such as those of learning rates.
     let margin = (
-      top: top + legendHeight + 18, right: max(58, Self.width(endTexts) + 12),
+      top: top + legendHeight + 18, right: max(58, Self.width(endTexts) + 20),
       bottom: 44 + inset / 2,
-      left: inset + max(42, Self.width(tickTexts) + 10)
+      left: inset + max(42, Self.width(tickTexts) + 12)
     )
     let plot = (
       left: margin.left, right: width - margin.right, top: margin.top,

@@ -30,7 +30,7 @@ extension DecoderReport {
   /// The validation loss in a unit that does not depend on the tokenizer.
   var bitsChart: LineChart {
     chart(
-      "Bits per character of the validation texts (logarithmic)",
+      "Validation bits per character (logarithmic)",
       curves(Self.validations(\.bitsPerCharacter)), isLogarithmic: true)
   }
 
