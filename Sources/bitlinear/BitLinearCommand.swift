@@ -14,7 +14,7 @@ struct BitLinearCommand: ParsableCommand {
     subcommands: [
       TrainCommand.self, EvalCommand.self, QuantizeCommand.self, ConvertCommand.self,
       InspectCommand.self, GenerateCommand.self, ChatCommand.self, TokenizeCommand.self,
-      PerplexityCommand.self,
+      PerplexityCommand.self, TrainLMCommand.self, FinetuneCommand.self,
       EmbedCommand.self, LogitsCommand.self,
       BenchCommand.self, CPUCommand.self,
     ])

@@ -92,10 +92,10 @@ public enum MatmulOperation {
       _ matmul: FloatMatmul
     ) {
       let count = leading.scalarCount
-      // Where there are fewer matrices than threads, the threads share the rows of each of them. A
-      // product within a parallel loop is made of the same parts, so the bits are the same.
+      // Where there are fewer matrices than threads, the threads share the rows of each of them.
       let pool = ThreadPool.shared
-      pool.parallelFor(count, grain: count < pool.limit ? count : 1) { range in
+      let isShared = count < pool.limit
+      pool.parallelFor(count, grain: isShared ? count : 1) { range in
         for index in range {
           var (rest, placeA, placeB) = (index, 0, 0)
           for axis in leading.indices.reversed() {
@@ -110,7 +110,7 @@ public enum MatmulOperation {
               values: a + placeA * m * k, stride: strides.a, isTransposed: transposed.a),
             FloatMatmul.Operand(
               values: b + placeB * k * n, stride: strides.b, isTransposed: transposed.b),
-            into: c + index * m * n)
+            into: c + index * m * n, isSerial: !isShared)
         }
       }
     }

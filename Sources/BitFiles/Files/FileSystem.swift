@@ -70,11 +70,23 @@ package enum FileSystem {
     return memcmp(first, second, a.count) == 0
   }
 
+  /// What two paths have in common that lead to the same file or folder.
+  package struct FileIdentity: Hashable {
+    private let device: UInt64
+    private let number: UInt64
+
+    /// The identity of what `path` leads to; nil if there is nothing.
+    package init?(path: String) {
+      var status = stat()
+      guard stat(path, &status) == 0 else { return nil }
+      device = UInt64(truncatingIfNeeded: status.st_dev)
+      number = UInt64(truncatingIfNeeded: status.st_ino)
+    }
+  }
+
   /// Whether two paths lead to the same file or folder; not so if one leads to nothing.
   package static func areSame(_ a: String, _ b: String) -> Bool {
-    var (first, second) = (stat(), stat())
-    guard stat(a, &first) == 0, stat(b, &second) == 0 else { return false }
-    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    FileIdentity(path: a).map { $0 == FileIdentity(path: b) } ?? false
   }
 
   /// The names in a folder, sorted, `.` and `..` among them.

@@ -36,23 +36,16 @@ extension DecoderModel {
     let scaling = try configuration.rotary.huggingFaceScaling(folder)
     var config = JSONObject(configuration, scaling: scaling, dtype: .f32)
     if let quantization { config = try quantization.written(into: config, source: folder) }
-    var files: [(name: String, text: String)] = [
-      ("generation_config.json", JSONValue.object(JSONObject(generating: configuration)).encoded)
-    ]
-    if let tokenizer {
-      files.append(
-        ("tokenizer.json", String(decoding: try tokenizer.tokenizerJSON(), as: UTF8.self)))
-      files.append(
-        ("tokenizer_config.json", String(decoding: tokenizer.tokenizerConfigJSON(), as: UTF8.self)))
-    }
-    files.append(("config.json", JSONValue.object(config).encoded))
     let output = try OutputFolder(folder)
     try output.remove("config.json")
     try SafetensorsWriter.write(
       parameters().map { SafetensorsEntry(fileName($0.name), $0.value) },
       metadata: ["format": "pt"],
       to: output.path("model.safetensors"))
-    for (name, text) in files { try output.write(name, text + "\n") }
+    try tokenizer?.write(to: folder)
+    let generation = JSONObject(generating: configuration)
+    try output.write("generation_config.json", JSONValue.object(generation).encoded + "\n")
+    try output.write("config.json", JSONValue.object(config).encoded + "\n")
   }
 
   /// The name of a parameter in the file; Hugging Face's layers call their norm rms_norm.

@@ -92,6 +92,30 @@ public struct DecoderModel: Module {
       hidden, weight: embedding.weight, labels: labels, divisor: divisor, teacher: teacher)
   }
 
+  /// The negative log likelihood of each label, in nats, and 0 for one that does not count; the
+  /// parameters are those of ``loss(_:labels:positions:divisor:teacher:)``.
+  public func losses(_ tokens: [Int32], labels: [Int32], positions: Int) -> [Double] {
+    OutputLossOperation(labels: labels, matmul: .blas).losses(
+      hiddenStates(tokens, positions: positions), weight: outputWeight)
+  }
+
+  /// What this model tells another one that is to imitate it on the same texts.
+  public func teacher(
+    _ tokens: [Int32], positions: Int, share: Float, temperature: Float
+  ) -> OutputLossOperation.Teacher {
+    OutputLossOperation.Teacher(
+      hidden: hiddenStates(tokens, positions: positions), weight: outputWeight, share: share,
+      temperature: temperature)
+  }
+
+  /// How the linear layers are quantized; nil for linear layers.
+  public var recipe: QuantizationRecipe? {
+    layers.first?.attention.queryProjection.bitLinear?.recipe
+  }
+
+  /// The output layer, `[vocabulary, hidden]`.
+  private var outputWeight: Tensor { head?.weight ?? embedding.weight }
+
   /// Shows the parameters under Hugging Face's names.
   public mutating func visitChildren(_ visit: ModuleVisitor, gradient: TangentVector?) {
     visit("model.embed_tokens", &embedding, gradient?.embedding)

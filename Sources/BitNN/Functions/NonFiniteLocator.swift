@@ -24,13 +24,20 @@ package final class NonFiniteLocator: Sendable {
   /// The origin of the first NaN or infinity of a forward pass, in words; nil if there is none.
   package static func locate<Model: Layer>(in model: Model, inputs: Tensor) -> String? {
     guard inputs.isFinite else { return "the inputs" }
+    return locate(in: model) { _ = $0(inputs) }
+  }
+
+  /// The same for a pass that `forward` makes.
+  package static func locate<Model: Module>(
+    in model: Model, _ forward: (Model) -> Void
+  ) -> String? {
     let parameters = model.parameters()
     let names = Dictionary(
       parameters.map { name, value in
         (Int(bitPattern: value.pointer), layerName(ofParameter: name))
       }, uniquingKeysWith: { first, _ in first })
     let locator = NonFiniteLocator(names: names)
-    _ = $current.withValue(locator) { model(inputs) }
+    $current.withValue(locator) { forward(model) }
     return withExtendedLifetime(parameters) {
       locator.first.withLock { $0.map { "layer \($0)" } }
     }

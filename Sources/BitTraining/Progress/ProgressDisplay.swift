@@ -35,20 +35,22 @@ public struct ProgressDisplay: Sendable {
   /// Shows where training stands, unless that was last shown less than 100 ms (on a terminal) or 10 s ago.
   package mutating func update(_ state: ProgressState) {
     let time = now()
-    let label = Self.label(state.epoch, state.epochs)
+    let label = state.label
     if terminal.isInteractive {
       if isBarShown, let lastWrite, time - lastWrite < Self.redrawInterval { return }
       terminal.drawBar(
         label: label, fraction: state.fraction,
         details: [
-          details(state), details(state, speedUnit: "/s"), details(state, speedUnit: nil),
+          details(state, speedUnit: " \(state.unit)/s"), details(state, speedUnit: "/s"),
+          details(state, speedUnit: nil),
           "  loss " + NumberText.fixed(state.loss, decimals: 3),
         ])
       isBarShown = true
     } else if let lastWrite {
       guard time - lastWrite >= Self.lineInterval else { return }
       let percent = NumberText.padded(NumberText.percent(state.fraction, decimals: 0), to: 4)
-      terminal.write("\(label)  \(percent)\(details(state))\n")
+      terminal.write(
+        "\(label)  \(percent)\(details(state, speedUnit: " \(state.unit)/s"))\n")
     }
     lastWrite = time
   }
@@ -56,7 +58,7 @@ public struct ProgressDisplay: Sendable {
   /// Removes the bar and writes a line about an epoch that is done, one of `epochs`.
   package mutating func endEpoch(_ epoch: TrainingHistory.Epoch, of epochs: Int) {
     message(
-      Self.label(epoch.epoch, epochs)
+      ProgressState.label("Epoch", epoch.epoch, of: epochs)
         + "  loss " + NumberText.fixed(epoch.trainLoss, decimals: 4)
         + "  accuracy " + NumberText.percent(epoch.trainAccuracy, decimals: 2)
         + "  test loss " + NumberText.fixed(epoch.testLoss, decimals: 4)
@@ -80,22 +82,17 @@ public struct ProgressDisplay: Sendable {
   }
 
   /// Loss, accuracy, speed and the time left, as far as they are known.
-  private func details(_ state: ProgressState, speedUnit: String? = " samples/s") -> String {
+  private func details(_ state: ProgressState, speedUnit: String?) -> String {
     var text = "  loss " + NumberText.fixed(state.loss, decimals: 3)
     if let accuracy = state.accuracy {
       text += "  accuracy " + NumberText.percent(accuracy, decimals: 1)
     }
     if let seconds = state.secondsLeft {
       if let speedUnit {
-        text += "  " + NumberText.fixed(state.samplesPerSecond, decimals: 0) + speedUnit
+        text += "  " + NumberText.fixed(state.speed, decimals: 0) + speedUnit
       }
       text += "  " + NumberText.clock(seconds) + " left"
     }
     return text
-  }
-
-  /// "Epoch  3/10": padded, so that the lines of all epochs align.
-  private static func label(_ epoch: Int, _ epochs: Int) -> String {
-    "Epoch " + NumberText.padded(String(epoch), to: String(epochs).count) + "/\(epochs)"
   }
 }

@@ -74,9 +74,12 @@ public struct TextData: Sendable {
   private static func checkThatNoneIsIn(
     both training: [String], _ validation: [String]
   ) throws(InputError) {
-    let first = try TextFiles.find(training)
+    var first: [FileSystem.FileIdentity: String] = [:]
+    for path in try TextFiles.find(training) {
+      if let identity = FileSystem.FileIdentity(path: path) { first[identity] = path }
+    }
     for path in try TextFiles.find(validation) {
-      if let other = first.first(where: { FileSystem.areSame($0, path) }) {
+      if let identity = FileSystem.FileIdentity(path: path), let other = first[identity] {
         throw InputError(
           .mismatch, source: path, found: "the file \(other) that is trained with",
           expected: "another one to validate with")

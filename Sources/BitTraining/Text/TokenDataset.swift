@@ -116,8 +116,8 @@ extension TokenDataset {
   /// How much of it is learned.
   public var learnedSize: TextSize { lengths.size(of: codes) }
 
-  /// A checksum over the tokens, what of them is learned, and where documents begin, as eight
-  /// hexadecimal digits.
+  /// A checksum over the tokens, what of them is learned, and where documents begin, in hexadecimal
+  /// digits.
   public var checksum: String {
     var checksum = Checksum()
     codes.withUnsafeBytes { checksum.add($0) }

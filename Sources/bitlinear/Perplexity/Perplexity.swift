@@ -33,6 +33,11 @@ struct Perplexity {
   ///
   /// - Throws: ``InputError`` of kind `.notFinite` if the logits are no numbers.
   mutating func add(_ token: Int32, _ logits: [Float]) throws(InputError) {
+    losses.add(try Self.loss(of: token, logits))
+  }
+
+  /// The negative logarithm of a token's probability; throws as ``add(_:_:)`` does.
+  static func loss(of token: Int32, _ logits: [Float]) throws(InputError) -> Double {
     let sum = logits.withUnsafeBufferPointer { DecoderMath().logSumExp($0) }
     let loss = sum - Double(logits[Int(token)])
     guard loss.isFinite else {
@@ -40,7 +45,7 @@ struct Perplexity {
         .notFinite, source: "logits", found: "a loss of \(loss) for token \(token)",
         expected: "numbers, which a model with finite weights gives")
     }
-    losses.add(loss)
+    return loss
   }
 
   /// The perplexity, and its standard error. Infinite for a hopeless model.

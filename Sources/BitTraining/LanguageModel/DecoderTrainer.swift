@@ -1,0 +1,370 @@
+import BitCore
+import BitFiles
+import BitNN
+import _Differentiation
+
+/// Trains a language model: windows of tokens, AdamW, schedules, distillation, validation,
+/// checkpoints, in one process or several.
+///
+/// ```swift
+/// var trainer = try DecoderTrainer(
+///   model, training: TokenWindows(tokens, length: 256, seed: 0), options: options)
+/// try trainer.run()
+/// try trainer.model.save(toFolder: "my-model")
+/// ```
+///
+/// The result depends on the model, the texts and the options alone: not on the number of processes
+/// or threads, not on whether activations are recomputed, and not on interruptions, after which
+/// ``resume()`` goes on to exactly the model of an unbroken run. (With another BLAS, or other kernels
+/// of it, float products round differently.)
+public struct DecoderTrainer {
+  /// Why ``run(didStep:didValidate:shouldStop:)`` returned.
+  public enum Outcome: Sendable {
+    /// All steps are done.
+    case finished
+    /// The validation loss did not fall any more.
+    case stoppedEarly
+    /// It was asked to stop, and saved a checkpoint if it has one.
+    case interrupted
+  }
+
+  /// The model in its present state.
+  public private(set) var model: DecoderModel
+  /// What was measured so far.
+  public private(set) var history = DecoderTrainingHistory()
+  /// The texts to train with.
+  public let training: TokenWindows
+  /// The texts to validate with, if there are any.
+  public let validation: ValidationWindows?
+  /// What the run depends on.
+  public let options: DecoderTrainingOptions
+  /// The processes that train together.
+  public let group: ProcessGroup
+
+  private let teacher: DecoderModel?
+  private var optimizer: any Optimizer
+  private(set) var position = DecoderTrainingPosition()
+  private var isChecked = false
+  private let checkpoint: Checkpoint?
+  private let dataConditions: [(name: String, value: String)]
+
+  /// A training run from its start.
+  ///
+  /// - Parameters:
+  ///   - model: the model with its initial weights.
+  ///   - optimizer: the rule of updates; the schedules of `options` set its rate and decay.
+  ///   - training: the texts to train with; their seed is that of `options`.
+  ///   - validation: the texts to validate with, if there are any.
+  ///   - options: everything else that the result depends on.
+  ///   - teacher: a model whose logits are imitated, of the same vocabulary, if
+  ///     ``DecoderTrainingOptions/distillation`` says so.
+  ///   - group: the processes that train together; each calls the same.
+  ///   - checkpointPath: the file that ``resume()`` reads; nil for none.
+  ///   - metadata: more strings for the checkpoint file.
+  /// - Throws: `InputError` if a token of the texts is none of the model, if the model lacks a teacher
+  ///   or has one of another vocabulary, if the processes cannot share the batches of a step, or if
+  ///   they do not have the same model, texts and options.
+  public init(
+    _ model: DecoderModel,
+    optimizer: any Optimizer = AdamW(beta2: 0.95, decaysVectors: false), training: TokenWindows,
+    validation: ValidationWindows? = nil, options: DecoderTrainingOptions,
+    teacher: DecoderModel? = nil, group: ProcessGroup = .alone, checkpointPath: String? = nil,
+    metadata: [String: String] = [:]
+  ) throws(InputError) {
+    self.model = model
+    self.optimizer = optimizer
+    (self.training, self.validation) = (training, validation)
+    self.options = options
+    self.teacher = options.distillation == nil ? nil : teacher
+    self.group = group
+    checkpoint = checkpointPath.map {
+      Checkpoint(
+        path: $0, architecture: Self.architecture(of: model), metadata: metadata)
+    }
+    dataConditions = Self.conditions(training, validation, teacher: self.teacher)
+    try checkInputs(teacher)
+    if group.count > 1 { try checkProcesses() }
+  }
+
+  /// Goes back to where the checkpoint was written.
+  ///
+  /// - Throws: `InputError` if there is no checkpoint or it is not of this model, these texts and
+  ///   these options.
+  public mutating func resume() throws(InputError) {
+    guard let checkpoint else {
+      preconditionFailure("a trainer without a checkpoint path cannot resume")
+    }
+    var resumed = self
+    (resumed.position, resumed.history) = try checkpoint.restore(
+      &resumed.model, optimizer: &resumed.optimizer, conditions: conditions
+    ) { progress in
+      guard let history = DecoderTrainingHistory(json: progress.history) else { return nil }
+      return DecoderTrainingPosition.fields.value(
+        progress.position, in: DecoderTrainingPosition()
+      ).map { ($0, history) }
+    }
+    guard resumed.position.step <= options.steps else {
+      throw InputError(
+        .mismatch, source: checkpoint.path, found: "step \(resumed.position.step)",
+        expected: "at most \(options.steps)")
+    }
+    if resumed.position.step > 0 { resumed.applySchedules(at: resumed.position.step - 1) }
+    self = resumed
+  }
+
+  /// Trains to the end of the last step.
+  ///
+  /// - Parameters:
+  ///   - checkpointInterval: steps after which a checkpoint is written, 0 for the end alone; the result
+  ///     does not depend on it.
+  ///   - didStep: called after each step by all processes.
+  ///   - didValidate: called before the first step, after each validation and at the end, by all
+  ///     processes; what it returns becomes a sample of the history.
+  ///   - shouldStop: asked after each step; the processes stop together if one says so.
+  /// - Throws: `InputError` if a loss or a gradient is no longer finite, naming the step and the layer
+  ///   in which that first shows, or if a checkpoint cannot be written; and what the closures throw. A
+  ///   checkpoint is never replaced by one with weights that are not finite.
+  @discardableResult
+  public mutating func run(
+    checkpointInterval: Int = 0, didStep: (DecoderTrainer) throws -> Void = { _ in },
+    didValidate: (DecoderTrainer) throws -> String? = { _ in nil },
+    shouldStop: () -> Bool = { false }
+  ) throws -> Outcome {
+    try model.checkChildren()
+    if position.step == 0, history.validations.isEmpty { try validate(didValidate) }
+    while position.step < options.steps {
+      if hasStoppedEarly { return .stoppedEarly }
+      try step()
+      try didStep(self)
+      let isLast = position.step == options.steps
+      if isLast || isMultiple(of: options.evaluationInterval) { try validate(didValidate) }
+      let stops = try group.agree(shouldStop())
+      if stops || isLast || isMultiple(of: checkpointInterval) || hasStoppedEarly {
+        try saveCheckpoint()
+      }
+      if stops, !isLast { return .interrupted }
+    }
+    return hasStoppedEarly && position.step < options.steps ? .stoppedEarly : .finished
+  }
+
+  private func isMultiple(of interval: Int) -> Bool {
+    interval > 0 && position.step.isMultiple(of: interval)
+  }
+
+  private var hasStoppedEarly: Bool {
+    options.patience.map { history.validationsSinceBest >= $0 } ?? false
+  }
+
+  private mutating func validate(
+    _ didValidate: (DecoderTrainer) throws -> String?
+  ) throws {
+    if let validation {
+      let result = try DecoderEvaluation.measure(model, on: validation, group: group)
+      guard result.loss.isFinite else {
+        throw notFinite(
+          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs))
+      }
+      history.validations.append(
+        DecoderTrainingHistory.Validation(
+          step: position.step, loss: result.loss, bitsPerCharacter: result.bitsPerCharacter))
+    }
+    if let text = try didValidate(self) {
+      history.samples.append(DecoderTrainingHistory.Sample(step: position.step, text: text))
+    }
+  }
+
+  /// Makes one update.
+  private mutating func step() throws(InputError) {
+    let clock = ContinuousClock()
+    let begin = clock.now
+    applySchedules(at: position.step)
+    let result = try gradients()
+    let loss = result.sums[0]
+    let first = position.step * options.accumulation
+    guard loss.isFinite else {
+      throw notFinite(
+        "a loss of \(Self.text(loss))", origin(training.batch(first, of: options.batchSize).inputs))
+    }
+    let norm = GradientClipping.norm(of: result.gradients)
+    guard norm.isFinite else {
+      let names = model.parameters().map(\.name)
+      let bad = result.gradients.firstIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
+      throw notFinite("a gradient of norm \(Self.text(norm))", "the gradient of \(bad)")
+    }
+    let reports = (position.step + 1).isMultiple(of: options.reportInterval)
+    let codes = reports ? CodeSnapshot(of: model) : nil
+    optimizer.update(&model, gradients: result.gradients, clipNorm: options.clipNorm)
+    position.add(loss: loss, tokens: tokensPerStep, seconds: (clock.now - begin).seconds)
+    if let codes {
+      history.points.append(
+        position.point(
+          learningRate: Double(optimizer.learningRate), gradientNorm: Double(norm),
+          flips: CodeSnapshot(of: model).flips(since: codes)))
+    }
+  }
+
+  /// Steps taken.
+  public var stepCount: Int { position.step }
+
+  /// The model with its weights quantized as they will be when it is packed, whatever the warm-up of
+  /// quantization has come to.
+  public var fullStrengthModel: DecoderModel {
+    var model = model
+    model.setQuantizationStrength(.full)
+    return model
+  }
+
+  /// What a terminal shows.
+  package var progress: ProgressState {
+    ProgressState(
+      step: position.step, steps: options.steps,
+      loss: position.recentSteps > 0
+        ? position.recentLoss / Double(position.recentSteps) : history.points.last?.loss ?? 0,
+      tokensPerStep: tokensPerStep,
+      tokensPerSecond: position.seconds > 0 ? Double(position.tokens) / position.seconds : 0)
+  }
+
+  /// Tokens of a step.
+  public var tokensPerStep: Int { options.accumulation * options.batchSize * training.length }
+
+  /// The gradients and the loss of the next step, from all processes.
+  private mutating func gradients() throws(InputError) -> PartResult {
+    let parts = BatchParts(options.accumulation)
+    let range = try parts.range(of: group)
+    let batches = (0..<parts.count).map {
+      training.batch(position.step * parts.count + $0, of: options.batchSize)
+    }
+    let labels = batches.reduce(0) { sum, batch in
+      sum + batch.labels.count { $0 != TokenWindows.ignoredLabel }
+    }
+    var sum = PartSum(count: range.count)
+    for part in range {
+      let (inputs, targets) = batches[part]
+      let teacher = teaching(inputs)
+      let (loss, gradient) = valueWithGradient(at: model) { model in
+        model.loss(
+          inputs, labels: targets, positions: training.length, divisor: max(1, labels),
+          teacher: teacher)
+      }
+      if !isChecked {
+        try model.checkChildren(gradient: gradient)
+        isChecked = true
+      }
+      sum.add(PartResult(gradients: model.gradients(gradient), sums: [Double(loss)]))
+    }
+    var total = sum.total
+    try group.sum(&total)
+    return total
+  }
+
+  private func teaching(_ inputs: [Int32]) -> OutputLossOperation.Teacher? {
+    guard let teacher, let distillation = options.distillation else { return nil }
+    return teacher.teacher(
+      inputs, positions: training.length, share: distillation.share,
+      temperature: distillation.temperature)
+  }
+
+  private mutating func applySchedules(at step: Int) {
+    if options.quantizationWarmup.steps > 0 {
+      model.setQuantizationStrength(options.quantizationWarmup.strength(step: step))
+    }
+    optimizer.learningRate = options.learningRate.rate(step: step, totalSteps: options.steps)
+    optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: options.steps)
+  }
+}
+
+extension DecoderTrainer {
+  /// The layer in which a NaN or an infinity first shows.
+  private func origin(_ inputs: [Int32]) -> String {
+    NonFiniteLocator.locate(in: model) { _ = $0(inputs, positions: training.length) } ?? "the loss"
+  }
+
+  private func notFinite(_ found: String, _ origin: String) -> InputError {
+    InputError(
+      .notFinite, source: "training",
+      found: "\(found) at step \(position.step + 1), first in \(origin)",
+      expected: "finite numbers; a lower learning rate may help")
+  }
+
+  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
+    value.isNaN ? "nan" : value.description
+  }
+
+  private func saveCheckpoint() throws(InputError) {
+    guard let checkpoint, group.isFirst else { return }
+    if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
+      throw notFinite("NaN or infinity in \(bad.name)", bad.name)
+    }
+    let progress = CheckpointProgress(
+      generator: SeededGenerator(seed: options.seed),
+      position: DecoderTrainingPosition.fields.object(position), history: history.json)
+    try checkpoint.save(model, optimizer: optimizer, progress: progress, conditions: conditions)
+  }
+
+  /// All that the result depends on, as text.
+  private var conditions: [(name: String, value: String)] {
+    let frozen = model.frozenNames
+    return options.fingerprint + dataConditions + [
+      ("optimizer", optimizer.settings),
+      ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
+    ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
+  }
+
+  private static func conditions(
+    _ training: TokenWindows, _ validation: ValidationWindows?, teacher: DecoderModel?
+  ) -> [(name: String, value: String)] {
+    func text(_ tokens: TokenDataset, _ length: Int) -> String {
+      "\(tokens.count) tokens in windows of \(length), checksum \(tokens.checksum)"
+    }
+    return [
+      ("training texts", text(training.dataset, training.length)),
+      ("validation texts", validation.map { text($0.dataset, $0.length) } ?? "none"),
+      ("teacher", teacher.map { "checksum \(checksum(of: $0))" } ?? "none"),
+    ]
+  }
+
+  private static func checksum(of model: DecoderModel) -> String {
+    var checksum = Checksum()
+    for (name, value) in model.parameters() {
+      checksum.add(name)
+      checksum.add(value)
+    }
+    return checksum.text
+  }
+
+  private static func architecture(of model: DecoderModel) -> String {
+    "\(model.configuration)"
+  }
+
+  private func checkInputs(_ given: DecoderModel?) throws(InputError) {
+    let vocabulary = model.configuration.vocabularySize
+    for tokens in [training.dataset, validation?.dataset].compactMap(\.self)
+    where tokens.vocabularySize > vocabulary {
+      throw InputError(
+        .mismatch, source: tokens.name, found: "a tokenizer of \(tokens.vocabularySize) tokens",
+        expected: "at most \(vocabulary), the vocabulary of the model")
+    }
+    if options.distillation != nil {
+      guard let given else {
+        throw InputError(
+          .missing, source: "training", found: "no teacher", expected: "one to imitate")
+      }
+      guard given.configuration.vocabularySize == vocabulary else {
+        throw InputError(
+          .mismatch, source: "training",
+          found: "a teacher of \(given.configuration.vocabularySize) tokens",
+          expected: "\(vocabulary), as the model has")
+      }
+    }
+    precondition(training.seed == options.seed, "windows of seed \(training.seed)")
+    _ = try BatchParts(options.accumulation).range(of: group)
+  }
+
+  /// Checks that all processes train the same.
+  private func checkProcesses() throws(InputError) {
+    try group.requireEqual(Self.architecture(of: model), "the model")
+    try group.requireEqual(Self.checksum(of: model), "the weights")
+    try group.requireEqual(FloatMatmul.blasName, "the BLAS")
+    for (name, value) in conditions { try group.requireEqual(value, name) }
+  }
+}

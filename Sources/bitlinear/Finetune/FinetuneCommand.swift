@@ -1,0 +1,129 @@
+import ArgumentParser
+import BitCore
+import BitFormats
+import BitNN
+import BitTokenizers
+import BitTraining
+
+struct FinetuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "finetune",
+    abstract: "Train a language model further, and make its layers ternary meanwhile.",
+    discussion: """
+      Takes a Hugging Face folder or a GGUF file with float, latent or packed weights. The first \
+      validation is that of the model with its weights just quantized. The folder of --out receives \
+      what train-lm writes there.
+
+      With --distill, the model also learns from the probabilities that the float model gives to \
+      each token, or those of another one of the same vocabulary (--teacher).
+      """)
+
+  @OptionGroup var model: ModelPathFlags
+  @OptionGroup(title: "Texts") var texts: TextFlags
+
+  @Option(help: "The linear layers: b158 (1.58 bits, ternary) or float.")
+  var recipe = RecipeOption.b158
+
+  @Flag(
+    help: """
+      Insert norms before the last projection of attention and of the feed-forward layer, as \
+      BitNet's models have them. The model has to learn anew what they change.
+      """)
+  var subNorms = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Share of the teacher's probabilities in the loss, 0 (none) to 1.", valueName: "share"))
+  var distill: Float = 0
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("What logits are divided by for the teacher's part.", valueName: "t"))
+  var temperature: Float = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "The teacher. (default: the model itself, with float layers)", valueName: "path"))
+  var teacher: String?
+
+  @OptionGroup(title: "Training") var training: DecoderTrainingFlags
+  @OptionGroup(title: "Results") var results: RunFlags
+
+  func validate() throws {
+    guard recipe != .bitnet else {
+      throw ValidationError(
+        "The value 'bitnet' is invalid for '--recipe'. Please provide 'b158' or 'float'.")
+    }
+    guard (0...1).contains(distill) else {
+      throw ValidationError(
+        "The value '\(distill)' is invalid for '--distill'. Please provide a number from 0 to 1.")
+    }
+    guard temperature > 0, temperature.isFinite else {
+      throw ValidationError(
+        "The value '\(temperature)' is invalid for '--temperature'. "
+          + "Please provide a positive number.")
+    }
+    guard teacher == nil || distill > 0 else {
+      throw ValidationError("'--teacher' needs '--distill'.")
+    }
+  }
+
+  func run() throws {
+    try CPU.checkEnvironment()
+    let outcome = try ProcessGroup.run { group in try train(group) }
+    try outcome.check()
+  }
+
+  private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
+    let file = try ModelFile(path: model.path)
+    file.warnings.forEach(Output.warn)
+    let configuration = try DecoderConfiguration(file)
+    let teacherFile = try teacher.map { (path) throws(InputError) in try ModelFile(path: path) }
+    guard let definition = try file.tokenizerDefinition() else {
+      throw InputError(
+        .missing, source: model.path, found: "no tokenizer",
+        expected: "tokenizer.json beside the tensors, or a vocabulary in the metadata of GGUF")
+    }
+    guard texts.maxSeqLength <= configuration.contextLength else {
+      throw InputError(
+        .mismatch, source: "--max-seq-length", found: "\(texts.maxSeqLength) tokens",
+        expected: "at most \(configuration.contextLength), for which the model was made")
+    }
+    let options = training.options(
+      defaultRate: 2e-4,
+      distillation: distill > 0
+        ? DecoderTrainingOptions.Distillation(share: distill, temperature: temperature) : nil)
+    try DecoderMemory(
+      configuration, options: options, length: texts.maxSeqLength,
+      recomputesActivations: training.gradCheckpoint,
+      teacher: distill > 0 ? try teacherFile.map(DecoderConfiguration.init) ?? configuration : nil
+    ).check(source: model.path)
+    let cutter = try Tokenizer(definition)
+    let data = try texts.read(cutter, seed: training.seed)
+    let run = DecoderRun(
+      title: "Fine-tuning \(model.path)", texts: texts, training: training, flags: results,
+      options: options, tokenizer: definition)
+    return try run(
+      group, data, try candidate(file, teacherFile ?? file), baseline: nil)
+  }
+
+  private func candidate(
+    _ file: ModelFile, _ teacherFile: ModelFile
+  ) throws(InputError) -> DecoderRun.Candidate {
+    var student = try DecoderModel(
+      file, projections: recipe == .float ? .float : .bitLinear(.b158WithoutNorm))
+    if subNorms {
+      guard student.configuration.family == .llama || student.configuration.hasSubNorms else {
+        throw InputError(
+          .unsupported, source: "--sub-norms",
+          found: "a model of the family \(student.configuration.family.rawValue)",
+          expected: "llama, or bitnet, which has them")
+      }
+      student = student.insertingSubNorms()
+    }
+    return DecoderRun.Candidate(
+      name: recipe.rawValue, model: student,
+      teacher: distill > 0 ? try DecoderModel(teacherFile, projections: .asStored) : nil)
+  }
+}

@@ -1,0 +1,160 @@
+import ArgumentParser
+import BitCore
+import BitFiles
+import BitNN
+import BitTokenizers
+import BitTraining
+
+/// What `train-lm` and `finetune` do alike: texts, trainings, results, report.
+struct DecoderRun {
+  /// A model to train and what it is called.
+  struct Candidate {
+    let name: String
+    let model: DecoderModel
+    var teacher: DecoderModel?
+  }
+
+  let title: String
+  let texts: TextFlags
+  let training: DecoderTrainingFlags
+  let flags: RunFlags
+  let options: DecoderTrainingOptions
+  let tokenizer: TokenizerDefinition
+
+  /// Trains the model and then the baseline, if there is one.
+  ///
+  /// - Parameters:
+  ///   - group: the processes that train together.
+  ///   - data: the encoded texts.
+  ///   - candidate: the model.
+  ///   - baseline: gives the float model to compare with; nil for none.
+  /// - Returns: whether it came to the end and whether packed layers equal latent ones.
+  func callAsFunction(
+    _ group: ProcessGroup, _ data: TextData, _ candidate: Candidate, baseline: Candidate?
+  ) throws -> Outcome {
+    let folder = try flags.openFolder(isFirst: group.isFirst)
+    let interrupt = InterruptSignal()
+    defer { interrupt.stop() }
+    var main = try job(candidate, .main, folder, data, group, interrupt)
+    guard try main.run(resumes: flags.resume) else { return .interrupted }
+    var float: DecoderJob?
+    if let baseline {
+      var job = try job(baseline, .baseline, folder, data, group, interrupt)
+      // The baseline starts when the main run is done, so there may be nothing yet to resume.
+      let resumes = try flags.resume && folder.contains(DecoderJob.Files.baseline.checkpoint)
+      guard try job.run(resumes: resumes) else { return .interrupted }
+      float = job
+    }
+    guard group.isFirst else { return .finished }
+    let results = try DecoderResults(main, baseline: float)
+    let report = report(results, data, group)
+    try folder.write("report.html", report.html())
+    try folder.write("curves.svg", report.curvesSVG())
+    try Output.write("\(results.text)Report: \(folder.path("report.html"))\n")
+    if flags.json { try Output.write(results.json) }
+    // A script that runs this must notice.
+    return results.isPackedEqual == false ? .differs : .finished
+  }
+
+  /// How a run ended.
+  enum Outcome {
+    case finished
+    case interrupted
+    /// Packed layers do not give what latent ones do.
+    case differs
+
+    /// Ends the command with the exit code of an outcome that is no success.
+    func check() throws {
+      switch self {
+      case .finished: break
+      case .interrupted: throw InterruptSignal.exitCode
+      case .differs: throw ExitCode.failure
+      }
+    }
+  }
+
+  private func job(
+    _ candidate: Candidate, _ files: DecoderJob.Files, _ folder: OutputFolder, _ data: TextData,
+    _ group: ProcessGroup, _ interrupt: InterruptSignal
+  ) throws(InputError) -> DecoderJob {
+    let windows = try TokenWindows(data.training, length: texts.maxSeqLength, seed: options.seed)
+    let validation = try data.validation.map { (tokens) throws(InputError) in
+      try ValidationWindows(tokens, length: texts.maxSeqLength)
+    }
+    var model = candidate.model
+    model.checkpointsActivations = training.gradCheckpoint
+    var options = options
+    if candidate.teacher == nil { options.distillation = nil }
+    let trainer = try DecoderTrainer(
+      model, training: windows, validation: validation, options: options,
+      teacher: candidate.teacher, group: group, checkpointPath: folder.path(files.checkpoint))
+    let begin = data.validation ?? data.training
+    let sampler = SampleWriter(
+      prompt: try flags.prompt.map { (text) throws(InputError) in
+        try Tokenizer(tokenizer).encode(text)
+      } ?? begin.ids(0..<min(16, begin.count)),
+      tokenCount: flags.sampleTokens, tokenizer: tokenizer,
+      folder: folder.path(".sample"), seed: options.seed)
+    return DecoderJob(
+      name: candidate.name, files: files, folder: folder, tokenizer: tokenizer, trainer: trainer,
+      sampler: sampler, interrupt: interrupt, checkpointInterval: training.saveEvery)
+  }
+
+  private func report(
+    _ results: DecoderResults, _ data: TextData, _ group: ProcessGroup
+  ) -> DecoderReport {
+    let trainer = results.job.trainer
+    let configuration = trainer.model.configuration
+    let last = trainer.history.points.last
+    var highlights: [Fact] = []
+    if let measurements = results.measurements {
+      highlights.append(
+        Fact(
+          name: "Bits per character",
+          value: NumberText.fixed(measurements.latent.bitsPerCharacter, decimals: 3),
+          note: measurements.baseline.map {
+            "float baseline \(NumberText.fixed($0.bitsPerCharacter, decimals: 3))"
+          }))
+    }
+    if let packed = results.bytes.packed {
+      highlights.append(
+        Fact(
+          name: "Packed model", value: "\(NumberText.grouped(packed / 1000)) kB",
+          note: "float32 \(NumberText.grouped(results.bytes.model / 1000)) kB"))
+    }
+    if let last, last.seconds > 0 {
+      highlights.append(
+        Fact(
+          name: "Tokens a second",
+          value: NumberText.grouped(Int(Double(last.tokens) / last.seconds)),
+          note: "\(ThreadPool.shared.limit) threads, \(CPU.kernelName) kernels"))
+    }
+    let facts = [
+      Fact(
+        name: "Model",
+        value: "\(configuration.family.rawValue), \(configuration.layerCount) layers of "
+          + "\(configuration.hiddenSize), \(configuration.headCount) heads, "
+          + "\(NumberText.grouped(trainer.model.parameterCount)) weights"),
+      Fact(name: "Linear layers", value: results.job.name),
+      Fact(name: "Texts", value: data.training.summary),
+      Fact(name: "To validate", value: data.validation?.summary ?? "none"),
+      Fact(name: "Window", value: "\(texts.maxSeqLength) tokens"),
+      Fact(
+        name: "Step",
+        value: "\(NumberText.grouped(trainer.tokensPerStep)) tokens in "
+          + "\(options.accumulation) x \(options.batchSize) windows"),
+      Fact(name: "Learning rate", value: options.learningRate.description),
+      Fact(name: "Weight decay", value: options.weightDecay.description),
+      Fact(name: "Seed", value: "\(options.seed)"),
+      Fact(name: "Processes", value: "\(group.count)"),
+      Fact(
+        name: "Command", value: CommandLine.arguments.joined(separator: " "), isCode: true),
+    ]
+    return DecoderReport(
+      title: title, command: CommandLine.arguments, facts: facts, history: trainer.history,
+      name: results.job.name,
+      baseline: results.baseline.map { (name: "float", history: $0.trainer.history) },
+      codes: results.job.hasCodes ? CodeSnapshot(of: trainer.fullStrengthModel) : nil,
+      results: results.table, highlights: highlights)
+  }
+}
