@@ -19,7 +19,7 @@ import _Differentiation
       let (loss, pullback) = valueWithPullback(at: model) {
         $0.loss(tokens, labels: labels, positions: positions)
       }
-      (self.loss, gradients) = (loss, model.gradients(pullback(1)))
+      (self.loss, gradients) = (loss, model.namedGradients(pullback(1)))
     }
 
     func hasBits(of other: Step) -> Bool {

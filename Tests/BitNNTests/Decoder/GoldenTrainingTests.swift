@@ -7,13 +7,6 @@ import _Differentiation
 
 @testable import BitNN
 
-/// Functions of Foundation, whose names are others' too.
-enum TestMath {
-  static func cos(_ x: Double) -> Double { Foundation.cos(x) }
-  static func sin(_ x: Double) -> Double { Foundation.sin(x) }
-  static func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }
-}
-
 /// Twenty steps of a small language model in PyTorch, in float64; see Golden/train/train.json.
 private struct GoldenTraining: Decodable {
   struct Config: Decodable { let vocab, hidden, ffn, layers, kv_heads, context: Int }
@@ -103,10 +96,10 @@ private struct GoldenTraining: Decodable {
     let golden = try GoldenTraining.load()
     let model = try golden.model(isTied: isTied)
     let (tokens, labels) = golden.batch
-    let gradient = gradient(at: model) {
+    let gradient = _Differentiation.gradient(at: model) {
       $0.loss(tokens, labels: labels, positions: golden.config.context)
     }
-    let gradients = model.gradients(gradient)
+    let gradients = model.namedGradients(gradient)
     let norms = golden.run(isTied: isTied).gradient_norms
     #expect(gradients.count == norms.count)
     let file = try GoldenTraining.file("gradients")

@@ -96,7 +96,7 @@ struct AttentionFile: Decodable {
     #expect(relativeDifference(output, golden.output) == nil)
     let (gradient, inputGradient) = pullback(golden.upstream.tensor)
     #expect(relativeDifference(inputGradient, golden.input_gradient) == nil)
-    let gradients = block.gradients(gradient)
+    let gradients = block.namedGradients(gradient)
     #expect(gradients.keys.sorted() == golden.gradients.keys.sorted())
     for (name, expected) in golden.gradients {
       #expect(relativeDifference(gradients[name], expected) == nil, "\(name)")
