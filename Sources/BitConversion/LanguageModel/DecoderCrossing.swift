@@ -50,6 +50,11 @@ struct DecoderCrossing: Sendable {
         "the activation \(configuration.activation)",
         "silu, which GGUF programs use for the family \(configuration.family)")
     }
+    if isToGGUF, configuration.family == .bitnet, configuration.activations == .float {
+      throw refuse(
+        "a model of the family bitnet that was trained with floats",
+        "one of BitLinear layers, which GGUF programs take this family for")
+    }
     if !isToGGUF, configuration.pooling == .mean {
       throw refuse("an embedding that is a mean", "a model whose last token is the embedding")
     }

@@ -20,9 +20,9 @@ extension DecoderModel {
   ///   - tokenizer: what texts are cut into tokens with.
   /// - Throws: `InputError`: `.unsupported` for what the files cannot describe: layers of another
   ///   recipe than ``BitCore/QuantizationRecipe/b158WithoutNorm`` or in groups, linear layers beside
-  ///   BitLinear ones or in the family bitnet, an output layer that is quantized, biases, and
-  ///   divisors of rotary frequencies that are not those of Llama 3.1; `.notFinite` for weights that
-  ///   are not finite; `.inputOutput` for trouble with the files.
+  ///   BitLinear ones, an output layer that is quantized, biases, and divisors of rotary frequencies
+  ///   that are not those of Llama 3.1; `.notFinite` for weights that are not finite; `.inputOutput`
+  ///   for trouble with the files.
   public func save(
     toFolder folder: String, tokenizer: TokenizerDefinition? = nil
   ) throws(InputError) {
@@ -35,7 +35,13 @@ extension DecoderModel {
     }
     let scaling = try configuration.rotary.huggingFaceScaling(folder)
     var config = JSONObject(configuration, scaling: scaling, dtype: .f32)
-    if let quantization { config = try quantization.written(into: config, source: folder) }
+    if let quantization {
+      config = try quantization.written(into: config, source: folder)
+    } else if configuration.family == .bitnet {
+      // Without it, readers take the weights of this family for latent ones; transformers does not
+      // look at it.
+      config["weight_bits"] = 32
+    }
     let output = try OutputFolder(folder)
     try output.remove("config.json")
     try SafetensorsWriter.write(
@@ -65,11 +71,6 @@ extension DecoderModel {
       InputError(.unsupported, source: folder, found: found, expected: expected)
     }
     let isQuantized = !bitLinears().isEmpty
-    // Readers take the weights of this family for latent ones whatever config.json says.
-    guard isQuantized || configuration.family != .bitnet else {
-      throw refused(
-        "linear layers in a model of the family bitnet", "BitLinear layers, as bitLinear(_:) makes")
-    }
     let quantization = HuggingFaceQuantization(
       linearClass: .autobitlinear, mode: .online, usesRMSNorm: configuration.hasProjectionNorms,
       rmsNormEpsilon: Double(configuration.projectionNormEpsilon))

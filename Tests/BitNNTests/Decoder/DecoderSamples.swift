@@ -60,6 +60,7 @@ struct DecoderSample: Sendable, CustomTestStringConvertible {
       DecoderSample(name: "llama3 scaling b158", configuration: scaled, recipe: .b158WithoutNorm),
       DecoderSample(name: "norms of projections", configuration: norms, recipe: .b158),
       DecoderSample(name: "bitnet", configuration: bitnet, recipe: .b158),
+      DecoderSample(name: "float bitnet", configuration: bitnet),
       DecoderSample(name: "qwen3", configuration: qwen),
       DecoderSample(name: "qwen3 b158, YaRN", configuration: yarn, recipe: .b158),
     ]
