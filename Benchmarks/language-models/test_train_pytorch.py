@@ -130,8 +130,8 @@ class Command(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def run_main(self, recipe, *others):
-        arguments = ["train_pytorch.py", "--recipe", recipe, *TINY, "--steps", "2", "--warm-up", "1",
-                     *others]
+        arguments = ["train_pytorch.py", "--recipe", recipe, *TINY, "--steps", "2", "--warm-up",
+                     "1", *others]
         printed = io.StringIO()
         with mock.patch("sys.argv", arguments), contextlib.redirect_stdout(printed):
             with contextlib.redirect_stderr(io.StringIO()):
@@ -151,7 +151,8 @@ class Command(unittest.TestCase):
         text.write_bytes(b"abc" * 40)
         for recipe in ("float", "b158"):
             result = json.loads(self.run_main(
-                recipe, "--json", "--text", str(text), "--learning-rate", "0.02", "--warm-up", "40"))
+                recipe, "--json", "--text", str(text), "--learning-rate", "0.02", "--warm-up",
+                "40"))
             self.assertLess(result["losses"][-1], 2)
 
     def test_compares_gradients_with_a_file(self):

@@ -9,9 +9,9 @@ gates (--family llama), or squared ReLU and norms before the last projections (-
 Hugging Face's names of parameters. Recipes:
 
     float     nn.Linear
-    b158      BitNet b1.58: int8 activations with a scale for each token, ternary weights with a scale
-              for each matrix, gradients straight through both quantizers; the products, as in all
-              such training in PyTorch, are of float32. Embedding and output layer stay float32.
+    b158      BitNet b1.58: int8 activations with a scale for each token, ternary weights with a
+              scale for each matrix, gradients straight through both quantizers; the products, as in
+              all such training in PyTorch, are of float32. Embedding and output layer stay float32.
 
 By default it uses what is fastest here: torch.compile, which needs a C++ compiler, and on Linux an
 allocator that keeps freed memory for the next step.
@@ -231,15 +231,16 @@ def backward(model, tokens):
 
 
 def train(model, optimizer, data, steps):
-    """Seconds and losses of steps."""
-    seconds, losses = [], []
+    """Seconds, seconds of all cores together, and losses of steps."""
+    seconds, cpu_seconds, losses = [], [], []
     for _ in range(steps):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         losses.append(backward(model, next(data)))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
-    return seconds, losses
+        cpu_seconds.append(time.process_time() - cpu_start)
+    return seconds, cpu_seconds, losses
 
 
 def keep_freed_memory():
@@ -389,16 +390,15 @@ def measure(options):
     if options.save_parameters:
         write_tensors(options.save_parameters, model.state_dict())
     data = batches(options)
-    trained = torch.compile(model, fullgraph=True, dynamic=False) if options.compile else model
+    if options.compile:
+        model.compile(fullgraph=True, dynamic=False)
     if options.save_gradients:
         write_tensors(options.save_gradients, first_step(model, next(data)))
     if options.check_gradients:
         check_gradients(model, options)
     optimizer = make_optimizer(model, options.learning_rate)
-    train(trained, optimizer, data, options.warm_up)
-    cpu, start = time.process_time(), time.perf_counter()
-    seconds, losses = train(trained, optimizer, data, options.steps)
-    cores = (time.process_time() - cpu) / (time.perf_counter() - start)
+    train(model, optimizer, data, options.warm_up)
+    seconds, cpu_seconds, losses = train(model, optimizer, data, options.steps)
     if not all(map(math.isfinite, losses)):
         sys.exit(f"the loss is {losses[-1]}")
     median = statistics.median(seconds)
@@ -408,11 +408,12 @@ def measure(options):
         "family": options.family,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "cores_used": cores,
+        "cores_used": sum(cpu_seconds) / sum(seconds),
         "compile": options.compile,
         "keep_memory": options.keep_memory,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "step_seconds": seconds,
+        "step_cpu_seconds": cpu_seconds,
         "median_step_milliseconds": 1e3 * median,
         "tokens_per_second": options.batch_size * options.context / median,
         "losses": losses,
