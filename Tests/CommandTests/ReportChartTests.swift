@@ -39,7 +39,7 @@ import Testing
         let xml = ReportXML(chart.standaloneSVG())
         #expect(xml.error == nil)
         let coordinates = Self.coordinates(xml)
-        #expect(coordinates.allSatisfy { $0 > -50 && $0 < 600 })
+        #expect(coordinates.allSatisfy { $0 > -50 && $0 < 800 })
         #expect(chart.svg(id: "x").utf8.count < 20_000)
       }
     }
@@ -101,13 +101,13 @@ import Testing
     #expect(!svg.contains("var("))
     #expect(svg.contains(".ground{fill:#ffffff"))
     #expect(
-      svg.hasPrefix("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" width=\"464\""))
+      svg.hasPrefix("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" width=\"760\""))
   }
 
   @Test func lossIsLogarithmicOnlyIfItFallsFar() {
-    #expect(HTMLReport.lossChart([Self.curve([2.3, 0.2])]).isLogarithmic)
-    #expect(!HTMLReport.lossChart([Self.curve([2.3, 0.4])]).isLogarithmic)
-    #expect(!HTMLReport.lossChart([]).isLogarithmic)
+    #expect(LineChart.loss([Self.curve([2.3, 0.2])]).isLogarithmic)
+    #expect(!LineChart.loss([Self.curve([2.3, 0.4])]).isLogarithmic)
+    #expect(!LineChart.loss([]).isLogarithmic)
   }
 
   @Test func accuracyAxisEndsAtOne() {
@@ -116,6 +116,52 @@ import Testing
     #expect(text.contains("100%") && !text.contains("120%"))
     let level = LineChart(title: "T", curves: [Self.curve([1, 1])], format: .percent)
     #expect(!ReportXML(level.svg(id: "x")).text.contains("102%"))
+  }
+
+  @Test func smallValuesKeepTheirDigits() {
+    func text(_ values: [Double], _ format: LineChart.ValueFormat, _ isLogarithmic: Bool) -> String
+    {
+      ReportXML(
+        LineChart(
+          title: "T", curves: [Self.curve(values)], format: format, isLogarithmic: isLogarithmic
+        ).svg(id: "x")
+      ).text
+    }
+    #expect(text([0, 1.5e-3], .number, false).contains("c: from 0 at epoch 0 to 0.0015 at"))
+    #expect(text([0.1, 2e-5], .percent, true).contains("c: from 10.0% at epoch 0 to 0.002% at"))
+    for tick in ["0.01%", "0.1%", "1%"] {
+      #expect(text([0.1, 2e-5], .percent, true).contains(tick))
+    }
+  }
+
+  /// Numbers that are longer than usual get more space.
+  @Test func longTicksStayInThePicture() {
+    let chart = LineChart(title: "T", curves: [Self.curve([1.2e-5, 3.2e-5])])
+    let xml = ReportXML(chart.svg(id: "x"))
+    #expect(xml.error == nil)
+    let axes = xml.attributes.filter { $0["class"] == "axis" }
+    let left = axes.compactMap { $0["x1"].flatMap { Double($0) } }.min() ?? 0
+    #expect(left > 50)
+  }
+
+  @Test func stepsAreSetOffByThousands() {
+    let curve = Curve(name: "c", points: [0, 250_000].map { Curve.Point(x: $0, y: 1) })
+    let text = ReportXML(LineChart(title: "T", curves: [curve], xLabel: "step").svg(id: "x")).text
+    #expect(text.contains("100,000") && text.contains("step"))
+  }
+
+  /// Charts of one run have the same axis, even if a curve begins later or ends earlier.
+  @Test func axisCoversGapsAndBeginsAtZero() {
+    let points = (1...300).map { Curve.Point(x: Double(10 * $0), y: $0 < 250 ? 1 : 0) }
+    let chart = LineChart(
+      title: "T", curves: [Curve(name: "c", points: points)], xLabel: "step", isLogarithmic: true)
+    let xml = ReportXML(chart.svg(id: "x"))
+    let ticks = zip(xml.attributes, xml.elements).filter {
+      $0.1 == "line" && $0.0["class"] == "axis"
+    }
+    // Every 500 from 0 to 3,000, and the axis itself.
+    #expect(ticks.count == 8)
+    #expect(xml.text.contains("05001,0001,5002,0002,5003,000step"))
   }
 
   @Test(arguments: [

@@ -48,20 +48,23 @@ enum ReportSample {
           value: "bitlinear train --data fashion-mnist --epochs 10 --seed 42 --output run",
           isCode: true),
       ],
-      lossCurves: [
-        Curve(name: "training", points: training),
-        Curve(name: "test", points: perEpoch { 0.315 + 0.28 * exp(-$0 / 1.9) }),
-        Curve(
-          name: "test, float32", points: perEpoch { 0.295 + 0.22 * exp(-$0 / 1.6) },
-          isBaseline: true),
+      charts: [
+        .loss([
+          Curve(name: "training", points: training),
+          Curve(name: "test", points: perEpoch { 0.315 + 0.28 * exp(-$0 / 1.9) }),
+          Curve(
+            name: "test, float32", points: perEpoch { 0.295 + 0.22 * exp(-$0 / 1.6) },
+            isBaseline: true),
+        ]),
+        .accuracy([
+          Curve(name: "training", points: perEpoch { 0.926 - 0.14 * exp(-$0 / 2.6) }),
+          Curve(name: "test", points: perEpoch { 0.889 - 0.12 * exp(-$0 / 1.7) }),
+          Curve(
+            name: "test, float32", points: perEpoch { 0.898 - 0.08 * exp(-$0 / 1.5) },
+            isBaseline: true),
+        ]),
       ],
-      accuracyCurves: [
-        Curve(name: "training", points: perEpoch { 0.926 - 0.14 * exp(-$0 / 2.6) }),
-        Curve(name: "test", points: perEpoch { 0.889 - 0.12 * exp(-$0 / 1.7) }),
-        Curve(
-          name: "test, float32", points: perEpoch { 0.898 - 0.08 * exp(-$0 / 1.5) },
-          isBaseline: true),
-      ],
+      chartNote: "The test set is not trained on.",
       results: TextTable(
         header: ["Model", "Test accuracy", "Test loss", "Weights", "Pictures a second"],
         rows: [

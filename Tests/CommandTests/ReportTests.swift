@@ -53,8 +53,10 @@ import Testing
     let content = ReportContent(
       title: bad, summary: bad, highlights: [Fact(name: bad, value: bad, note: bad)],
       facts: [Fact(name: bad, value: bad), Fact(name: bad, value: bad, isCode: true)],
-      lossCurves: curves, accuracyCurves: curves,
+      charts: [.loss(curves), .accuracy(curves)], chartNote: bad,
       results: TextTable(header: [bad], rows: [[bad]]),
+      texts: [ReportText(title: bad, text: bad)],
+      earlierTexts: [ReportText(title: bad, text: bad)],
       layers: [LayerCodes(name: bad, minusOnes: 1, zeros: 1, plusOnes: 1)],
       confusion: ConfusionMatrix(classNames: [bad, "x"], counts: [[3, 1], [0, 2]]),
       pictures: [
@@ -67,10 +69,10 @@ import Testing
     #expect(xml.error == nil)
     // The only elements of this name are the names below the pictures.
     #expect(xml.elements.count { $0 == "b" } == 2)
-    // 7 in the head and header, 3 in each chart, 2 in the table, 3 for the layer, at least 5 for
-    // the matrix and 5 for the pictures.
+    // 7 in the head and header, 3 in each chart and a note, 2 in the table, 4 texts, 3 for the
+    // layer, at least 5 for the matrix and 5 for the pictures.
     let readable = "<b>&\"'\u{FFFD}</b>"
-    #expect(xml.text.components(separatedBy: readable).count - 1 >= 28)
+    #expect(xml.text.components(separatedBy: readable).count - 1 >= 33)
   }
 
   @Test func picturesHaveTheirPixelsAndMarks() {
@@ -116,6 +118,94 @@ import Testing
     #expect(xml.values("width") == ["14", "14", "14", "99", "199", "99"])
     #expect(xml.text.contains("first: −1: 25.0%, 0: 50.0%, +1: 25.0%."))
     #expect(xml.text.contains("no weights"))
+  }
+
+  /// 210 layers, seven kinds in each of 30 blocks, and one that is alone.
+  static let manyLayers: [LayerCodes] =
+    (0..<30).flatMap { block in
+      [
+        "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up",
+        "mlp.down",
+      ]
+      .enumerated().map { index, name in
+        LayerCodes(
+          name: "model.layers.\(block).\(name)_proj", minusOnes: 100_000 + 900 * block,
+          zeros: 90_000 + 2_000 * index, plusOnes: 100_000 + 400 * block)
+      }
+    } + [LayerCodes(name: "lm_head", minusOnes: 5, zeros: 0, plusOnes: 6)]
+
+  @Test func manyLayersAreShownByTheirKinds() {
+    let page = HTMLReport(content: ReportContent(title: "x", layers: Self.manyLayers)).html()
+    let xml = ReportXML(page)
+    #expect(xml.error == nil)
+    // The legend, seven kinds and the one alone.
+    #expect(xml.elements.count { $0 == "svg" } == 9)
+    #expect(xml.values("id").contains("codes-7-title"))
+    #expect(page.contains("<td>model.layers.*.mlp.down_proj</td>"))
+    #expect(page.contains("<summary>All 211 layers</summary>"))
+    #expect(page.contains("<td>model.layers.29.mlp.down_proj</td>"))
+    #expect(xml.text.contains("model.layers.29.mlp.down_proj: −1: 37.1%, 0: 30.0%, +1: 32.9%"))
+    #expect(page.utf8.count < 250_000)
+  }
+
+  @Test func kindsKeepTheOrderAndAllLayers() throws {
+    let kinds = LayerKind.kinds(of: Self.manyLayers)
+    #expect(kinds.count == 8)
+    #expect(kinds[0].name == "model.layers.*.self_attn.q_proj" && kinds[7].name == "lm_head")
+    #expect(kinds[0].numbers == (0..<30).map { "\($0)" })
+    #expect(kinds.reduce(0) { $0 + $1.layers.count } == Self.manyLayers.count)
+    #expect(kinds[0].total.minusOnes == (0..<30).reduce(0) { $0 + 100_000 + 900 * $1 })
+    #expect(kinds[0].total.zeros == 30 * 90_000)
+    let alone = LayerKind.kinds(
+      of: ["a", "b", "x.1", "x.2"].map {
+        LayerCodes(name: $0, minusOnes: 1, zeros: 0, plusOnes: 1)
+      })
+    #expect(alone.map(\.name) == ["x.*", "Layers of other names"])
+    #expect(alone.last?.layers.map(\.name) == ["a", "b"])
+  }
+
+  @Test(arguments: [1, 2, 30, 2_000]) func stripsOfAnyLengthAreDrawn(count: Int) {
+    var kind = LayerKind(name: "layers.*")
+    for index in 0..<count {
+      // The first has no weights.
+      kind.layers.append(
+        LayerCodes(name: "layers.\(index)", minusOnes: index, zeros: index, plusOnes: 2 * index))
+      kind.numbers.append("\(index)")
+    }
+    let chart = CodeStripChart(kind: kind)
+    let xml = ReportXML(chart.svg(id: "s"))
+    #expect(xml.error == nil)
+    #expect(xml.elements.count { $0 == "rect" } == 3 * (count - 1))
+    let sizes = (xml.values("width") + xml.values("height")).map { Double($0) ?? -1 }
+    #expect(sizes.allSatisfy { $0 > 0 && $0 <= chart.width })
+    // A tick for each layer, as far as they do not overlap, and two texts above the bars.
+    #expect(xml.elements.count { $0 == "text" } <= 3 + Int(chart.width / 28))
+  }
+
+  @Test func textsKeepTheirSpaces() {
+    let content = ReportContent(
+      title: "x", texts: [ReportText(title: "a", text: "\n  two\tspaces\r\n\u{0}\u{FFFF}\u{9B}")],
+      earlierTexts: [ReportText(title: "b", text: "]]> é 中 🙂 \u{202E}x")])
+    let page = HTMLReport(content: content).html()
+    let xml = ReportXML(page)
+    #expect(xml.error == nil)
+    #expect(xml.text.contains("a\n  two\tspaces\u{FFFD}\n\u{FFFD}\u{FFFD}\u{FFFD}"))
+    #expect(xml.text.contains("]]> é 中 🙂 \u{202E}x"))
+    // Only the earlier one is closed.
+    #expect(page.contains("<summary>1 earlier text</summary>"))
+    #expect(xml.elements.count { $0 == "details" } == 1)
+    #expect(xml.elements.count { $0 == "summary" } == 1)
+  }
+
+  @Test func commandsCanBeRunAgain() {
+    let fact = Fact.command([
+      "/usr/bin/bitlinear", "train", "--data", "a b", "--prompt", "it's", "",
+    ])
+    #expect(fact.value == "bitlinear train --data 'a b' --prompt 'it'\\''s' ''")
+    #expect(Fact.command([]).value == "bitlinear")
+    // Two spaces of an argument are two on the page.
+    let content = ReportContent(title: "x", facts: [.command(["bitlinear", "a  b"])])
+    #expect(ReportXML(HTMLReport(content: content).html()).text.contains("bitlinear 'a  b'"))
   }
 
   @Test func confusionCountsMistakes() {

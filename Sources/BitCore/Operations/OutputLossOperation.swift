@@ -52,7 +52,7 @@ public struct OutputLossOperation: Sendable {
 
   /// Logits that are in memory at once, at most, but for a row of a larger vocabulary. Changing it
   /// changes how sums over rows are rounded.
-  package var logitCount = 1 << 24
+  package var logitCount = 7 << 20
 
   /// A loss.
   ///

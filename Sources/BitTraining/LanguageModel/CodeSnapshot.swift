@@ -23,8 +23,8 @@ public struct CodeSnapshot: Sendable {
       unused = bytes.count * alphabet.codesPerByte - count
     }
 
-    /// The share of each value: -1, 0 (ternary only), +1.
-    public var shares: [Double] {
+    /// How many codes have each value: -1, 0 (ternary only), +1.
+    public var counts: [Int] {
       var counts = [Int](repeating: 0, count: 4)
       for byte in bytes {
         switch alphabet {
@@ -35,10 +35,11 @@ public struct CodeSnapshot: Sendable {
         }
       }
       counts[0] -= unused
-      return counts.prefix(alphabet == .ternary ? 3 : 2).map {
-        Double($0) / Double(max(1, count))
-      }
+      return Array(counts.prefix(alphabet == .ternary ? 3 : 2))
     }
+
+    /// The share of each value, in the order of ``counts``.
+    public var shares: [Double] { counts.map { Double($0) / Double(max(1, count)) } }
 
     /// The number of codes that differ from those of an earlier moment.
     func flips(since earlier: Layer) -> Int {

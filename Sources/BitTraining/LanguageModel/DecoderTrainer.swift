@@ -41,12 +41,12 @@ public struct DecoderTrainer {
   /// The processes that train together.
   public let group: ProcessGroup
 
-  private let teacher: DecoderModel?
-  private var optimizer: any Optimizer
+  let teacher: DecoderModel?
+  private(set) var optimizer: any Optimizer
   private(set) var position = DecoderTrainingPosition()
   private var isChecked = false
   private let checkpoint: Checkpoint?
-  private let dataConditions: [(name: String, value: String)]
+  let dataConditions: [(name: String, value: String)]
 
   /// A training run from its start.
   ///
@@ -299,72 +299,5 @@ extension DecoderTrainer {
       generator: SeededGenerator(seed: options.seed),
       position: DecoderTrainingPosition.fields.object(position), history: history.json)
     try checkpoint.save(model, optimizer: optimizer, progress: progress, conditions: conditions)
-  }
-
-  /// All that the result depends on, as text.
-  private var conditions: [(name: String, value: String)] {
-    let frozen = model.frozenNames
-    return options.fingerprint + dataConditions + [
-      ("optimizer", optimizer.settings),
-      ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
-    ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
-  }
-
-  private static func conditions(
-    _ training: TokenWindows, _ validation: ValidationWindows?, teacher: DecoderModel?
-  ) -> [(name: String, value: String)] {
-    func text(_ tokens: TokenDataset, _ length: Int) -> String {
-      "\(tokens.count) tokens in windows of \(length), checksum \(tokens.checksum)"
-    }
-    return [
-      ("training texts", text(training.dataset, training.length)),
-      ("validation texts", validation.map { text($0.dataset, $0.length) } ?? "none"),
-      ("teacher", teacher.map { "checksum \(checksum(of: $0))" } ?? "none"),
-    ]
-  }
-
-  private static func checksum(of model: DecoderModel) -> String {
-    var checksum = Checksum()
-    for (name, value) in model.parameters() {
-      checksum.add(name)
-      checksum.add(value)
-    }
-    return checksum.text
-  }
-
-  private static func architecture(of model: DecoderModel) -> String {
-    "\(model.configuration)"
-  }
-
-  private func checkInputs(_ given: DecoderModel?) throws(InputError) {
-    let vocabulary = model.configuration.vocabularySize
-    for tokens in [training.dataset, validation?.dataset].compactMap(\.self)
-    where tokens.vocabularySize > vocabulary {
-      throw InputError(
-        .mismatch, source: tokens.name, found: "a tokenizer of \(tokens.vocabularySize) tokens",
-        expected: "at most \(vocabulary), the vocabulary of the model")
-    }
-    if options.distillation != nil {
-      guard let given else {
-        throw InputError(
-          .missing, source: "training", found: "no teacher", expected: "one to imitate")
-      }
-      guard given.configuration.vocabularySize == vocabulary else {
-        throw InputError(
-          .mismatch, source: "training",
-          found: "a teacher of \(given.configuration.vocabularySize) tokens",
-          expected: "\(vocabulary), as the model has")
-      }
-    }
-    precondition(training.seed == options.seed, "windows of seed \(training.seed)")
-    _ = try BatchParts(options.accumulation).range(of: group)
-  }
-
-  /// Checks that all processes train the same.
-  private func checkProcesses() throws(InputError) {
-    try group.requireEqual(Self.architecture(of: model), "the model")
-    try group.requireEqual(Self.checksum(of: model), "the weights")
-    try group.requireEqual(FloatMatmul.blasName, "the BLAS")
-    for (name, value) in conditions { try group.requireEqual(value, name) }
   }
 }

@@ -15,7 +15,7 @@ struct CodeShareChart: Sendable {
 
   /// The chart as an element of a page that has ``ReportStyle``. `id` is unique in the page.
   func svg(id: String) -> String {
-    var parts = [legend]
+    var parts = [Self.legend]
     for (index, layer) in layers.enumerated() {
       parts.append(bar(layer, y: 40 + Double(index) * 54))
     }
@@ -32,8 +32,9 @@ struct CodeShareChart: Sendable {
     }.joined(separator: " ")
   }
 
-  private var legend: String {
-    Self.codes.enumerated().map { index, code in
+  /// The colours of the codes, 18 pixels high.
+  static var legend: String {
+    codes.enumerated().map { index, code in
       let x = Double(index) * 62
       return SVG.rectangle(x: x, y: 4, width: 14, height: 14, style: "code \(code.1)")
         + SVG.text(code.0, x: x + 20, y: 15.5, style: "legend")

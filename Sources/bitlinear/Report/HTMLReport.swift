@@ -9,25 +9,10 @@ struct HTMLReport: Sendable {
   /// The command that the page is from.
   var command = "bitlinear train"
 
-  /// The chart of the loss, for the page and as a file. It is logarithmic if the largest value is
-  /// more than eight times the smallest; otherwise all but the first steps would look flat.
-  static func lossChart(_ curves: [Curve]) -> LineChart {
-    let values = curves.flatMap(\.points).map(\.y).filter { $0 > 0 && $0 < 1e100 }
-    let isLogarithmic = (values.max() ?? 1) > 8 * (values.min() ?? 1)
-    return LineChart(
-      title: isLogarithmic ? "Loss (logarithmic)" : "Loss", curves: curves,
-      isLogarithmic: isLogarithmic)
-  }
-
-  /// The chart of the accuracy, for the page and as a file.
-  static func accuracyChart(_ curves: [Curve]) -> LineChart {
-    LineChart(title: "Accuracy", curves: curves, format: .percent)
-  }
-
   /// The page, UTF-8 when written to a file.
   func html() -> String {
     let title = SVG.escape(content.title)
-    let sections = [header, curves, results, layers, confusion, pictures].compactMap { $0 }
+    let sections = [header, curves, results, texts, layers, confusion, pictures].compactMap { $0 }
     return """
       <!DOCTYPE html>
       <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
@@ -68,7 +53,7 @@ struct HTMLReport: Sendable {
     if !content.facts.isEmpty {
       let facts = content.facts.map { fact in
         // Browsers break lines at hyphens, which would tear an option from its dashes.
-        let words = fact.value.split(separator: " ").map {
+        let words = fact.value.split(separator: " ", omittingEmptySubsequences: false).map {
           "<span>\(SVG.escape(String($0)))</span>"
         }
         let value =
@@ -82,45 +67,19 @@ struct HTMLReport: Sendable {
   }
 
   private var curves: String? {
-    let charts = [
-      ("loss", Self.lossChart(content.lossCurves)),
-      ("accuracy", Self.accuracyChart(content.accuracyCurves)),
-    ]
-    let cards = charts.filter { !$0.1.curves.isEmpty }.map { id, chart in
-      "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>\(chart.svg(id: id))</figure>"
-    }
+    let cards = content.charts.enumerated().filter { !$0.element.curves.isEmpty }
+      .map { index, chart in
+        "<figure class=\"card\"><h3>\(SVG.escape(chart.title))</h3>"
+          + "\(chart.svg(id: "chart-\(index)"))</figure>"
+      }
     return section(
-      "Training",
-      "The test set is not trained on: a training that works lowers its loss and raises its "
-        + "accuracy too. A growing gap between training and test is overfitting.",
+      "Training", content.chartNote,
       cards.isEmpty ? nil : "<div class=\"pair\">\(cards.joined(separator: "\n"))</div>")
   }
 
   private var results: String? {
     guard let table = content.results, table.columnCount > 0 else { return nil }
     return section("Results", nil, "<div class=\"card scroll\">\(html(table))</div>")
-  }
-
-  private var layers: String? {
-    guard !content.layers.isEmpty else { return nil }
-    let table = TextTable(
-      header: ["Layer", "−1", "0", "+1", "Bits"],
-      rows: content.layers.map { layer in
-        [layer.name] + [layer.minusOnes, layer.zeros, layer.plusOnes].map(NumberText.grouped)
-          + [NumberText.fixed(Self.entropy(layer.shares), decimals: 3)]
-      })
-    // About as many letters fit beside the chart; a table with longer rows goes below it.
-    let isPair = table.rows.allSatisfy { $0.joined().count <= 40 }
-    var chart = CodeShareChart(layers: content.layers)
-    if !isPair { chart.width = 884 }
-    let picture = "<div class=\"wide\">\(chart.svg(id: "codes"))</div>"
-    return section(
-      "Weight codes",
-      "The codes of each packed layer and their entropy, which is at most log₂ 3 = 1.585 bits per "
-        + "weight, if all three codes are equally frequent.",
-      "<div class=\"\(isPair ? "pair" : "stack")\">"
-        + "<figure class=\"card\(isPair ? "" : " scroll")\">\(picture)</figure>"
-        + "<div class=\"card scroll\">\(html(table))</div></div>")
   }
 
   private var confusion: String? {
@@ -160,13 +119,15 @@ struct HTMLReport: Sendable {
 
   // MARK: - Parts
 
-  private func section(_ title: String, _ note: String?, _ body: String?) -> String? {
+  /// A part of the page with its heading; nil without a body.
+  func section(_ title: String, _ note: String?, _ body: String?) -> String? {
     guard let body else { return nil }
-    let paragraph = note.map { "<p class=\"note\">\($0)</p>\n" } ?? ""
+    let paragraph = note.map { "<p class=\"note\">\(SVG.escape($0))</p>\n" } ?? ""
     return "<section>\n<h2>\(title)</h2>\n\(paragraph)\(body)\n</section>"
   }
 
-  private func html(_ table: TextTable) -> String {
+  /// A table as an element.
+  func html(_ table: TextTable) -> String {
     func cells(_ row: [String], _ element: String) -> String {
       table.isNumeric.enumerated().map { column, isNumeric in
         SVG.element(
@@ -177,10 +138,5 @@ struct HTMLReport: Sendable {
     let rows = table.rows.map { "<tr>\(cells($0, "td"))</tr>" }
     return "<table><thead><tr>\(cells(table.header, "th"))</tr></thead><tbody>"
       + rows.joined(separator: "\n") + "</tbody></table>"
-  }
-
-  /// The entropy of the codes, in bits per weight.
-  private static func entropy(_ shares: [Double]) -> Double {
-    shares.reduce(0) { $1 > 0 ? $0 - $1 * log2($1) : $0 }
   }
 }

@@ -1,15 +1,7 @@
 import BitTraining
 
-/// Curves over epochs, with axes, a legend and the last value of each curve.
+/// Curves over epochs or steps, with axes, a legend and the last value of each curve.
 struct LineChart: Sendable {
-  /// How values are written.
-  enum ValueFormat: Sendable {
-    /// As they are.
-    case number
-    /// Fractions as percentages.
-    case percent
-  }
-
   /// What the chart shows: "Loss".
   var title: String
   /// The curves; those without a finite point are left out.
@@ -25,6 +17,21 @@ struct LineChart: Sendable {
   /// The height in pixels at full size.
   var height = 320.0
 
+  /// A chart of losses. It is logarithmic if the largest value is more than eight times the
+  /// smallest; otherwise all but the first steps would look flat.
+  static func loss(_ curves: [Curve]) -> LineChart {
+    let values = curves.flatMap(\.points).map(\.y).filter { $0 > 0 && $0 < 1e100 }
+    let isLogarithmic = (values.max() ?? 1) > 8 * (values.min() ?? 1)
+    return LineChart(
+      title: isLogarithmic ? "Loss (logarithmic)" : "Loss", curves: curves,
+      isLogarithmic: isLogarithmic)
+  }
+
+  /// A chart of accuracies, which are fractions.
+  static func accuracy(_ curves: [Curve]) -> LineChart {
+    LineChart(title: "Accuracy", curves: curves, format: .percent)
+  }
+
   /// The chart as an element of a page that has ``ReportStyle``. `id` is unique in the page.
   func svg(id: String) -> String {
     SVG.picture(
@@ -32,8 +39,15 @@ struct LineChart: Sendable {
       content: content(top: 0, inset: 0))
   }
 
-  /// The chart as a file, with its styles, its heading and an opaque light background.
+  /// The chart as a file of 760 by 400 pixels, with its styles, its heading and an opaque light
+  /// background.
   func standaloneSVG() -> String {
+    var chart = self
+    (chart.width, chart.height) = (760, 400)
+    return chart.framedSVG
+  }
+
+  private var framedSVG: String {
     let frame =
       "<rect class=\"ground\" x=\".5\" y=\".5\" rx=\"8\" width=\"\(SVG.number(width - 1))\""
       + " height=\"\(SVG.number(height - 1))\"/>"
@@ -49,9 +63,9 @@ struct LineChart: Sendable {
     let sentences = drawnCurves.map { curve in
       guard let first = curve.finite.first, let last = curve.finite.last else { return "" }
       return curve.finite.count == 1
-        ? "\(curve.name): \(valueText(last.y))."
-        : "\(curve.name): from \(valueText(first.y)) at \(xLabel) \(SVG.number(first.x))"
-          + " to \(valueText(last.y)) at \(xLabel) \(SVG.number(last.x))."
+        ? "\(curve.name): \(format.text(last.y))."
+        : "\(curve.name): from \(format.text(first.y)) at \(xLabel) \(SVG.number(first.x))"
+          + " to \(format.text(last.y)) at \(xLabel) \(SVG.number(last.x))."
     }
     return sentences.isEmpty ? "No data." : sentences.joined(separator: " ")
   }
@@ -111,20 +125,34 @@ struct LineChart: Sendable {
   private func content(top: Double, inset: Double) -> String {
     let curves = drawnCurves
     let points = curves.flatMap(\.finite)
-    let xs = curves.filter { !$0.isLevel }.flatMap { $0.finite.map(\.x) }
+    // Gaps count, so that all charts of a run are as long as the run.
+    let xs = self.curves.filter { !$0.isBaseline || $0.points.count > 1 }.flatMap(\.points)
+      .map(\.x).filter { abs($0) < 1e100 }
     guard let yMinimum = points.map(\.y).min(), let yMaximum = points.map(\.y).max() else {
       return SVG.text("No data", x: width / 2, y: height / 2, style: "label", anchor: "middle")
     }
     let (legend, legendHeight) = legend(curves, left: inset, top: top + 8)
-    let margin = (top: top + legendHeight + 18, right: 58.0, bottom: 44.0, left: inset + 42)
+    let yTicks = yTicks(yMinimum...yMaximum)
+    let tickTexts = yTicks.values.map {
+      format.tick($0, of: yTicks, isLogarithmic: isLogarithmic)
+    }
+    let endTexts = curves.compactMap { $0.finite.last.map { format.text($0.y) } }
+    // Wider than usual for long numbers, such as those of learning rates.
+    let margin = (
+      top: top + legendHeight + 18, right: max(58, Self.width(endTexts) + 20),
+      bottom: 44 + inset / 2,
+      left: inset + max(42, Self.width(tickTexts) + 12)
+    )
     let plot = (
       left: margin.left, right: width - margin.right, top: margin.top,
       bottom: height - margin.bottom
     )
+    let (xFirst, xLast) = (xs.min() ?? 0, xs.max() ?? 1)
+    // An axis that nearly begins at 0 begins there, so that the charts of a run have the same.
+    let xStart = xFirst > 0 && xFirst < xLast * 0.05 ? 0 : xFirst
     let xTicks = AxisTicks.linear(
-      (xs.min() ?? 0)...(xs.max() ?? 1), target: width > 600 ? 10 : 6,
-      minimumStep: (xs.max() ?? 1) - (xs.min() ?? 0) >= 2 ? 1 : 0, isExtended: false)
-    let yTicks = yTicks(yMinimum...yMaximum)
+      xStart...xLast, target: Int((plot.right - plot.left) / (xLast >= 1e5 ? 90 : 60)),
+      minimumStep: xLast - xStart >= 2 ? 1 : 0, isExtended: false)
 
     let x = { (value: Double) in
       plot.left + (value - xTicks.range.lowerBound)
@@ -137,17 +165,16 @@ struct LineChart: Sendable {
     }
 
     var parts: [String] = []
-    for tick in yTicks.values {
+    for (tick, text) in zip(yTicks.values, tickTexts) {
       parts.append(SVG.line(plot.left, y(tick), plot.right, y(tick), style: "grid"))
       parts.append(
-        SVG.text(
-          tickText(tick, yTicks), x: plot.left - 8, y: y(tick) + 4, style: "tick", anchor: "end"))
+        SVG.text(text, x: plot.left - 8, y: y(tick) + 4, style: "tick", anchor: "end"))
     }
     for tick in xTicks.values {
       parts.append(SVG.line(x(tick), plot.bottom, x(tick), plot.bottom + 4, style: "axis"))
       parts.append(
         SVG.text(
-          NumberText.fixed(tick, decimals: xTicks.decimals), x: x(tick), y: plot.bottom + 18,
+          Self.xText(tick, decimals: xTicks.decimals), x: x(tick), y: plot.bottom + 18,
           style: "tick", anchor: "middle"))
     }
     parts.append(SVG.line(plot.left, plot.bottom, plot.right, plot.bottom, style: "axis"))
@@ -161,6 +188,18 @@ struct LineChart: Sendable {
     }
     parts.append(endValues(curves, x: plot.right + 8, y: y, plot: (plot.top, plot.bottom)))
     return legend + parts.joined()
+  }
+
+  /// The width of the widest of the texts, in pixels.
+  private static func width(_ texts: [String]) -> Double {
+    texts.map { SVG.estimatedWidth($0, size: 12) }.max() ?? 0
+  }
+
+  /// A tick of the horizontal axis: thousands are set off, because steps are large numbers.
+  private static func xText(_ value: Double, decimals: Int) -> String {
+    guard abs(value) < 1e9 else { return NumberText.printf("%.3g", value) }
+    return decimals == 0
+      ? NumberText.grouped(Int(value.rounded())) : NumberText.fixed(value, decimals: decimals)
   }
 
   private func yTicks(_ data: ClosedRange<Double>) -> AxisTicks {
@@ -213,7 +252,7 @@ struct LineChart: Sendable {
     _ curves: [DrawnCurve], x: Double, y: (Double) -> Double, plot: (top: Double, bottom: Double)
   ) -> String {
     var labels = curves.compactMap { curve in
-      curve.finite.last.map { (y: y($0.y), text: valueText($0.y), style: curve.style) }
+      curve.finite.last.map { (y: y($0.y), text: format.text($0.y), style: curve.style) }
     }.sorted { $0.y < $1.y }
     let spacing = 14.0
     for index in labels.indices.dropFirst() {
@@ -244,23 +283,5 @@ struct LineChart: Sendable {
       x += length + gap
     }
     return (parts.joined(), 8 + Double(row + 1) * 18)
-  }
-
-  private func valueText(_ value: Double) -> String {
-    switch format {
-    case .percent: NumberText.percent(value)
-    case .number where abs(value) >= 1e5: NumberText.printf("%.3g", value)
-    case .number: NumberText.fixed(value, decimals: abs(value) >= 100 ? 1 : 3)
-    }
-  }
-
-  private func tickText(_ value: Double, _ ticks: AxisTicks) -> String {
-    switch format {
-    case .percent: NumberText.percent(value, decimals: max(ticks.decimals - 2, 0))
-    case .number where isLogarithmic && value < 1e-4: NumberText.printf("%.0e", value)
-    case .number where isLogarithmic: NumberText.printf("%g", value)
-    case .number where ticks.decimals > 6 || abs(value) >= 1e5: NumberText.printf("%.3g", value)
-    case .number: NumberText.fixed(value, decimals: ticks.decimals)
-    }
   }
 }

@@ -10,12 +10,16 @@ struct ReportContent: Sendable {
   var highlights: [Fact] = []
   /// How the run was made: network, recipe, parameters, epochs, seed, command, date, CPU.
   var facts: [Fact] = []
-  /// Loss over epochs: training (several points per epoch), test, baselines.
-  var lossCurves: [Curve] = []
-  /// Accuracy over epochs as fractions from 0 to 1: training, test, baselines.
-  var accuracyCurves: [Curve] = []
+  /// What was measured along the way: loss, accuracy, ... A chart without curves is left out.
+  var charts: [LineChart] = []
+  /// A sentence or two on how to read the charts.
+  var chartNote: String?
   /// The final results, one model per row.
   var results: TextTable?
+  /// Texts that the trained models wrote, shown side by side.
+  var texts: [ReportText] = []
+  /// Texts that were written earlier, the latest first; they are folded.
+  var earlierTexts: [ReportText] = []
   /// The weight codes of each packed layer, in the order of the network.
   var layers: [LayerCodes] = []
   /// The actual and predicted classes of the test set.
@@ -26,21 +30,17 @@ struct ReportContent: Sendable {
   var pictureNote = ""
 }
 
-/// A named value.
-struct Fact: Sendable {
-  /// What the value is: "test accuracy".
-  var name: String
-  /// The value as text: "90.1%".
-  var value: String
-  /// A few words of explanation, shown under a highlight only.
-  var note: String? = nil
-  /// Whether the value is a command or a path, to be set in a monospaced font.
-  var isCode = false
+/// A text that a model wrote.
+struct ReportText: Sendable {
+  /// Which model wrote it, and when: "b158 after 200 steps".
+  var title: String
+  /// The text, which may hold any characters.
+  var text: String
 }
 
 /// One line of a chart.
 struct Curve: Sendable {
-  /// A measurement; `x` is in epochs.
+  /// A measurement; `x` is in epochs or steps, as the chart says.
   struct Point: Sendable {
     var x: Double
     var y: Double

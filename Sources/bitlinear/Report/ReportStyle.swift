@@ -67,6 +67,9 @@ enum ReportStyle {
   private static let fonts =
     "system-ui,-apple-system,Segoe UI,Roboto,Helvetica Neue,Arial,sans-serif"
 
+  private static let monospaced =
+    "font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace"
+
   private static let layout = """
     *{box-sizing:border-box}
     html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
@@ -93,8 +96,9 @@ enum ReportStyle {
     .facts dt{font-size:12.5px;color:var(--muted)}
     .facts dd{margin:0;overflow-wrap:anywhere}
     .facts .wide{grid-column:1/-1}
+    .facts code{white-space:pre-wrap}
     .facts code span{display:inline-block;max-width:100%}
-    code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace}
+    code{\(monospaced)}
     .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:14px}
     .stack{display:grid;grid-template-columns:minmax(0,1fr);gap:14px}
     .matrix{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,1fr);gap:14px}
@@ -102,6 +106,13 @@ enum ReportStyle {
     .chart{display:block;width:100%;height:auto;overflow:visible}
     svg text{font-family:\(fonts);font-variant-numeric:tabular-nums}
     .scroll{overflow-x:auto}
+    .preformatted{white-space:pre-wrap;overflow-wrap:anywhere;overflow:hidden;tab-size:4;
+      \(monospaced)}
+    summary{cursor:pointer;font-size:15px;font-weight:600}
+    details[open] summary{margin-bottom:8px}
+    section>.card,section>.pair{margin-bottom:14px}
+    .strips{gap:18px 28px;margin-top:10px}
+    .key{width:180px}
     table{border-collapse:collapse;width:100%;font-size:14.5px;font-variant-numeric:tabular-nums}
     th{font-weight:600;font-size:13px;color:var(--muted);text-align:left;vertical-align:bottom}
     th,td{padding:7px 20px 7px 0;border-bottom:1px solid var(--grid)}

@@ -93,6 +93,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
+    SystemMemory.keepFreed()
     let data = try dataOption.load()
     let mainNetwork = try network(recipe, for: data)
     let floatNetwork = baseline ? try network(.float, for: data) : nil
@@ -147,8 +148,6 @@ struct TrainCommand: ParsableCommand {
     try folder.write("metrics.jsonl", results.job.trainer.history.jsonLines)
     let content = results.report(command: CommandLine.arguments)
     try folder.write("report.html", HTMLReport(content: content).html())
-    var curves = HTMLReport.accuracyChart(content.accuracyCurves)
-    (curves.width, curves.height) = (760, 400)
-    try folder.write("curves.svg", curves.standaloneSVG())
+    try folder.write("curves.svg", results.accuracyChart.standaloneSVG())
   }
 }

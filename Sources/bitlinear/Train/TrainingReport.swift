@@ -10,8 +10,10 @@ extension TrainingResults {
     content.summary = summary
     content.highlights = highlights
     content.facts = facts(command)
-    content.lossCurves = lossCurves
-    content.accuracyCurves = accuracyCurves
+    content.charts = [.loss(lossCurves), accuracyChart]
+    content.chartNote =
+      "The test set is not trained on: a training that works lowers its loss and raises its "
+      + "accuracy too. A growing gap between training and test is overfitting."
     content.results = table
     content.layers = job.trainer.model.packedLayers().map {
       LayerCodes(name: $0.name, codes: $0.layer.matrix.codes)
@@ -63,11 +65,8 @@ extension TrainingResults {
 
   private func facts(_ command: [String]) -> [Fact] {
     let options = job.trainer.options
-    let program = command.first?.split(separator: "/").last.map(String.init) ?? "bitlinear"
     return [
-      Fact(
-        name: "Command", value: ([program] + command.dropFirst()).joined(separator: " "),
-        isCode: true),
+      .command(command),
       Fact(name: "Network", value: job.network.summary),
       Fact(
         name: "Weights",
@@ -92,9 +91,11 @@ extension TrainingResults {
     ] + testCurves(\.testLoss)
   }
 
-  private var accuracyCurves: [Curve] {
-    [Curve(name: "training", points: job.trainer.history.points(\.trainAccuracy))]
-      + testCurves(\.testAccuracy)
+  /// The accuracy of all epochs, for the page and as a file.
+  var accuracyChart: LineChart {
+    .accuracy(
+      [Curve(name: "training", points: job.trainer.history.points(\.trainAccuracy))]
+        + testCurves(\.testAccuracy))
   }
 
   /// The curve of the test set, and that of the baseline if there is one.

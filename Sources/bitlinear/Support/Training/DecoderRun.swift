@@ -147,14 +147,12 @@ struct DecoderRun {
       Fact(name: "Weight decay", value: options.weightDecay.description),
       Fact(name: "Seed", value: "\(options.seed)"),
       Fact(name: "Processes", value: "\(group.count)"),
-      Fact(
-        name: "Command", value: CommandLine.arguments.joined(separator: " "), isCode: true),
     ]
     return DecoderReport(
-      title: title, command: CommandLine.arguments, facts: facts, history: trainer.history,
-      name: results.job.name,
+      title: title, command: CommandLine.arguments, highlights: highlights, facts: facts,
+      name: results.job.name, history: trainer.history,
       baseline: results.baseline.map { (name: "float", history: $0.trainer.history) },
       codes: results.job.hasCodes ? CodeSnapshot(of: trainer.fullStrengthModel) : nil,
-      results: results.table, highlights: highlights)
+      results: results.table)
   }
 }
