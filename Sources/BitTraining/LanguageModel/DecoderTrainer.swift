@@ -42,11 +42,11 @@ public struct DecoderTrainer {
   public let group: ProcessGroup
 
   private let teacher: DecoderModel?
-  private var optimizer: any Optimizer
+  private(set) var optimizer: any Optimizer
   private(set) var position = DecoderTrainingPosition()
   private var isChecked = false
   private let checkpoint: Checkpoint?
-  private let dataConditions: [(name: String, value: String)]
+  let dataConditions: [(name: String, value: String)]
 
   /// A training run from its start.
   ///
@@ -78,8 +78,7 @@ public struct DecoderTrainer {
     self.teacher = options.distillation == nil ? nil : teacher
     self.group = group
     checkpoint = checkpointPath.map {
-      Checkpoint(
-        path: $0, architecture: Self.architecture(of: model), metadata: metadata)
+      Checkpoint(path: $0, architecture: Self.architecture, metadata: metadata)
     }
     dataConditions = Self.conditions(training, validation, teacher: self.teacher)
     try checkInputs(teacher)
@@ -162,7 +161,8 @@ public struct DecoderTrainer {
       let result = try DecoderEvaluation.measure(model, on: validation, group: group)
       guard result.loss.isFinite else {
         throw notFinite(
-          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs))
+          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs),
+          isAfterStep: true)
       }
       history.validations.append(
         DecoderTrainingHistory.Validation(
@@ -188,10 +188,12 @@ public struct DecoderTrainer {
     let norm = GradientClipping.norm(of: result.gradients)
     guard norm.isFinite else {
       let names = model.parameters().map(\.name)
-      let bad = result.gradients.firstIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
+      // Gradients are computed from the end of the model to its beginning.
+      let bad = result.gradients.lastIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
       throw notFinite("a gradient of norm \(Self.text(norm))", "the gradient of \(bad)")
     }
-    let reports = (position.step + 1).isMultiple(of: options.reportInterval)
+    let next = position.step + 1
+    let reports = next.isMultiple(of: options.reportInterval) || next == options.steps
     let codes = reports ? CodeSnapshot(of: model) : nil
     optimizer.update(&model, gradients: result.gradients, clipNorm: options.clipNorm)
     position.add(loss: loss, tokens: tokensPerStep, seconds: (clock.now - begin).seconds)
@@ -271,100 +273,15 @@ public struct DecoderTrainer {
     optimizer.learningRate = options.learningRate.rate(step: step, totalSteps: options.steps)
     optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: options.steps)
   }
-}
-
-extension DecoderTrainer {
-  /// The layer in which a NaN or an infinity first shows.
-  private func origin(_ inputs: [Int32]) -> String {
-    NonFiniteLocator.locate(in: model) { _ = $0(inputs, positions: training.length) } ?? "the loss"
-  }
-
-  private func notFinite(_ found: String, _ origin: String) -> InputError {
-    InputError(
-      .notFinite, source: "training",
-      found: "\(found) at step \(position.step + 1), first in \(origin)",
-      expected: "finite numbers; a lower learning rate may help")
-  }
-
-  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
-    value.isNaN ? "nan" : value.description
-  }
 
   private func saveCheckpoint() throws(InputError) {
     guard let checkpoint, group.isFirst else { return }
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
-      throw notFinite("NaN or infinity in \(bad.name)", bad.name)
+      throw notFinite("NaN or infinity", bad.name, isAfterStep: true)
     }
     let progress = CheckpointProgress(
       generator: SeededGenerator(seed: options.seed),
       position: DecoderTrainingPosition.fields.object(position), history: history.json)
     try checkpoint.save(model, optimizer: optimizer, progress: progress, conditions: conditions)
-  }
-
-  /// All that the result depends on, as text.
-  private var conditions: [(name: String, value: String)] {
-    let frozen = model.frozenNames
-    return options.fingerprint + dataConditions + [
-      ("optimizer", optimizer.settings),
-      ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
-    ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
-  }
-
-  private static func conditions(
-    _ training: TokenWindows, _ validation: ValidationWindows?, teacher: DecoderModel?
-  ) -> [(name: String, value: String)] {
-    func text(_ tokens: TokenDataset, _ length: Int) -> String {
-      "\(tokens.count) tokens in windows of \(length), checksum \(tokens.checksum)"
-    }
-    return [
-      ("training texts", text(training.dataset, training.length)),
-      ("validation texts", validation.map { text($0.dataset, $0.length) } ?? "none"),
-      ("teacher", teacher.map { "checksum \(checksum(of: $0))" } ?? "none"),
-    ]
-  }
-
-  private static func checksum(of model: DecoderModel) -> String {
-    var checksum = Checksum()
-    for (name, value) in model.parameters() {
-      checksum.add(name)
-      checksum.add(value)
-    }
-    return checksum.text
-  }
-
-  private static func architecture(of model: DecoderModel) -> String {
-    "\(model.configuration)"
-  }
-
-  private func checkInputs(_ given: DecoderModel?) throws(InputError) {
-    let vocabulary = model.configuration.vocabularySize
-    for tokens in [training.dataset, validation?.dataset].compactMap(\.self)
-    where tokens.vocabularySize > vocabulary {
-      throw InputError(
-        .mismatch, source: tokens.name, found: "a tokenizer of \(tokens.vocabularySize) tokens",
-        expected: "at most \(vocabulary), the vocabulary of the model")
-    }
-    if options.distillation != nil {
-      guard let given else {
-        throw InputError(
-          .missing, source: "training", found: "no teacher", expected: "one to imitate")
-      }
-      guard given.configuration.vocabularySize == vocabulary else {
-        throw InputError(
-          .mismatch, source: "training",
-          found: "a teacher of \(given.configuration.vocabularySize) tokens",
-          expected: "\(vocabulary), as the model has")
-      }
-    }
-    precondition(training.seed == options.seed, "windows of seed \(training.seed)")
-    _ = try BatchParts(options.accumulation).range(of: group)
-  }
-
-  /// Checks that all processes train the same.
-  private func checkProcesses() throws(InputError) {
-    try group.requireEqual(Self.architecture(of: model), "the model")
-    try group.requireEqual(Self.checksum(of: model), "the weights")
-    try group.requireEqual(FloatMatmul.blasName, "the BLAS")
-    for (name, value) in conditions { try group.requireEqual(value, name) }
   }
 }

@@ -107,7 +107,7 @@ struct DecoderJob {
     guard let packed = files.packed else { return }
     guard let recipe = trainer.model.recipe else {
       // A packed model of an earlier run would look like this one's.
-      try OutputFolder(folder.path(packed)).remove("config.json")
+      try folder.remove("\(packed)/config.json")
       return
     }
     let source = try ModelFile(path: folder.path(files.model))

@@ -14,6 +14,9 @@ struct DecoderRun {
     var teacher: DecoderModel?
   }
 
+  /// The file that is written last.
+  static let reportName = "report.html"
+
   let title: String
   let texts: TextFlags
   let training: DecoderTrainingFlags
@@ -32,8 +35,8 @@ struct DecoderRun {
   func callAsFunction(
     _ group: ProcessGroup, _ data: TextData, _ candidate: Candidate, baseline: Candidate?
   ) throws -> Outcome {
-    let folder = try flags.openFolder(isFirst: group.isFirst)
-    let interrupt = InterruptSignal()
+    let folder = try flags.openFolder(for: group)
+    let interrupt = InterruptSignal(isOneOfSeveral: group.count > 1)
     defer { interrupt.stop() }
     var main = try job(candidate, .main, folder, data, group, interrupt)
     guard try main.run(resumes: flags.resume) else { return .interrupted }
@@ -48,9 +51,10 @@ struct DecoderRun {
     guard group.isFirst else { return .finished }
     let results = try DecoderResults(main, baseline: float)
     let report = report(results, data, group)
-    try folder.write("report.html", report.html())
+    if float == nil { try folder.remove("\(DecoderJob.Files.baseline.model)/config.json") }
     try folder.write("curves.svg", report.curvesSVG())
-    try Output.write("\(results.text)Report: \(folder.path("report.html"))\n")
+    try folder.write(Self.reportName, report.html())
+    try Output.write("\(results.text)Report: \(folder.path(Self.reportName))\n")
     if flags.json { try Output.write(results.json) }
     // A script that runs this must notice.
     return results.isPackedEqual == false ? .differs : .finished
@@ -147,14 +151,12 @@ struct DecoderRun {
       Fact(name: "Weight decay", value: options.weightDecay.description),
       Fact(name: "Seed", value: "\(options.seed)"),
       Fact(name: "Processes", value: "\(group.count)"),
-      Fact(
-        name: "Command", value: CommandLine.arguments.joined(separator: " "), isCode: true),
     ]
     return DecoderReport(
-      title: title, command: CommandLine.arguments, facts: facts, history: trainer.history,
-      name: results.job.name,
+      title: title, command: CommandLine.arguments, highlights: highlights, facts: facts,
+      name: results.job.name, history: trainer.history,
       baseline: results.baseline.map { (name: "float", history: $0.trainer.history) },
       codes: results.job.hasCodes ? CodeSnapshot(of: trainer.fullStrengthModel) : nil,
-      results: results.table, highlights: highlights)
+      results: results.table)
   }
 }
