@@ -77,10 +77,11 @@ let package = Package(
       resources: [.copy("Golden")]),
     .testTarget(
       name: "BitTokenizersTests", dependencies: ["BitTokenizers"], resources: [.copy("Golden")]),
-    .testTarget(
-      name: "BitLMTests", dependencies: ["BitLM", "BitConversion"], resources: [.copy("Golden")]),
     // What tests of more than one module use.
     .target(name: "TestSupport", dependencies: ["BitNN"], path: "Tests/TestSupport"),
+    .testTarget(
+      name: "BitLMTests", dependencies: ["BitLM", "BitConversion", "BitNN", "TestSupport"],
+      resources: [.copy("Golden")]),
     .testTarget(
       name: "BitNNTests", dependencies: ["BitNN", "TestSupport"], resources: [.copy("Golden")]),
     .testTarget(name: "BitTrainingTests", dependencies: ["BitTraining", "TestSupport"]),

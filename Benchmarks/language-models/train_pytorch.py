@@ -1,7 +1,7 @@
 """Train a decoder language model with PyTorch on the CPU: the partner of the training in Swift.
 
     python train_pytorch.py --recipe b158 --threads 1
-    python train_pytorch.py --recipe float --threads 2 --compile
+    python train_pytorch.py --recipe float --threads 2 --no-compile
 
 The model is that of Sources/BitNN/Decoder: RMSNorm before attention and before a gated feed-forward
 layer, grouped-query attention with rotary embeddings (element j turns with j + length / 2), SiLU
@@ -9,9 +9,12 @@ gates (--family llama), or squared ReLU and norms before the last projections (-
 Hugging Face's names of parameters. Recipes:
 
     float     nn.Linear
-    b158      BitNet b1.58: int8 activations with a scale for each token, ternary weights with a scale
-              for each matrix, gradients straight through both quantizers; the products, as in all
-              such training in PyTorch, are of float32. Embedding and output layer stay float32.
+    b158      BitNet b1.58: int8 activations with a scale for each token, ternary weights with a
+              scale for each matrix, gradients straight through both quantizers; the products, as in
+              all such training in PyTorch, are of float32. Embedding and output layer stay float32.
+
+By default it uses what is fastest here: torch.compile, which needs a C++ compiler, and on Linux an
+allocator that keeps freed memory for the next step.
 
 It trains on random tokens, or on the bytes of a file (--text). Prints medians over the steps after
 a warm-up. To show that another program computes the same, --save-parameters and --save-gradients
@@ -20,6 +23,7 @@ write the initial parameters, and the tokens, loss and gradients of the first st
 """
 
 import argparse
+import ctypes
 import json
 import math
 import resource
@@ -33,7 +37,7 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1]))
-from shared.programs import fail, positive
+from shared.programs import positive
 
 
 def peak_memory_mib():
@@ -200,10 +204,10 @@ def batches(options):
             yield torch.randint(options.vocab_size, shape, generator=generator)
     content = read_bytes(options.text)
     if len(content) < shape[1]:
-        fail(f"{options.text}: found {len(content)} bytes, expected at least {shape[1]}")
+        sys.exit(f"{options.text}: found {len(content)} bytes, expected at least {shape[1]}")
     text = torch.frombuffer(content, dtype=torch.uint8)
-    if text.max() >= options.vocab_size:
-        fail(f"{options.text}: found the byte {text.max()}, expected less than --vocab-size"
+    if max(content) >= options.vocab_size:
+        sys.exit(f"{options.text}: found the byte {max(content)}, expected less than --vocab-size"
              f" {options.vocab_size}")
     while True:
         first = torch.randint(len(text) - shape[1] + 1, shape[:1], generator=generator)
@@ -227,15 +231,25 @@ def backward(model, tokens):
 
 
 def train(model, optimizer, data, steps):
-    """Seconds and losses of steps."""
-    seconds, losses = [], []
+    """Seconds, seconds of all cores together, and losses of steps."""
+    seconds, cpu_seconds, losses = [], [], []
     for _ in range(steps):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         losses.append(backward(model, next(data)))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
-    return seconds, losses
+        cpu_seconds.append(time.process_time() - cpu_start)
+    return seconds, cpu_seconds, losses
+
+
+def keep_freed_memory():
+    """Lets glibc keep the memory of large tensors for later ones. Otherwise it returns it to the
+    system, which then clears every page once more in every step."""
+    trim_threshold, mmap_max = -1, -4
+    library = ctypes.CDLL(None)
+    if not (library.mallopt(mmap_max, 0) and library.mallopt(trim_threshold, 2**31 - 1)):
+        sys.exit("the allocator does not take --keep-memory")
 
 
 # Files, to compare with another program.
@@ -245,7 +259,7 @@ def read_bytes(path):
     try:
         return bytearray(path.read_bytes())
     except OSError as error:
-        fail(f"{path}: {error.strerror}")
+        sys.exit(f"{path}: {error.strerror}")
 
 
 def read_tensors(path):
@@ -255,7 +269,7 @@ def read_tensors(path):
     try:
         return load(bytes(read_bytes(path)))
     except SafetensorError as error:
-        fail(f"{path}: {error}")
+        sys.exit(f"{path}: {error}")
 
 
 def write_tensors(path, tensors):
@@ -265,15 +279,15 @@ def write_tensors(path, tensors):
     try:
         path.write_bytes(content)
     except OSError as error:
-        fail(f"{path}: {error.strerror}")
+        sys.exit(f"{path}: {error.strerror}")
 
 
 def check_names_and_shapes(path, found, expected):
     if unlike := sorted(found.keys() ^ expected.keys()):
-        fail(f"{path}: {unlike[0]} is {'unknown' if unlike[0] in found else 'missing'}")
+        sys.exit(f"{path}: {unlike[0]} is {'unknown' if unlike[0] in found else 'missing'}")
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
-            fail(f"{path}: {name} has the shape {list(tensor.shape)}, expected"
+            sys.exit(f"{path}: {name} has the shape {list(tensor.shape)}, expected"
                  f" {list(expected[name].shape)}")
 
 
@@ -309,9 +323,9 @@ def check_gradients(model, options):
     tokens = expected.get("tokens")
     shape = options.batch_size, options.context + 1
     if tokens is None or tokens.shape != shape or tokens.is_floating_point():
-        fail(f"{path}: no integers tokens of the shape {list(shape)}")
+        sys.exit(f"{path}: no integer tensor tokens of the shape {list(shape)}")
     if tokens.min() < 0 or tokens.max() >= options.vocab_size:
-        fail(f"{path}: found a token that is not in 0..<{options.vocab_size}")
+        sys.exit(f"{path}: found a token that is not in 0..<{options.vocab_size}")
     found = first_step(model, tokens.long())
     check_names_and_shapes(path, expected, found)
     error, name = worst_difference(found, expected)
@@ -319,7 +333,7 @@ def check_gradients(model, options):
     # A value close to the middle between two codes may be rounded to the one or the other.
     limit = 1e-4 if options.recipe == "float" else 1e-2
     if error > limit:
-        fail(f"{path}: the gradients differ: {name} by {error:.1e} of its norm, at most"
+        sys.exit(f"{path}: the gradients differ: {name} by {error:.1e} of its norm, at most"
              f" {limit} was expected")
 
 
@@ -345,7 +359,11 @@ def parse_arguments(arguments=None):
     parser.add_argument("--threads", type=positive, help="default: PyTorch's own choice")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True,
+                        help="use torch.compile")
+    parser.add_argument("--keep-memory", action=argparse.BooleanOptionalAction,
+                        default=hasattr(ctypes.CDLL(None), "mallopt"),
+                        help="keep freed memory for the next step (default: where glibc is)")
     parser.add_argument("--text", type=Path, help="train on the bytes of this file")
     parser.add_argument("--parameters", type=Path, help="initial parameters, a safetensors file")
     parser.add_argument("--save-parameters", type=Path)
@@ -363,6 +381,8 @@ def parse_arguments(arguments=None):
 def measure(options):
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.keep_memory:
+        keep_freed_memory()
     torch.manual_seed(options.seed)
     model = Decoder(options)
     if options.parameters:
@@ -370,18 +390,17 @@ def measure(options):
     if options.save_parameters:
         write_tensors(options.save_parameters, model.state_dict())
     data = batches(options)
-    trained = torch.compile(model, fullgraph=True, dynamic=False) if options.compile else model
+    if options.compile:
+        model.compile(fullgraph=True, dynamic=False)
     if options.save_gradients:
         write_tensors(options.save_gradients, first_step(model, next(data)))
     if options.check_gradients:
         check_gradients(model, options)
     optimizer = make_optimizer(model, options.learning_rate)
-    train(trained, optimizer, data, options.warm_up)
-    cpu, start = time.process_time(), time.perf_counter()
-    seconds, losses = train(trained, optimizer, data, options.steps)
-    cores = (time.process_time() - cpu) / (time.perf_counter() - start)
+    train(model, optimizer, data, options.warm_up)
+    seconds, cpu_seconds, losses = train(model, optimizer, data, options.steps)
     if not all(map(math.isfinite, losses)):
-        fail(f"the loss is {losses[-1]}")
+        sys.exit(f"the loss is {losses[-1]}")
     median = statistics.median(seconds)
     peak = peak_memory_mib()
     return {
@@ -389,10 +408,12 @@ def measure(options):
         "family": options.family,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "cores_used": cores,
+        "cores_used": sum(cpu_seconds) / sum(seconds),
         "compile": options.compile,
+        "keep_memory": options.keep_memory,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "step_seconds": seconds,
+        "step_cpu_seconds": cpu_seconds,
         "median_step_milliseconds": 1e3 * median,
         "tokens_per_second": options.batch_size * options.context / median,
         "losses": losses,

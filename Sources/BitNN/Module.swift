@@ -125,6 +125,14 @@ extension Module {
     return result
   }
 
+  /// All linear layers by name, in the order of the model, those that BitLinear layers replaced too.
+  func linears() -> [(name: String, layer: Linear)] {
+    var result: [(name: String, layer: Linear)] = []
+    var copy = self
+    copy.updateLinears { name, layer in result.append((name, layer)) }
+    return result
+  }
+
   mutating func updateLinears(_ body: (_ name: String, _ layer: inout Linear) -> Void) {
     withoutActuallyEscaping(body) { body in
       ModuleVisitor(linear: body).visit(&self, gradient: nil)

@@ -3,12 +3,16 @@
 #define _GNU_SOURCE
 #include "bitsystem.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #if defined(__linux__)
 // The processor time that the container is granted, in processors, rounded up; 0 for no limit.
@@ -61,6 +65,14 @@ void bk_advise_large(void *memory, size_t bytes) {
   if (begin < end) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else
   (void)memory, (void)bytes;
+#endif
+}
+
+void bk_keep_freed_memory(void) {
+#if defined(__GLIBC__)
+  // 32 MiB is the most that it takes from its heap.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
 #endif
 }
 

@@ -8,21 +8,7 @@ struct GoldenModelTests {
   func logits(_ golden: GoldenModel) throws {
     let model = try golden.load()
     for (index, ids) in try golden.sequences.enumerated() {
-      let expected = try golden.logits(index)
-      let logits = try model.allLogits(of: ids)
-      let vocabulary = model.configuration.vocabularySize
-      #expect(expected.shape.features == vocabulary)
-      // Of long sequences, some positions at equal distances up to the last.
-      let step = ids.count / expected.shape.rows
-      let rows = stride(from: step - 1, to: ids.count, by: step)
-      try #require(expected.shape.rows == Array(rows).count)
-      var worst: Float = 0
-      for (row, position) in rows.enumerated() {
-        for id in 0..<vocabulary {
-          let difference = logits[position][id] - expected.scalars[row * vocabulary + id]
-          worst = max(worst, difference.isNaN ? .infinity : abs(difference))
-        }
-      }
+      let worst = try golden.difference(index, model.allLogits(of: ids))
       #expect(worst < golden.tolerance(index), "sequence \(index) differs by \(worst)")
     }
   }

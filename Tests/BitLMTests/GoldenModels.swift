@@ -67,6 +67,25 @@ struct GoldenModel: Sendable, CustomTestStringConvertible {
     return try file.tensor("logits.\(sequence)")
   }
 
+  /// How far the logits of a sequence are from the reference's; infinity for NaN.
+  func difference(_ sequence: Int, _ logits: [[Float]]) throws -> Float {
+    let expected = try self.logits(sequence)
+    let vocabulary = expected.shape.features
+    // Of long sequences, some positions at equal distances up to the last.
+    let step = logits.count / expected.shape.rows
+    let positions = Array(stride(from: step - 1, to: logits.count, by: step))
+    try #require(expected.shape.rows == positions.count)
+    var worst: Float = 0
+    for (row, position) in positions.enumerated() {
+      try #require(logits[position].count == vocabulary)
+      for id in 0..<vocabulary {
+        let difference = logits[position][id] - expected.scalars[row * vocabulary + id]
+        worst = max(worst, difference.isNaN ? .infinity : abs(difference))
+      }
+    }
+    return worst
+  }
+
   /// How far logits may be from the reference's.
   func tolerance(_ sequence: Int) -> Float {
     // Here an input lies within 2e-5 of the middle between two integers. Computed in double, the
@@ -78,8 +97,13 @@ struct GoldenModel: Sendable, CustomTestStringConvertible {
   func load(_ options: LanguageModel.Options? = nil) throws -> LanguageModel {
     var options = options ?? LanguageModel.Options(cachePrecision: .float32)
     if kind == "a16", options.activations == nil { options.activations = .float }
-    if path.hasSuffix("i2_s-arm.gguf") { options.gguf = GGUFOptions(i2sLayout: .arm) }
+    options.gguf = ggufOptions
     return try LanguageModel.load(path: modelPath, options: options)
+  }
+
+  /// Nothing in the file tells that it is in the layout of ARM.
+  var ggufOptions: GGUFOptions {
+    GGUFOptions(i2sLayout: path.hasSuffix("i2_s-arm.gguf") ? .arm : nil)
   }
 
   enum GoldenError: Error { case malformed }

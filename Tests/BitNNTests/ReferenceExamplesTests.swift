@@ -51,6 +51,6 @@ import _Differentiation
     #expect(output.isFinite)
     #expect(model.parameters().map(\.name) == ["linear.weight"])
     let gradient = gradient(at: model) { meanSquaredError($0(input), target: .zeros([128, 20])) }
-    #expect(model.gradients(gradient)["linear.weight"]?.shape == [20, 10])
+    #expect(model.namedGradients(gradient)["linear.weight"]?.shape == [20, 10])
   }
 }

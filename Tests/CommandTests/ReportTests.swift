@@ -203,6 +203,9 @@ import Testing
     ])
     #expect(fact.value == "bitlinear train --data 'a b' --prompt 'it'\\''s' ''")
     #expect(Fact.command([]).value == "bitlinear")
+    // Two spaces of an argument are two on the page.
+    let content = ReportContent(title: "x", facts: [.command(["bitlinear", "a  b"])])
+    #expect(ReportXML(HTMLReport(content: content).html()).text.contains("bitlinear 'a  b'"))
   }
 
   @Test func confusionCountsMistakes() {

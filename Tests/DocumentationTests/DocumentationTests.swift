@@ -23,6 +23,7 @@ import Testing
   @Test func articlesAreThere() {
     for article in [
       "Exactness", "RunAPackedModel", "RunALanguageModel", "ConvertAModel", "TrainALayer",
+      "TrainALanguageModel",
     ] {
       #expect(Self.pages.contains { $0.hasSuffix("/\(article).md") }, "\(article)")
     }

@@ -54,7 +54,7 @@ extension Module {
   }
 
   /// The gradients by name; zero gradients and absent ones are left out.
-  package func gradients(_ gradient: TangentVector) -> [String: Tensor] {
+  package func namedGradients(_ gradient: TangentVector) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
     forEachGradient(gradient) { name, gradient in
       if !gradient.isZeroElement { result[name] = gradient }

@@ -50,10 +50,15 @@ struct DecoderCrossing: Sendable {
         "the activation \(configuration.activation)",
         "silu, which GGUF programs use for the family \(configuration.family)")
     }
+    if isToGGUF, configuration.family == .bitnet, configuration.activations == .float {
+      throw refuse(
+        "a model of the family bitnet that was trained with floats",
+        "one of BitLinear layers, which GGUF programs take this family for")
+    }
     if !isToGGUF, configuration.pooling == .mean {
       throw refuse("an embedding that is a mean", "a model whose last token is the embedding")
     }
-    if !isToGGUF { _ = try configuration.rotary.huggingFaceScaling(source) }
+    if !isToGGUF { _ = try configuration.rotary.huggingFaceScaling(source.path) }
   }
 
   /// The name in the target; the same for a tensor that no family has.
@@ -115,7 +120,7 @@ struct DecoderCrossing: Sendable {
   /// The `config.json` of the model, which comes from GGUF; nil for one that goes there.
   func config(_ source: ModelFile, _ dtype: DType?) throws(InputError) -> JSONObject? {
     guard !isToGGUF, let configuration else { return nil }
-    let scaling = try configuration.rotary.huggingFaceScaling(source)
+    let scaling = try configuration.rotary.huggingFaceScaling(source.path)
     return JSONObject(configuration, scaling: scaling, dtype: dtype)
   }
 

@@ -23,7 +23,9 @@ extension GGUFMetadata {
       values.append(("hidden_activation", .string(model.activation.configurationName)))
     }
     switch model.pooling {
-    case .none: break
+    case .none:
+      // Readers take a model with such norms for one that embeds texts if nothing says otherwise.
+      if model.hasProjectionNorms { values.append(("pooling_type", .uint32(0))) }
     case .mean: values.append(("pooling_type", .uint32(1)))
     case .lastToken: values.append(("pooling_type", .uint32(3)))
     }

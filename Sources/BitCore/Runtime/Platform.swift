@@ -37,6 +37,10 @@ package enum SystemMemory {
   package static func adviseLarge(_ memory: UnsafeMutableRawPointer, _ bytes: Int) {
     bk_advise_large(memory, bytes)
   }
+
+  /// Keeps freed memory in this process; for programs that train, whose every step frees and takes the
+  /// same blocks.
+  package static func keepFreed() { bk_keep_freed_memory() }
 }
 
 package enum SystemFiles {

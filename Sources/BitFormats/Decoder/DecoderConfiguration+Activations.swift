@@ -6,9 +6,10 @@ extension DecoderConfiguration {
   ///
   /// In this order:
   /// 1. what `quantization_config` or this project's own description of layers says;
-  /// 2. the family bitnet, I2_S and norms of projections: integers for each token, as all models
+  /// 2. `weight_bits`, with which 1bitLLM's configurations say 1: floats, if it is 16 or more;
+  /// 3. the family bitnet, I2_S and norms of projections: integers for each token, as all models
   ///    with one of these have;
-  /// 3. what the first layer holds: ternary weights with one scale for the matrix are of b1.58,
+  /// 4. what the first layer holds: ternary weights with one scale for the matrix are of b1.58,
   ///    ternary or sign weights with several scales belong to models of which only the weights were
   ///    quantized, and other floats are an ordinary model's.
   static func activations(
@@ -26,6 +27,9 @@ extension DecoderConfiguration {
           expected: "8 bits with a scale for each token, in a language model")
       }
       return (.perTokenInt8, false)
+    }
+    if weights == .floats, let bits = model.config?["weight_bits"]?.integerValue, bits >= 16 {
+      return (.float, false)
     }
     if configuration.family == .bitnet || configuration.hasProjectionNorms {
       return (.perTokenInt8, weights == .floats)

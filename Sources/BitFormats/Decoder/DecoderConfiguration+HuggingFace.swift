@@ -61,8 +61,9 @@ extension DecoderConfiguration {
       try keys.flag("tie_word_embeddings") ?? (tensors[.output] == nil)
     let special = try SpecialTokens(model, keys)
     (beginOfSequence, endOfSequence) = (special.begin, special.end)
-    pooling = try Self.pooling(
-      model, fallback: tensors[.output] == nil && hasProjectionNorms ? .lastToken : .none)
+    // BitNet-embedding is of the family qwen3 and has no output layer.
+    let mayEmbed = family == .qwen3 && tensors[.output] == nil && hasProjectionNorms
+    pooling = try Self.pooling(model, fallback: mayEmbed ? .lastToken : .none)
     (activations, hasLatentWeights) = (.float, false)
     try Self.refuseVariants(keys, modelType, contextLength)
     try refuseUnconverted(model)

@@ -17,8 +17,8 @@ extension DecoderModel {
   /// Reads a model to train it further: a Hugging Face folder, with float, latent or packed weights,
   /// or a GGUF file.
   ///
-  /// Packed b1.58 weights become latent ones that quantize to just these codes and scales, up to the
-  /// rounding of the scale.
+  /// Ternary weights, packed or as floats, become latent ones that quantize to just these codes and
+  /// this scale, if there is one scale for a matrix.
   ///
   /// - Parameters:
   ///   - file: the files of the model.
@@ -50,7 +50,8 @@ extension DecoderModel {
     }
     let reader = WeightReader(
       tensors: tensors, configuration: configuration, isInterleaved: isInterleaved,
-      makesLatent: recipe?.weights == .ternary)
+      isTernary: recipe?.weights == .ternary && configuration.activations != .float
+        && !configuration.hasLatentWeights)
     try self.init(configuration, recipe: recipe) { (tensor) throws(InputError) in
       try reader.weight(tensor)
     }
@@ -62,7 +63,8 @@ private struct WeightReader {
   let tensors: DecoderTensors
   let configuration: DecoderConfiguration
   let isInterleaved: Bool
-  let makesLatent: Bool
+  /// Whether projections hold the values of ternary weights, of which latent ones are to be made.
+  let isTernary: Bool
 
   func weight(_ kind: DecoderTensor) throws(InputError) -> Tensor {
     guard var tensor = tensors[kind] else {
@@ -91,18 +93,8 @@ private struct WeightReader {
       throw InputError(
         .notFinite, source: tensor.source, found: "NaN or infinity", expected: "finite numbers")
     }
-    guard makesLatent, tensor.codes != nil, case .layer = kind else { return values }
-    return latent(values)
-  }
-
-  /// Latent weights that b1.58's quantizer makes into these values, codes times one scale.
-  ///
-  /// Its scale is the mean of magnitudes, which is the scale of the codes times the share of those that
-  /// are not 0. So the values are divided by that share.
-  private func latent(_ values: Tensor) -> Tensor {
-    let used = values.withUnsafePointer { pointer in
-      (0..<values.count).count { pointer[$0] != 0 }
-    }
-    return used == 0 ? values : values * (Float(values.count) / Float(used))
+    guard isTernary, case .layer(_, let part) = kind, DecoderTensor.Part.projections.contains(part)
+    else { return values }
+    return try latentWeights(quantizedTo: values, tensor.source)
   }
 }

@@ -18,9 +18,11 @@ extension DecoderModel {
   /// - Parameters:
   ///   - folder: is made if it does not exist.
   ///   - tokenizer: what texts are cut into tokens with.
-  /// - Throws: `InputError`: `.unsupported` for layers that the files cannot describe, which are those
-  ///   of another recipe than ``BitCore/QuantizationRecipe/b158WithoutNorm`` and those in groups;
-  ///   `.notFinite` for weights that are not finite; `.inputOutput` for trouble with the files.
+  /// - Throws: `InputError`: `.unsupported` for what the files cannot describe: layers of another
+  ///   recipe than ``BitCore/QuantizationRecipe/b158WithoutNorm`` or in groups, linear layers beside
+  ///   BitLinear ones, an output layer that is quantized, biases, and divisors of rotary frequencies
+  ///   that are not those of Llama 3.1; `.notFinite` for weights that are not finite; `.inputOutput`
+  ///   for trouble with the files.
   public func save(
     toFolder folder: String, tokenizer: TokenizerDefinition? = nil
   ) throws(InputError) {
@@ -31,8 +33,15 @@ extension DecoderModel {
         .notFinite, source: folder, found: "NaN or infinity in \(bad.name)",
         expected: "finite weights")
     }
-    var config = JSONObject(configuration, scaling: configuration.rotary.scaling, dtype: .f32)
-    if let quantization { config = try quantization.written(into: config, source: folder) }
+    let scaling = try configuration.rotary.huggingFaceScaling(folder)
+    var config = JSONObject(configuration, scaling: scaling, dtype: .f32)
+    if let quantization {
+      config = try quantization.written(into: config, source: folder)
+    } else if configuration.family == .bitnet {
+      // Without it, readers take the weights of this family for latent ones; transformers does not
+      // look at it.
+      config["weight_bits"] = 32
+    }
     let output = try OutputFolder(folder)
     try output.remove("config.json")
     try SafetensorsWriter.write(
@@ -52,23 +61,39 @@ extension DecoderModel {
   }
 
   /// How a file describes the layers; nil for linear ones.
+  ///
+  /// It says one thing for all projections and takes the output layer for a float one, so a model
+  /// that is otherwise must not get into a file.
   private func huggingFaceQuantization(
     _ folder: String
   ) throws(InputError) -> HuggingFaceQuantization? {
-    let layers = bitLinears()
-    guard !layers.isEmpty else { return nil }
+    func refused(_ found: String, _ expected: String) -> InputError {
+      InputError(.unsupported, source: folder, found: found, expected: expected)
+    }
+    let isQuantized = !bitLinears().isEmpty
     let quantization = HuggingFaceQuantization(
       linearClass: .autobitlinear, mode: .online, usesRMSNorm: configuration.hasProjectionNorms,
       rmsNormEpsilon: Double(configuration.projectionNormEpsilon))
-    for (name, layer) in layers {
+    for (name, layer) in linears() {
+      guard (layer.bitLinear?.bias ?? layer.bias) == nil else {
+        throw refused("a bias of \(name)", "layers without one")
+      }
+      guard name != "lm_head", isQuantized else {
+        guard layer.bitLinear == nil else {
+          throw refused("a quantized output layer", "a linear one")
+        }
+        continue
+      }
+      guard let layer = layer.bitLinear else {
+        throw refused("a linear layer \(name) beside BitLinear layers", "layers of one kind")
+      }
       guard layer.recipe == quantization.recipe, layer.groups == 1, !layer.isPacked else {
-        throw InputError(
-          .unsupported, source: folder,
-          found: "a \(layer.isPacked ? "packed " : "")layer \(name) of "
+        throw refused(
+          "a \(layer.isPacked ? "packed " : "")layer \(name) of "
             + layer.recipe.description(groups: layer.groups),
-          expected: "latent weights of " + quantization.recipe.description(groups: 1))
+          "latent weights of " + quantization.recipe.description(groups: 1))
       }
     }
-    return quantization
+    return isQuantized ? quantization : nil
   }
 }

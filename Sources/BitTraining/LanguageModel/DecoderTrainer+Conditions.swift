@@ -1,3 +1,4 @@
+import BitBLAS
 import BitCore
 import BitFormats
 import BitNN

@@ -41,7 +41,7 @@ public struct DecoderTrainer {
   /// The processes that train together.
   public let group: ProcessGroup
 
-  private let teacher: DecoderModel?
+  let teacher: DecoderModel?
   private(set) var optimizer: any Optimizer
   private(set) var position = DecoderTrainingPosition()
   private var isChecked = false

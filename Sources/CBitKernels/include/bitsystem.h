@@ -20,6 +20,11 @@ size_t bk_processors_of(const uint8_t set[BK_PROCESSOR_SET_BYTES]);
 // Asks the operating system for large pages behind this memory; does nothing where it has none.
 void bk_advise_large(void *memory, size_t bytes);
 
+// Makes the C library keep freed memory for later use, where it would give blocks of more than some
+// hundred kilobytes back to the operating system, which then clears every page anew. For programs
+// that free and take the same blocks over and over; does nothing with other libraries than glibc.
+void bk_keep_freed_memory(void);
+
 // Asks the operating system to start copying what was written to a file to its device; does nothing
 // where that cannot be asked for.
 void bk_start_writeback(int descriptor);

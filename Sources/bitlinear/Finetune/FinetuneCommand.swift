@@ -67,6 +67,7 @@ struct FinetuneCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
+    SystemMemory.keepFreed()
     let outcome = try ProcessGroup.run { group in try train(group) }
     try outcome.check()
   }

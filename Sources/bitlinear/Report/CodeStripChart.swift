@@ -29,7 +29,8 @@ struct CodeStripChart: Sendable {
     }
     // As many numbers as there is space for.
     let stride = max(1, Int((28 / step).rounded(.up)))
-    for (index, number) in kind.numbers.enumerated() where index.isMultiple(of: stride) {
+    for (index, number) in kind.numbers.enumerated()
+    where index.isMultiple(of: stride) && !number.isEmpty {
       parts.append(
         SVG.text(
           String(number), x: (Double(index) + 0.5) * step, y: Self.bars.bottom + 14, style: "tick",

@@ -12,7 +12,8 @@ extension HTMLReport {
       "Weight codes",
       "The codes of each packed layer and their entropy, which is at most log₂ 3 = 1.585 bits per "
         + "weight, if all three codes are equally frequent."
-        + (isByKind ? " A bar is a layer; its number stands in the name where the * is." : ""),
+        + (isByKind
+          ? " Each bar is a layer: the number below it takes the place of the * in the name." : ""),
       isByKind ? layersByKind : eachLayer)
   }
 

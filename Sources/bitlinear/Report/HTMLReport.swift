@@ -53,7 +53,7 @@ struct HTMLReport: Sendable {
     if !content.facts.isEmpty {
       let facts = content.facts.map { fact in
         // Browsers break lines at hyphens, which would tear an option from its dashes.
-        let words = fact.value.split(separator: " ").map {
+        let words = fact.value.split(separator: " ", omittingEmptySubsequences: false).map {
           "<span>\(SVG.escape(String($0)))</span>"
         }
         let value =

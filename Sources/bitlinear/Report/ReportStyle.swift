@@ -96,6 +96,7 @@ enum ReportStyle {
     .facts dt{font-size:12.5px;color:var(--muted)}
     .facts dd{margin:0;overflow-wrap:anywhere}
     .facts .wide{grid-column:1/-1}
+    .facts code{white-space:pre-wrap}
     .facts code span{display:inline-block;max-width:100%}
     code{\(monospaced)}
     .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:14px}

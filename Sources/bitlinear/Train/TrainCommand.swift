@@ -93,6 +93,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
+    SystemMemory.keepFreed()
     let data = try dataOption.load()
     let mainNetwork = try network(recipe, for: data)
     let floatNetwork = baseline ? try network(.float, for: data) : nil

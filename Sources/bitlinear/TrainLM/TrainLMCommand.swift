@@ -44,6 +44,7 @@ struct TrainLMCommand: ParsableCommand {
 
   func run() throws {
     try CPU.checkEnvironment()
+    SystemMemory.keepFreed()
     let outcome = try ProcessGroup.run { group in try train(group) }
     try outcome.check()
   }

@@ -40,12 +40,12 @@ import _Differentiation
     check(y, golden.output)
     let (gradient, inputGradient) = pullback(golden.upstream.tensor)
     check(inputGradient, golden.gradients["input"])
-    let gradients = layer.gradients(gradient)
+    let gradients = layer.namedGradients(gradient)
     #expect(gradients.count == golden.gradients.count - 1)
     for (name, values) in gradients { check(values, golden.gradients[name]) }
     // Without the gradient of the input: the same bits.
     let ownPullback = valueWithPullback(at: layer) { $0(golden.input.tensor) }.pullback
-    let own = layer.gradients(ownPullback(golden.upstream.tensor))
+    let own = layer.namedGradients(ownPullback(golden.upstream.tensor))
     #expect(own.count == gradients.count)
     for (name, values) in gradients { #expect(own[name].map { sameBits($0, values) } == true) }
   }

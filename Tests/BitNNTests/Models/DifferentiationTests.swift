@@ -27,7 +27,7 @@ import _Differentiation
     func check<M: Layer>(_ model: M) {
       let alone = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
       let both = gradient(at: model, x) { softmaxCrossEntropy($0($1), labels: labels) }
-      let (a, b) = (model.gradients(alone), model.gradients(both.0))
+      let (a, b) = (model.namedGradients(alone), model.namedGradients(both.0))
       #expect(a.keys.sorted() == model.parameters().map(\.name).sorted())
       #expect(a.keys.sorted() == b.keys.sorted())
       for (name, value) in a {
@@ -43,7 +43,7 @@ import _Differentiation
   /// Central differences of the loss, along a random direction of each parameter.
   @Test func gradientsAreSlopes() {
     let model = SampleNetwork()
-    let gradient = model.gradients(
+    let gradient = model.namedGradients(
       gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) })
     for (index, (name, value)) in model.parameters().enumerated() {
       let direction = random(value.shape, seed: UInt64(100 + index))
@@ -81,7 +81,7 @@ import _Differentiation
     var model = PartlyUsed()
     let initial = model
     let gradient = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
-    #expect(model.gradients(gradient).keys.sorted() == ["used.bias", "used.weight"])
+    #expect(model.namedGradients(gradient).keys.sorted() == ["used.bias", "used.weight"])
     model.forEachGradient(gradient) { name, gradient in
       #expect(name.hasPrefix("used.") || gradient == .zero, "\(name)")
     }
@@ -129,7 +129,7 @@ import _Differentiation
       unused: [BitLinear(12, 4, recipe: .b158, learnsNorm: true)], plain: Linear(12, 4),
       norm: RMSNorm(12), used: Linear(12, 4))
     let gradient = gradient(at: model) { softmaxCrossEntropy($0(x), labels: labels) }
-    let gradients = model.gradients(gradient)
+    let gradients = model.namedGradients(gradient)
     #expect(gradients["used.weight"]?.shape == [4, 12])
     for name in ["unused.0.weight", "plain.weight", "norm.weight"] {
       #expect(gradients[name]?.scalars.allSatisfy { $0 == 0 } ?? true, "\(name)")
@@ -151,8 +151,8 @@ import _Differentiation
         gradient(at: layer) { softmaxCrossEntropy($0(x), labels: labels) },
         gradient(at: layer, x) { softmaxCrossEntropy($0($1), labels: labels) }
       )
-      #expect(layer.gradients(alone).keys.sorted() == ["weight"])
-      #expect(layer.gradients(both.0).keys.sorted() == ["weight"])
+      #expect(layer.namedGradients(alone).keys.sorted() == ["weight"])
+      #expect(layer.namedGradients(both.0).keys.sorted() == ["weight"])
     }
   }
 

@@ -44,7 +44,7 @@ import _Differentiation
       let gradient = pullback(loss.gradient)
       if step == 0 {
         #expect(difference(logits, golden.first_logits, absolute: 5e-6) == nil)
-        check(model.gradients(gradient), golden.first_gradients)
+        check(model.namedGradients(gradient), golden.first_gradients)
       }
       optimizer.update(&model, along: gradient)
       if step == 0 { check(values(model), golden.after_step_1) }
@@ -95,12 +95,12 @@ import _Differentiation
     let (logits, pullback) = valueWithPullback(at: model) { $0(training.inputs.tensor) }
     let upstream = Losses.softmaxCrossEntropy(logits, labels: training.labels).gradient
     let gradient = pullback(upstream)
-    check(model.gradients(gradient), golden.gradients)
+    check(model.namedGradients(gradient), golden.gradients)
     let norm = GradientClipping.norm(of: gradient, for: model)
     #expect(abs(Double(norm) - golden.total_norm) < 1e-6)
     let scale = GradientClipping.scale(norm: norm, maximum: Float(golden.max_norm))
     #expect((scale == 1) == (golden.max_norm > golden.total_norm))
-    for (name, values) in model.gradients(gradient) {
+    for (name, values) in model.namedGradients(gradient) {
       let expected = try #require(golden.clipped[name])
       #expect(difference(values * scale, expected, absolute: 1e-6) == nil, "\(name)")
     }
@@ -108,7 +108,7 @@ import _Differentiation
     var (once, byHand) = (model, model)
     var (a, b) = (SGD(learningRate: 1), SGD(learningRate: 1))
     a.update(&once, along: gradient, clipNorm: Float(golden.max_norm))
-    b.update(&byHand, along: gradient, scale: scale)
+    b.update(&byHand, gradients: model.gradients(gradient), scale: scale)
     #expect(sameParameters(once, byHand) && !sameParameters(once, model))
   }
 
@@ -117,10 +117,10 @@ import _Differentiation
     let x = random([4, 3])
     let (y, pullback) = valueWithPullback(at: model) { $0(x) }
     let gradient = pullback(random(y.shape, seed: 2))
-    let direction = model.gradients(gradient)
+    let direction = model.namedGradients(gradient)
     var moved = model
     var sgd = SGD(learningRate: 0.5, weightDecay: 0.25)
-    sgd.update(&moved, along: gradient, scale: 0.125)
+    sgd.update(&moved, gradients: model.gradients(gradient), scale: 0.125)
     for (old, new) in zip(model.parameters(), moved.parameters()) {
       for i in 0..<old.value.count {
         let p = old.value.scalars[i]

@@ -58,7 +58,7 @@ import Testing
     #expect(
       a.history.withoutTimes == b.history.withoutTimes, comment, sourceLocation: sourceLocation)
     #expect(a.stepCount == b.stepCount, comment, sourceLocation: sourceLocation)
-    let layers = [a, b].map { $0.model.bitLinears().map(\.layer.strength) }
+    let layers = [a, b].map { $0.model.layers.map(\.attention.queryProjection.bitLinear?.strength) }
     #expect(layers[0] == layers[1], comment, sourceLocation: sourceLocation)
   }
 

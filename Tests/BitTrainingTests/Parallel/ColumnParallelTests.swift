@@ -31,12 +31,12 @@ struct ColumnParallelTests {
       let own = ownPullback(upstream)
       try columns.checkChildren(gradient: gradient)
       return (
-        output: value, input: inputGradient, gradient: columns.gradients(gradient),
-        alone: columns.gradients(own), whole: try columns.whole(), inference: columns(input)
+        output: value, input: inputGradient, gradient: columns.namedGradients(gradient),
+        alone: columns.namedGradients(own), whole: try columns.whole(), inference: columns(input)
       )
     }
     #expect(shards.count == processes)
-    let wanted = layer.gradients(expected)
+    let wanted = layer.namedGradients(expected)
     for (rank, shard) in shards.enumerated() {
       #expect(sameBits(shard.output, output) && sameBits(shard.inference, output))
       #expect(sameParameters(shard.whole, layer))
@@ -81,7 +81,7 @@ struct ColumnParallelTests {
     layer.frozenParameters = ["bias"]
     var columns = try ColumnParallelBitLinear(layer, over: .alone)
     let (_, pullback) = valueWithPullback(at: columns) { [input = random([2, 24])] in $0(input) }
-    let names = columns.gradients(pullback(random([2, 16]))).keys.sorted()
+    let names = columns.namedGradients(pullback(random([2, 16]))).keys.sorted()
     #expect(names == ["norm.weight", "weight"])
     columns.frozenParameters = []
     #expect(columns.shard.frozenParameters.isEmpty)

@@ -1,9 +1,8 @@
 import BitCore
-import BitFormats
 
 extension RotaryEmbedding {
   /// What each frequency is divided by.
-  var divisors: [Float] {
+  package var divisors: [Float] {
     let plain = RotaryEmbedding(theta: theta, length: length).inverseFrequencies
     return zip(plain, inverseFrequencies).map { Float(Double($0) / Double($1)) }
   }
@@ -11,8 +10,9 @@ extension RotaryEmbedding {
   /// The scaling in the words of Hugging Face, which has none for divisors: those of Llama 3.1 are
   /// recognized.
   ///
+  /// - Parameter source: what an error is about.
   /// - Throws: `InputError` of kind `.unsupported` for other divisors.
-  func huggingFaceScaling(_ source: ModelFile) throws(InputError) -> RotaryScaling {
+  package func huggingFaceScaling(_ source: String) throws(InputError) -> RotaryScaling {
     guard case .divisors(let divisors) = scaling else { return scaling }
     // Only ratios count: with a low limit of 1, the original context is the longest wave that is
     // not divided by the whole factor.
@@ -27,8 +27,8 @@ extension RotaryEmbedding {
       }
     }
     throw InputError(
-      .unsupported, source: source.path,
-      found: "a tensor rope_freqs.weight that is not made as for Llama 3.1",
-      expected: "divisors that config.json can describe")
+      .unsupported, source: source,
+      found: "divisors of rotary frequencies that are not those of Llama 3.1",
+      expected: "a scaling that config.json can describe")
   }
 }
