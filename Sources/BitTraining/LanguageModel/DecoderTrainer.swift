@@ -18,7 +18,7 @@ import _Differentiation
 /// ``resume()`` goes on to exactly the model of an unbroken run. (With another BLAS, or other kernels
 /// of it, float products round differently.)
 public struct DecoderTrainer {
-  /// Why ``run(didStep:didValidate:shouldStop:)`` returned.
+  /// Why ``run(checkpointInterval:didStep:didValidate:didSave:shouldStop:)`` returned.
   public enum Outcome: Sendable {
     /// All steps are done.
     case finished
@@ -119,6 +119,7 @@ public struct DecoderTrainer {
   ///   - didStep: called after each step by all processes.
   ///   - didValidate: called before the first step, after each validation and at the end, by all
   ///     processes; what it returns becomes a sample of the history.
+  ///   - didSave: called after each checkpoint, by the process that wrote it.
   ///   - shouldStop: asked after each step; the processes stop together if one says so.
   /// - Throws: `InputError` if a loss or a gradient is no longer finite, naming the step and the layer
   ///   in which that first shows, or if a checkpoint cannot be written; and what the closures throw. A
@@ -127,6 +128,7 @@ public struct DecoderTrainer {
   public mutating func run(
     checkpointInterval: Int = 0, didStep: (DecoderTrainer) throws -> Void = { _ in },
     didValidate: (DecoderTrainer) throws -> String? = { _ in nil },
+    didSave: (DecoderTrainer) throws -> Void = { _ in },
     shouldStop: () -> Bool = { false }
   ) throws -> Outcome {
     try model.checkChildren()
@@ -139,7 +141,7 @@ public struct DecoderTrainer {
       if isLast || isMultiple(of: options.evaluationInterval) { try validate(didValidate) }
       let stops = try group.agree(shouldStop())
       if stops || isLast || isMultiple(of: checkpointInterval) || hasStoppedEarly {
-        try saveCheckpoint()
+        if try saveCheckpoint() { try didSave(self) }
       }
       if stops, !isLast { return .interrupted }
     }
@@ -274,8 +276,9 @@ public struct DecoderTrainer {
     optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: options.steps)
   }
 
-  private func saveCheckpoint() throws(InputError) {
-    guard let checkpoint, group.isFirst else { return }
+  /// Writes the checkpoint, if there is to be one and this process writes it; says whether it did.
+  private func saveCheckpoint() throws(InputError) -> Bool {
+    guard let checkpoint, group.isFirst else { return false }
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
       throw notFinite("NaN or infinity", bad.name, isAfterStep: true)
     }
@@ -283,5 +286,6 @@ public struct DecoderTrainer {
       generator: SeededGenerator(seed: options.seed),
       position: DecoderTrainingPosition.fields.object(position), history: history.json)
     try checkpoint.save(model, optimizer: optimizer, progress: progress, conditions: conditions)
+    return true
   }
 }

@@ -35,7 +35,7 @@ struct DecoderRun {
   func callAsFunction(
     _ group: ProcessGroup, _ data: TextData, _ candidate: Candidate, baseline: Candidate?
   ) throws -> Outcome {
-    let folder = try flags.openFolder(for: group)
+    let folder = try flags.openFolder()
     let interrupt = InterruptSignal(isOneOfSeveral: group.count > 1)
     defer { interrupt.stop() }
     var main = try job(candidate, .main, folder, data, group, interrupt)
@@ -51,7 +51,6 @@ struct DecoderRun {
     guard group.isFirst else { return .finished }
     let results = try DecoderResults(main, baseline: float)
     let report = report(results, data, group)
-    if float == nil { try folder.remove("\(DecoderJob.Files.baseline.model)/config.json") }
     try folder.write("curves.svg", report.curvesSVG())
     try folder.write(Self.reportName, report.html())
     try Output.write("\(results.text)Report: \(folder.path(Self.reportName))\n")

@@ -52,18 +52,6 @@ struct RunFlags: ParsableArguments {
     }
   }
 
-  /// Makes the folder of results, without files of an earlier run that could be taken for this
-  /// one's.
-  func openFolder(for group: ProcessGroup) throws(InputError) -> OutputFolder {
-    let folder = try OutputFolder(out, option: "--out")
-    guard group.isFirst, !resume else { return folder }
-    // The report goes last: without it a checkpoint looks like that of a run under way.
-    for files in [DecoderJob.Files.main, .baseline] {
-      try folder.remove(files.checkpoint)
-      try folder.remove(files.metrics)
-    }
-    try folder.remove("curves.svg")
-    try folder.remove(DecoderRun.reportName)
-    return folder
-  }
+  /// Makes the folder of results.
+  func openFolder() throws(InputError) -> OutputFolder { try OutputFolder(out, option: "--out") }
 }
