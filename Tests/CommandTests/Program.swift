@@ -19,7 +19,7 @@ enum Program {
     /// The lines of standard error without those that tell of progress.
     var complaints: [Substring] {
       error.split(separator: "\n").filter {
-        !$0.hasPrefix("Training ") && !$0.hasPrefix("Epoch ") && !$0.hasPrefix("Resuming ")
+        line in !["Training ", "Epoch ", "Step ", "Resuming "].contains { line.hasPrefix($0) }
       }
     }
 

@@ -34,18 +34,27 @@ public struct DecoderMemory: Sendable {
   ) {
     // Weights, two moments, and a gradient for each branch of the sum of gradients and the next one.
     let branches = Int.bitWidth - options.accumulation.leadingZeroBitCount
-    weightBytes =
-      4
-      * (configuration.parameterCount * (3 + branches + (options.accumulation > 1 ? 1 : 0))
-        + (teacher?.parameterCount ?? 0))
+    let copies = 3 + branches + (options.accumulation > 1 ? 1 : 0)
+    let (parameters, others) = (
+      Double(configuration.parameterCount), Double(teacher?.parameterCount ?? 0)
+    )
+    weightBytes = Self.count(4 * (parameters * Double(copies) + others))
     let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
     // The tensors between the operations of a layer that its reverse rules read.
     let layer = 14 * hidden + 6 * inner
     let kept =
       recomputesActivations
       ? configuration.layerCount * hidden + layer : configuration.layerCount * layer
-    let tokens = options.batchSize * length
-    activationBytes = 4 * (tokens * kept + min(tokens * configuration.vocabularySize, 1 << 24))
+    let tokens = Double(options.batchSize) * Double(length)
+    let logits = min(tokens * Double(configuration.vocabularySize), Double(1 << 24))
+    // The inputs and labels of all batches of a step are there at once.
+    let texts = 2 * tokens * Double(options.accumulation)
+    activationBytes = Self.count(4 * (tokens * Double(kept) + logits + texts))
+  }
+
+  /// A number of bytes, at most a half of the largest number: sums of two must not overflow.
+  private static func count(_ bytes: Double) -> Int {
+    bytes < Double(Int.max / 2) ? Int(bytes) : Int.max / 2
   }
 
   /// Refuses a training that needs more memory than the machine has.
@@ -63,7 +72,7 @@ public struct DecoderMemory: Sendable {
     }
   }
 
-  /// The memory of this machine, or of what this process may use of it; 0 if that is not known.
+  /// The memory of this machine; 0 if that is not known.
   private static var machineBytes: Int {
     let physical = sysconf(CInt(_SC_PHYS_PAGES)) * sysconf(CInt(_SC_PAGESIZE))
     return max(0, physical)

@@ -1,12 +1,14 @@
 import BitBLAS
 import BitCore
+import BitFormats
 import BitNN
 
+/// What a run depends on, and the checks that it is as it must be.
 extension DecoderTrainer {
   /// All that the result depends on, as text.
   var conditions: [(name: String, value: String)] {
     let frozen = model.frozenNames
-    return options.fingerprint + dataConditions + [
+    return options.fingerprint + dataConditions + Self.conditions(model.configuration) + [
       ("optimizer", optimizer.settings),
       ("frozen parameters", frozen.isEmpty ? "none" : frozen.joined(separator: " ")),
     ] + model.quantizationSummary.map { ("layer \($0.name)", $0.value) }
@@ -34,8 +36,16 @@ extension DecoderTrainer {
     return checksum.text
   }
 
-  static func architecture(of model: DecoderModel) -> String {
-    "\(model.configuration)"
+  /// What any model of this trainer is; which one, the conditions say field by field, so that an
+  /// error names the one that differs.
+  static let architecture = "language model"
+
+  private static func conditions(
+    _ configuration: DecoderConfiguration
+  ) -> [(name: String, value: String)] {
+    Mirror(reflecting: configuration).children.map { child in
+      ("model's \(child.label ?? "")", "\(child.value)")
+    }
   }
 
   func checkInputs(_ given: DecoderModel?) throws(InputError) {
@@ -64,9 +74,8 @@ extension DecoderTrainer {
 
   /// Checks that all processes train the same.
   func checkProcesses() throws(InputError) {
-    try group.requireEqual(Self.architecture(of: model), "the model")
+    for (name, value) in conditions { try group.requireEqual(value, name) }
     try group.requireEqual(Self.checksum(of: model), "the weights")
     try group.requireEqual(FloatMatmul.blasName, "the BLAS")
-    for (name, value) in conditions { try group.requireEqual(value, name) }
   }
 }

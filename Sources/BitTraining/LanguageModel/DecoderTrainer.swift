@@ -18,7 +18,7 @@ import _Differentiation
 /// ``resume()`` goes on to exactly the model of an unbroken run. (With another BLAS, or other kernels
 /// of it, float products round differently.)
 public struct DecoderTrainer {
-  /// Why ``run(didStep:didValidate:shouldStop:)`` returned.
+  /// Why ``run(checkpointInterval:didStep:didValidate:didSave:shouldStop:)`` returned.
   public enum Outcome: Sendable {
     /// All steps are done.
     case finished
@@ -78,8 +78,7 @@ public struct DecoderTrainer {
     self.teacher = options.distillation == nil ? nil : teacher
     self.group = group
     checkpoint = checkpointPath.map {
-      Checkpoint(
-        path: $0, architecture: Self.architecture(of: model), metadata: metadata)
+      Checkpoint(path: $0, architecture: Self.architecture, metadata: metadata)
     }
     dataConditions = Self.conditions(training, validation, teacher: self.teacher)
     try checkInputs(teacher)
@@ -120,6 +119,7 @@ public struct DecoderTrainer {
   ///   - didStep: called after each step by all processes.
   ///   - didValidate: called before the first step, after each validation and at the end, by all
   ///     processes; what it returns becomes a sample of the history.
+  ///   - didSave: called after each checkpoint, by the process that wrote it.
   ///   - shouldStop: asked after each step; the processes stop together if one says so.
   /// - Throws: `InputError` if a loss or a gradient is no longer finite, naming the step and the layer
   ///   in which that first shows, or if a checkpoint cannot be written; and what the closures throw. A
@@ -128,6 +128,7 @@ public struct DecoderTrainer {
   public mutating func run(
     checkpointInterval: Int = 0, didStep: (DecoderTrainer) throws -> Void = { _ in },
     didValidate: (DecoderTrainer) throws -> String? = { _ in nil },
+    didSave: (DecoderTrainer) throws -> Void = { _ in },
     shouldStop: () -> Bool = { false }
   ) throws -> Outcome {
     try model.checkChildren()
@@ -140,7 +141,7 @@ public struct DecoderTrainer {
       if isLast || isMultiple(of: options.evaluationInterval) { try validate(didValidate) }
       let stops = try group.agree(shouldStop())
       if stops || isLast || isMultiple(of: checkpointInterval) || hasStoppedEarly {
-        try saveCheckpoint()
+        if try saveCheckpoint() { try didSave(self) }
       }
       if stops, !isLast { return .interrupted }
     }
@@ -162,7 +163,8 @@ public struct DecoderTrainer {
       let result = try DecoderEvaluation.measure(model, on: validation, group: group)
       guard result.loss.isFinite else {
         throw notFinite(
-          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs))
+          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs),
+          isAfterStep: true)
       }
       history.validations.append(
         DecoderTrainingHistory.Validation(
@@ -188,10 +190,12 @@ public struct DecoderTrainer {
     let norm = GradientClipping.norm(of: result.gradients)
     guard norm.isFinite else {
       let names = model.parameters().map(\.name)
-      let bad = result.gradients.firstIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
+      // Gradients are computed from the end of the model to its beginning.
+      let bad = result.gradients.lastIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
       throw notFinite("a gradient of norm \(Self.text(norm))", "the gradient of \(bad)")
     }
-    let reports = (position.step + 1).isMultiple(of: options.reportInterval)
+    let next = position.step + 1
+    let reports = next.isMultiple(of: options.reportInterval) || next == options.steps
     let codes = reports ? CodeSnapshot(of: model) : nil
     optimizer.update(&model, gradients: result.gradients, clipNorm: options.clipNorm)
     position.add(loss: loss, tokens: tokensPerStep, seconds: (clock.now - begin).seconds)
@@ -271,33 +275,17 @@ public struct DecoderTrainer {
     optimizer.learningRate = options.learningRate.rate(step: step, totalSteps: options.steps)
     optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: options.steps)
   }
-}
 
-extension DecoderTrainer {
-  /// The layer in which a NaN or an infinity first shows.
-  private func origin(_ inputs: [Int32]) -> String {
-    NonFiniteLocator.locate(in: model) { _ = $0(inputs, positions: training.length) } ?? "the loss"
-  }
-
-  private func notFinite(_ found: String, _ origin: String) -> InputError {
-    InputError(
-      .notFinite, source: "training",
-      found: "\(found) at step \(position.step + 1), first in \(origin)",
-      expected: "finite numbers; a lower learning rate may help")
-  }
-
-  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
-    value.isNaN ? "nan" : value.description
-  }
-
-  private func saveCheckpoint() throws(InputError) {
-    guard let checkpoint, group.isFirst else { return }
+  /// Writes the checkpoint, if there is to be one and this process writes it; says whether it did.
+  private func saveCheckpoint() throws(InputError) -> Bool {
+    guard let checkpoint, group.isFirst else { return false }
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
-      throw notFinite("NaN or infinity in \(bad.name)", bad.name)
+      throw notFinite("NaN or infinity", bad.name, isAfterStep: true)
     }
     let progress = CheckpointProgress(
       generator: SeededGenerator(seed: options.seed),
       position: DecoderTrainingPosition.fields.object(position), history: history.json)
     try checkpoint.save(model, optimizer: optimizer, progress: progress, conditions: conditions)
+    return true
   }
 }

@@ -38,7 +38,7 @@ public struct DecoderTrainingOptions: Sendable, Equatable {
   public var evaluationInterval: Int
   /// Validations without a better loss after which training ends early; nil for never.
   public var patience: Int?
-  /// Steps between two points of the history.
+  /// Steps between two points of the history; the last step has one in any case.
   public var reportInterval: Int
 
   /// Options with the values of b1.58 for a small model: the rate in two stages, and weight decay in

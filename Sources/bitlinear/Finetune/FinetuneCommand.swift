@@ -22,7 +22,7 @@ struct FinetuneCommand: ParsableCommand {
   @OptionGroup(title: "Texts") var texts: TextFlags
 
   @Option(help: "The linear layers: b158 (1.58 bits, ternary) or float.")
-  var recipe = RecipeOption.b158
+  var recipe = DecoderRecipeOption.b158
 
   @Flag(
     help: """
@@ -51,10 +51,6 @@ struct FinetuneCommand: ParsableCommand {
   @OptionGroup(title: "Results") var results: RunFlags
 
   func validate() throws {
-    guard recipe != .bitnet else {
-      throw ValidationError(
-        "The value 'bitnet' is invalid for '--recipe'. Please provide 'b158' or 'float'.")
-    }
     guard (0...1).contains(distill) else {
       throw ValidationError(
         "The value '\(distill)' is invalid for '--distill'. Please provide a number from 0 to 1.")
@@ -77,6 +73,7 @@ struct FinetuneCommand: ParsableCommand {
   }
 
   private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
+    try results.checkFolder(for: group)
     let file = try ModelFile(path: model.path)
     file.warnings.forEach(Output.warn)
     let configuration = try DecoderConfiguration(file)
@@ -113,7 +110,7 @@ struct FinetuneCommand: ParsableCommand {
     _ file: ModelFile, _ teacherFile: ModelFile
   ) throws(InputError) -> DecoderRun.Candidate {
     var student = try DecoderModel(
-      file, projections: recipe == .float ? .float : .bitLinear(.b158WithoutNorm))
+      file, projections: recipe.quantization.map { .bitLinear($0) } ?? .float)
     if subNorms {
       guard student.configuration.family == .llama || student.configuration.hasSubNorms else {
         throw InputError(

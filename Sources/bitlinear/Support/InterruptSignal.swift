@@ -20,17 +20,22 @@ final class InterruptSignal: Sendable {
   /// Whether a signal came to the one that listens.
   private static let received = Atomic<Bool>(false)
 
+  private let numbers: [CInt]
+
   /// Starts to listen.
-  init() {
+  ///
+  /// - Parameter isOneOfSeveral: whether a launcher started this process with others. Launchers pass
+  ///   SIGUSR1 on and then wait, whereas after Ctrl-C they soon kill; so it is taken as a request, too.
+  init(isOneOfSeveral: Bool = false) {
+    numbers = isOneOfSeveral ? [SIGINT, SIGTERM, SIGUSR1] : [SIGINT, SIGTERM]
     Self.received.store(false, ordering: .relaxed)
     // A program that was started from a thread that blocks signals blocks them, too.
-    var numbers = sigset_t()
-    sigemptyset(&numbers)
-    sigaddset(&numbers, SIGINT)
-    sigaddset(&numbers, SIGTERM)
-    pthread_sigmask(SIG_UNBLOCK, &numbers, nil)
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in numbers { sigaddset(&set, number) }
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
     // Handlers may do little: setting a flag and what the next signal does is among it.
-    for number in [SIGINT, SIGTERM] {
+    for number in numbers {
       signal(number) { _ in
         InterruptSignal.received.store(true, ordering: .relaxed)
         signal(SIGINT, SIG_DFL)
@@ -41,7 +46,7 @@ final class InterruptSignal: Sendable {
 
   /// Lets signals end the process as usual again.
   func stop() {
-    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+    for number in numbers { signal(number, SIG_DFL) }
   }
 
   /// Whether a signal came.

@@ -19,7 +19,7 @@ struct DecoderFlags: ParsableArguments {
   var family = Family.llama
 
   @Option(help: "The linear layers: b158 (1.58 bits, ternary) or float.")
-  var recipe = RecipeOption.b158
+  var recipe = DecoderRecipeOption.b158
 
   @Option(
     parsing: .unconditional,
@@ -59,11 +59,6 @@ struct DecoderFlags: ParsableArguments {
     try require("--num-heads", numHeads.map { [$0] } ?? [], in: 1...1024)
     try require("--num-key-value-heads", numKeyValueHeads.map { [$0] } ?? [], in: 1...1024)
     try require("--intermediate-size", intermediateSize.map { [$0] } ?? [], in: 1...65_536)
-    guard recipe != .bitnet else {
-      throw ValidationError(
-        "The value 'bitnet' is invalid for '--recipe'. Please provide 'b158' or 'float': the files "
-          + "of language models hold no layers of signs with integer activations.")
-    }
   }
 
   /// The model that the options describe.

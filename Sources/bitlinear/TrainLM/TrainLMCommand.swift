@@ -11,11 +11,12 @@ struct TrainLMCommand: ParsableCommand {
     discussion: """
       Begins with random weights. The folder of --out receives a checkpoint, the model with its \
       latent weights (model) and packed (packed), both in Hugging Face's format with the tokenizer, \
-      metrics.jsonl, report.html and curves.svg; files of an earlier run there are replaced. Ctrl-C \
-      saves a checkpoint, from which --resume continues to the same bits.
+      metrics.jsonl, report.html and curves.svg; files of an earlier run there are replaced, if it \
+      came to its end. Ctrl-C saves a checkpoint, from which --resume continues to the same bits.
 
       A program that is built with --traits MPI shares the batches of each step among the processes \
-      that mpirun starts; any number of them gives the same model.
+      that mpirun starts; any number of them gives the same model. SIGUSR1, which mpirun passes on, \
+      stops them as Ctrl-C stops one.
       """)
 
   @OptionGroup(title: "Texts") var texts: TextFlags
@@ -49,6 +50,7 @@ struct TrainLMCommand: ParsableCommand {
   }
 
   private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
+    try results.checkFolder(for: group)
     var definition =
       tokenizer == "bytes" ? TokenizerDefinition.bytes : try TokenizerDefinition(path: tokenizer)
     definition.warnings.forEach(Output.warn)
@@ -63,12 +65,11 @@ struct TrainLMCommand: ParsableCommand {
     ).check(source: "train-lm")
     let data = try texts.read(cutter, seed: training.seed)
     definition.source = tokenizer
-    func candidate(_ recipe: RecipeOption) -> DecoderRun.Candidate {
+    func candidate(_ recipe: DecoderRecipeOption) -> DecoderRun.Candidate {
       var generator = SeededGenerator(seed: training.seed)
       return DecoderRun.Candidate(
         name: recipe.rawValue,
-        model: DecoderModel(
-          configuration, recipe: recipe == .float ? nil : .b158WithoutNorm, using: &generator))
+        model: DecoderModel(configuration, recipe: recipe.quantization, using: &generator))
     }
     let run = DecoderRun(
       title: "Training a \(model.family.rawValue) of \(model.recipe.rawValue)", texts: texts,

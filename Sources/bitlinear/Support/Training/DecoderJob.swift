@@ -68,6 +68,7 @@ struct DecoderJob {
     }
     let (sampler, isFirst, files, folder) = (sampler, isFirst, files, folder)
     let interrupt = interrupt
+    var isFresh = !resumes && files.packed != nil
     let outcome = try trainer.run(
       checkpointInterval: checkpointInterval,
       didStep: { trainer in display?.update(trainer.progress) },
@@ -76,8 +77,12 @@ struct DecoderJob {
         if let last = trainer.history.validations.last {
           display?.message(Self.line(last, of: trainer.options.steps))
         }
-        try folder.write(files.metrics, trainer.history.jsonLines)
         return try sampler.write(trainer.model)
+      },
+      didSave: { trainer in
+        if isFresh { try Self.removeEarlierResults(of: folder) }
+        isFresh = false
+        try folder.write(files.metrics, trainer.history.jsonLines)
       }, shouldStop: { interrupt.isReceived })
     if outcome == .interrupted {
       display?.message(
@@ -94,6 +99,16 @@ struct DecoderJob {
     return true
   }
 
+  /// Removes what an earlier run left and could be taken for this one's, now that its checkpoint has
+  /// been replaced.
+  private static func removeEarlierResults(of folder: OutputFolder) throws(InputError) {
+    let baseline = Files.baseline
+    for name in [
+      baseline.checkpoint, baseline.metrics, "\(baseline.model)/config.json", "curves.svg",
+      DecoderRun.reportName,
+    ] { try folder.remove(name) }
+  }
+
   private static func line(
     _ validation: DecoderTrainingHistory.Validation, of steps: Int
   ) -> String {
@@ -107,7 +122,7 @@ struct DecoderJob {
     guard let packed = files.packed else { return }
     guard let recipe = trainer.model.recipe else {
       // A packed model of an earlier run would look like this one's.
-      try OutputFolder(folder.path(packed)).remove("config.json")
+      try folder.remove("\(packed)/config.json")
       return
     }
     let source = try ModelFile(path: folder.path(files.model))

@@ -14,6 +14,9 @@ struct DecoderRun {
     var teacher: DecoderModel?
   }
 
+  /// The file that is written last.
+  static let reportName = "report.html"
+
   let title: String
   let texts: TextFlags
   let training: DecoderTrainingFlags
@@ -32,8 +35,8 @@ struct DecoderRun {
   func callAsFunction(
     _ group: ProcessGroup, _ data: TextData, _ candidate: Candidate, baseline: Candidate?
   ) throws -> Outcome {
-    let folder = try flags.openFolder(isFirst: group.isFirst)
-    let interrupt = InterruptSignal()
+    let folder = try flags.openFolder()
+    let interrupt = InterruptSignal(isOneOfSeveral: group.count > 1)
     defer { interrupt.stop() }
     var main = try job(candidate, .main, folder, data, group, interrupt)
     guard try main.run(resumes: flags.resume) else { return .interrupted }
@@ -48,9 +51,9 @@ struct DecoderRun {
     guard group.isFirst else { return .finished }
     let results = try DecoderResults(main, baseline: float)
     let report = report(results, data, group)
-    try folder.write("report.html", report.html())
     try folder.write("curves.svg", report.curvesSVG())
-    try Output.write("\(results.text)Report: \(folder.path("report.html"))\n")
+    try folder.write(Self.reportName, report.html())
+    try Output.write("\(results.text)Report: \(folder.path(Self.reportName))\n")
     if flags.json { try Output.write(results.json) }
     // A script that runs this must notice.
     return results.isPackedEqual == false ? .differs : .finished

@@ -39,7 +39,9 @@ struct DecoderTrainingFlags: ParsableArguments {
   var gradAccumulationSteps = 1
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Peak learning rate.", valueName: "rate"))
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Peak learning rate. (default: 0.0015 from scratch, 0.0002 to fine-tune)", valueName: "rate"))
   var learningRate: Float?
 
   @Option(

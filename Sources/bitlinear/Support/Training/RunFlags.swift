@@ -2,6 +2,7 @@ import ArgumentParser
 import BitCore
 import BitFiles
 import BitLM
+import BitTraining
 
 /// The options of a training that results do not depend on.
 struct RunFlags: ParsableArguments {
@@ -31,14 +32,26 @@ struct RunFlags: ParsableArguments {
     guard out != "" else { throw ValidationError("The path of '--out' is empty.") }
   }
 
-  /// Makes the folder of results.
-  func openFolder(isFirst: Bool) throws(InputError) -> OutputFolder {
+  /// Checks that the folder of results has what `--resume` needs, and that a new run would replace
+  /// none that somebody may want to resume: one with a checkpoint but without the report, which comes
+  /// last.
+  func checkFolder(for group: ProcessGroup) throws(InputError) {
     let checkpoint = DecoderJob.Files.main.checkpoint
-    if resume, try !OutputFolder.exists(out, with: checkpoint) {
+    // The first process alone replaces files, and the others may come here after it has begun.
+    guard group.isFirst else { return }
+    let hasCheckpoint = try OutputFolder.exists(out, with: checkpoint)
+    if resume, !hasCheckpoint {
       throw InputError(
         .missing, source: "--resume", found: "no \(checkpoint) in \(out)",
         expected: "one; without --resume a training starts from the beginning")
     }
-    return try OutputFolder(out, option: "--out")
+    if !resume, hasCheckpoint, try !OutputFolder.exists(out, with: DecoderRun.reportName) {
+      throw InputError(
+        .mismatch, source: "--out \(out)", found: "\(checkpoint) of a run that is not finished",
+        expected: "--resume, to continue it, or another folder, or none of that name")
+    }
   }
+
+  /// Makes the folder of results.
+  func openFolder() throws(InputError) -> OutputFolder { try OutputFolder(out, option: "--out") }
 }

@@ -16,13 +16,14 @@ struct SampleWriter {
   let folder: String
   let seed: UInt64
 
-  /// The text, with its prompt; nil if none is wanted.
+  /// The text, with its prompt; nil if none is wanted, or if the model reads a single token, after
+  /// which it has no place for another.
   func write(_ model: DecoderModel) throws -> String? {
-    guard tokenCount > 0, !prompt.isEmpty else { return nil }
+    let context = model.configuration.contextLength
+    guard tokenCount > 0, !prompt.isEmpty, context > 1 else { return nil }
     defer { Self.remove(folder) }
     try model.save(toFolder: folder, tokenizer: tokenizer)
     let language = try LanguageModel.load(path: folder)
-    let context = language.contextLength
     let ids = Array(prompt.prefix(max(1, context / 2)))
     let options = GenerationOptions(
       sampling: SamplingOptions(temperature: 0.8, topP: 0.95, seed: seed),
