@@ -14,7 +14,7 @@ import _Differentiation
 ///
 /// Parameters have Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`). Embeddings, norms
 /// and the output layer are floats. A model that is saved runs in `BitLM` and in transformers.
-public struct DecoderModel: Module {
+public struct DecoderModel: Module, Sendable {
   /// The vectors of tokens.
   public var embedding: Embedding
   /// The layers, from the input to the output.
