@@ -10,7 +10,7 @@ import Testing
 
   /// Folders with latent weights, files with packed and with float ones.
   @Test(arguments: [
-    "llama-b158-256", "bitnet-64-long", "qwen3-t128-tied", "gguf/llama-b158-256-tq2_0.gguf",
+    "bitnet-64-long", "qwen3-t128-tied", "gguf/llama-b158-64-rope3-f16.gguf",
     "gguf/llama-float-64-q8_0.gguf",
   ])
   func modelsOfAllKindsAreTrained(_ name: String) async throws {
@@ -64,10 +64,11 @@ import Testing
 
   @Test func teachersAndSubNorms() async throws {
     let data = try TinyTexts.write(in: folder)
+    let model = Models.path("llama-b158-64-rope3")
     let more = ["--distill", "0.5", "--temperature", "2", "--sub-norms"]
     let run = try await Program.run(
       TinyTexts.finetuneArguments(
-        Models.llama, data: data, out: folder.path("run"), more + ["--json"]))
+        model, data: data, out: folder.path("run"), more + ["--json"]))
     #expect(run.code == 0 && run.complaints == [], "\(run.error)")
     #expect(try run.json()["packed_equal"] as? Bool == true)
     let config = try folder.text("run/packed/config.json")
@@ -75,11 +76,11 @@ import Testing
     // A finished run may be resumed, by one that is the same; otherwise it says what differs.
     let resumed = try await Program.run(
       TinyTexts.finetuneArguments(
-        Models.llama, data: data, out: folder.path("run"), more + ["--resume"]))
+        model, data: data, out: folder.path("run"), more + ["--resume"]))
     #expect(resumed.code == 0 && resumed.complaints == [], "\(resumed.error)")
     let other = try await Program.run(
       TinyTexts.finetuneArguments(
-        Models.llama, data: data, out: folder.path("run"), ["--resume"]))
+        model, data: data, out: folder.path("run"), ["--resume"]))
     other.expectRefusal(
       source: folder.path("run/checkpoint.safetensors"), found: "distillation 0.5 at 2.0",
       expected: "none, as given now")

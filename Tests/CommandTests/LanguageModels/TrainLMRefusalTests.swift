@@ -11,7 +11,7 @@ import Testing
   @Test(arguments: [
     ("a.txt", "", "no text", "text"),
     ("a.txt", "one line\n", "9 tokens", "at least 17, for one window of 16"),
-    ("a.txt", "abc\u{0}", "4 tokens", "at least 17"),
+    ("a.txt", "abc", "no text to learn", "at least one token"),
     ("a.jsonl", "{\"text\": 1}\n", "\"text\" that is an integer", "a string"),
     ("a.jsonl", "{\"text\": \"a\"\n", "the end of the text", "','"),
     ("a.jsonl", "{\"texts\": \"a\"}\n", "", ""),
