@@ -66,7 +66,7 @@ import Testing
       let x = Tensor.zeros([0, 10])
       let (output, context) = operation.forward(x)
       #expect(output.shape == [0, 20])
-      let gradients = operation.reverse(x, upstream: .zeros([0, 20]), context: context)
+      let gradients = operation.reverse(upstream: .zeros([0, 20]), context: context)
       #expect(gradients.input.shape == [0, 10])
       #expect(gradients.weight == .zeros([20, 10]))
       #expect(gradients.bias == .zeros([20]))

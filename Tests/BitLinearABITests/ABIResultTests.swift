@@ -31,7 +31,7 @@ import Testing
       layer.with { bitlinear_forward($0, $1, x.pointer, Int64(tokens), 34, &y, 12) } == 0)
     #expect(y == output.scalars)
 
-    let expected = layer.operation.reverse(x, upstream: upstream, context: context)
+    let expected = layer.operation.reverse(upstream: upstream, context: context)
     var gx = [Float](repeating: -1, count: tokens * 34)
     var (gw, gb) = ([Float](repeating: -1, count: 12 * 34), [Float](repeating: -1, count: 12))
     var gn = [Float](repeating: -1, count: 34)

@@ -38,7 +38,7 @@ import Testing
     let x = ABILayer.input(tokens, inputs)
     let upstream = ABILayer.input(tokens, outputs, seed: 10)
     let (_, context) = layer.operation.forward(x)
-    let expected = layer.operation.reverse(x, upstream: upstream, context: context)
+    let expected = layer.operation.reverse(upstream: upstream, context: context)
     layer.with { recipe, layer in
       let weight = Self.values(outputs * inputs) {
         bitlinear_weight_values(recipe, layer, $0, $1)

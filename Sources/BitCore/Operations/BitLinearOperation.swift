@@ -61,13 +61,16 @@ public struct BitLinearOperation: Sendable {
     givenStatistics ?? recipe.weightQuantizer.statistics(of: weight, groups: groups)
   }
 
-  /// What ``forward(_:)`` computed that ``reverse(_:upstream:context:wantsInput:)`` needs again.
+  /// What ``forward(_:)`` computed that ``reverse(upstream:context:wantsInput:)`` needs again.
   public struct Context: Sendable {
     fileprivate enum Values {
       case integers(input: QuantizedTensor, weight: [WeightQuantizer.Statistics])
       case floats(input: Tensor, weight: Tensor)
     }
     fileprivate let values: Values
+    fileprivate let inputShape: Shape
+    /// The input, if the gradients need it: only a normalization's do.
+    fileprivate let input: Tensor?
   }
 
   /// The gradients of a loss.
@@ -113,14 +116,18 @@ public struct BitLinearOperation: Sendable {
       return (
         LinearOperation.forward(
           input, weight: effective, bias: bias, matmul: matmul, output: output),
-        Context(values: .floats(input: input, weight: effective))
+        context(x, .floats(input: input, weight: effective))
       )
     }
     let statistics = statistics()
     let result = Self.forward(
       x, codes: recipe.weightQuantizer.quantize(weight, statistics: statistics), bias: bias,
       normWeight: normWeight, normBias: normBias, recipe: recipe, output: output)
-    return (result.output, Context(values: .integers(input: result.input, weight: statistics)))
+    return (result.output, context(x, .integers(input: result.input, weight: statistics)))
+  }
+
+  private func context(_ x: Tensor, _ values: Context.Values) -> Context {
+    Context(values: values, inputShape: x.shape, input: recipe.normalization == nil ? nil : x)
   }
 
   /// The forward direction with codes: normalization, quantization, integer product, scales, bias.
@@ -137,30 +144,37 @@ public struct BitLinearOperation: Sendable {
   /// The gradients of the input and the parameters.
   ///
   /// - Parameters:
-  ///   - x: the input, `[..., in]`.
   ///   - upstream: the gradient of the output, `[..., out]`.
-  ///   - context: what ``forward(_:)`` returned for this input.
+  ///   - context: what ``forward(_:)`` returned for the input.
   ///   - wantsInput: whether the gradient of the input is wanted, which costs a product.
   public func reverse(
-    _ x: Tensor, upstream: Tensor, context: Context, wantsInput: Bool = true
+    upstream: Tensor, context: Context, wantsInput: Bool = true
   ) -> Gradients {
     reverse(
-      x, upstream: upstream, context: context,
+      context.input, shape: context.inputShape, upstream: upstream, context: context,
       wanted: Wanted(
         input: wantsInput ? .newTensor : .none, weight: .newTensor, bias: bias != nil, norm: true))
   }
 
-  /// The gradients that are wanted; without a context, what it would hold is computed again.
+  /// The gradients that are wanted, for an input of which the context is computed again if there is
+  /// none.
   package func reverse(
     _ x: Tensor, upstream: Tensor, context: Context?, wanted: Wanted
   ) -> Gradients {
+    reverse(x, shape: x.shape, upstream: upstream, context: context, wanted: wanted)
+  }
+
+  /// The same; without a normalization, a context is enough.
+  private func reverse(
+    _ x: Tensor?, shape: Shape, upstream: Tensor, context: Context?, wanted: Wanted
+  ) -> Gradients {
     precondition(
-      upstream.shape.rows == x.shape.rows && upstream.shape.features == weight.shape[0],
-      "a gradient of shape \(upstream.shape) for an input of shape \(x.shape)")
+      upstream.shape.rows == shape.rows && upstream.shape.features == weight.shape[0],
+      "a gradient of shape \(upstream.shape) for an input of shape \(shape)")
     let reversesNorm =
       recipe.normalization != nil
       && (wanted.input.isWanted || wanted.norm && (normWeight != nil || normBias != nil))
-    let productInput = (reversesNorm ? .newTensor : wanted.input).build(x.shape) {
+    let productInput = (reversesNorm ? .newTensor : wanted.input).build(shape) {
       matmul.multiply(upstream, effectiveWeight(context), into: $0)
     }
     let weightGradient = wanted.weight.build(weight.shape) {
@@ -168,9 +182,11 @@ public struct BitLinearOperation: Sendable {
     }
     let norm =
       reversesNorm
-      ? recipe.normalization?.reverse(
-        x, weight: normWeight, bias: normBias, upstream: productInput, input: wanted.input,
-        wantsParameters: wanted.norm) : nil
+      ? x.flatMap {
+        recipe.normalization?.reverse(
+          $0, weight: normWeight, bias: normBias, upstream: productInput, input: wanted.input,
+          wantsParameters: wanted.norm)
+      } : nil
     return Gradients(
       input: norm?.input ?? productInput, weight: weightGradient,
       bias: wanted.bias ? upstream.sumOfRows() : nil, normWeight: norm?.weight,
@@ -178,11 +194,12 @@ public struct BitLinearOperation: Sendable {
   }
 
   /// The input that the product works with: normalized, then quantized as far as ``strength`` says.
-  private func effectiveInput(_ x: Tensor, _ context: Context? = nil) -> Tensor {
+  private func effectiveInput(_ x: Tensor?, _ context: Context? = nil) -> Tensor {
     switch context?.values {
     case .integers(let input, _): return input.dequantized()
     case .floats(let input, _): return input
     case nil:
+      guard let x else { preconditionFailure("neither the input nor a context") }
       let normalized = recipe.normalized(x, weight: normWeight, bias: normBias)
       return Self.blend(normalized, strength.activations) {
         recipe.activations.quantize(normalized).dequantized()

@@ -48,9 +48,10 @@ extension JSONObject {
   }
 
   private mutating func setSpecialTokens(_ model: DecoderConfiguration) {
-    if let id = model.beginOfSequence { self["bos_token_id"] = Self.integer(id) }
+    // Without a member, transformers takes the tokens that the family's best known model has.
+    self["bos_token_id"] = model.beginOfSequence.map(Self.integer) ?? .null
     let ends = model.endOfSequence.map(Self.integer)
-    if let only = ends.first { self["eos_token_id"] = ends.count == 1 ? only : .array(ends) }
+    self["eos_token_id"] = ends.count > 1 ? .array(ends) : ends.first ?? .null
   }
 
   private static func integer(_ value: Int) -> JSONValue { .integer(Int64(value)) }

@@ -4,7 +4,7 @@ import _Differentiation
 
 /// Causal grouped-query attention with rotary embeddings, the first half of a layer of a
 /// ``DecoderModel``.
-public struct DecoderAttention: Layer {
+public struct DecoderAttention: Layer, Sendable {
   /// From hidden states to the queries of all heads.
   public var queryProjection: Linear
   /// From hidden states to the keys of all heads.

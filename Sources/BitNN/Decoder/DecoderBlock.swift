@@ -2,7 +2,7 @@ import BitCore
 import _Differentiation
 
 /// A layer of a ``DecoderModel``: x += attention(norm(x)), then x += feedForward(norm(x)).
-public struct DecoderBlock: Layer {
+public struct DecoderBlock: Layer, Sendable {
   /// The norm before attention.
   public var attentionNorm: RMSNorm
   /// Attention.

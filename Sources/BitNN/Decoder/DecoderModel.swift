@@ -14,7 +14,7 @@ import _Differentiation
 ///
 /// Parameters have Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`). Embeddings, norms
 /// and the output layer are floats. A model that is saved runs in `BitLM` and in transformers.
-public struct DecoderModel: Module {
+public struct DecoderModel: Module, Sendable {
   /// The vectors of tokens.
   public var embedding: Embedding
   /// The layers, from the input to the output.
@@ -57,15 +57,8 @@ public struct DecoderModel: Module {
     precondition(
       positions > 0 && tokens.count.isMultiple(of: positions),
       "\(tokens.count) tokens are no texts of \(positions)")
-    var x = embedding(tokens).reshaped([tokens.count / positions, positions, embedding.features])
-    for index in withoutDerivative(at: 0..<layers.count) {
-      if checkpointsActivations {
-        x = recomputed(layers[index], x)
-      } else {
-        x = layers[index](x)
-      }
-    }
-    return norm(x)
+    let x = embedding(tokens).reshaped([tokens.count / positions, positions, embedding.features])
+    return norm(through(layers, x, recomputing: checkpointsActivations))
   }
 
   /// The mean cross entropy of predicting each label from the tokens before it, without logits of the
@@ -123,21 +116,4 @@ public struct DecoderModel: Module {
     visit("model.norm", &norm, gradient?.norm)
     visit("lm_head", &head, gradient?.head)
   }
-}
-
-/// A layer whose insides are computed again for the gradients instead of being kept.
-@differentiable(reverse,wrt: (block, input))
-func recomputed(_ block: DecoderBlock, _ input: Tensor) -> Tensor { block(input) }
-
-@derivative(of: recomputed, wrt: (block, input))
-func recomputedDerivative(
-  _ block: DecoderBlock, _ input: Tensor
-) -> (value: Tensor, pullback: (Tensor) -> (DecoderBlock.TangentVector, Tensor)) {
-  (
-    block(input),
-    { upstream in
-      if upstream.isZeroElement { return (.zero, .zero) }
-      return valueWithPullback(at: block, input) { $0($1) }.pullback(upstream)
-    }
-  )
 }

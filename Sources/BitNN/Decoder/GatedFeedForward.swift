@@ -4,7 +4,7 @@ import _Differentiation
 
 /// The gated feed-forward layer `down(norm(f(gate(x)) * up(x)))`, the second half of a layer of a
 /// ``DecoderModel``.
-public struct GatedFeedForward: Layer {
+public struct GatedFeedForward: Layer, Sendable {
   /// From hidden states to the gates.
   public var gateProjection: Linear
   /// From hidden states to what is gated.

@@ -38,7 +38,7 @@ private func bitLinearRule(
     output,
     { upstream in
       if upstream.isZeroElement { return nil }
-      return operation.reverse(x, upstream: upstream, context: context, wantsInput: wantsInput)
+      return operation.reverse(upstream: upstream, context: context, wantsInput: wantsInput)
     }
   )
 }

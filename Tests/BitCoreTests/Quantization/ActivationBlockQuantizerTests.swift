@@ -80,7 +80,7 @@ import Testing
 
       // Straight through: the gradients of the product of dequantized values.
       let upstream = random([5, 12], seed: 7)
-      let found = operation.reverse(x, upstream: upstream, context: context)
+      let found = operation.reverse(upstream: upstream, context: context)
       let product = LinearOperation.forward(upstream, weight: values.transposed, bias: nil)
       let expected = LinearOperation.forward(
         upstream.transposed, weight: input.transposed, bias: nil)

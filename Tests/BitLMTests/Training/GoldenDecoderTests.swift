@@ -32,8 +32,10 @@ struct GoldenDecoderTests {
     try withFolder { folder in
       try model.save(toFolder: folder)
       #expect(try sameParameters(DecoderModel(ModelFile(path: folder)), model))
-      let language = try LanguageModel.load(
-        path: folder, options: LanguageModel.Options(cachePrecision: .float32))
+      var options = LanguageModel.Options(cachePrecision: .float32)
+      // Weights with several scales run with rounded activations otherwise.
+      if golden.kind == "a16" { options.activations = .float }
+      let language = try LanguageModel.load(path: folder, options: options)
       for ids in try golden.sequences {
         let worst = largestDifference(try language.allLogits(of: ids), model.allLogits(of: ids))
         #expect(worst < 1e-4)

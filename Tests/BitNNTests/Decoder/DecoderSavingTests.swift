@@ -44,6 +44,8 @@ import Testing
         parsing: String(contentsOfFile: "\(folder)/config.json", encoding: .utf8))
       #expect(config["model_type"] == "bitnet")
       #expect(config["hidden_act"] == "silu")
+      // Not those of another model.
+      #expect(config["bos_token_id"] == .null && config["eos_token_id"] == .null)
       let quantization = config["quantization_config"]
       #expect(quantization?["quant_method"] == "bitnet")
       #expect(quantization?["linear_class"] == "autobitlinear")
