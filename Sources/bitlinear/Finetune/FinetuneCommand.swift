@@ -75,7 +75,7 @@ struct FinetuneCommand: ParsableCommand {
   private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
     try results.checkFolder(for: group)
     let file = try ModelFile(path: model.path)
-    file.warnings.forEach(Output.warn)
+    if group.isFirst { file.warnings.forEach(Output.warn) }
     let configuration = try DecoderConfiguration(file)
     let teacherFile = try teacher.map { (path) throws(InputError) in try ModelFile(path: path) }
     guard let definition = try file.tokenizerDefinition() else {

@@ -53,7 +53,7 @@ struct TrainLMCommand: ParsableCommand {
     try results.checkFolder(for: group)
     var definition =
       tokenizer == "bytes" ? TokenizerDefinition.bytes : try TokenizerDefinition(path: tokenizer)
-    definition.warnings.forEach(Output.warn)
+    if group.isFirst { definition.warnings.forEach(Output.warn) }
     let cutter = try Tokenizer(definition)
     let options = training.options(defaultRate: 1.5e-3)
     let configuration = try model.configuration(

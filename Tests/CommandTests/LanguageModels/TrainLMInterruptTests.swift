@@ -76,7 +76,7 @@ import Testing
     #expect(try await Program.run(arguments("unbroken")).code == 0)
     let more = ["--save-every", "1"]
     let first = try await StoppedRun(
-      arguments("run", more), after: "Step   5", signal: SIGKILL)
+      arguments("run", more), after: "Step  5", signal: SIGKILL)
     #expect(first.process.terminationStatus == SIGKILL)
     #expect(!folder.names("run").contains("report.html"))
     for _ in 0..<3 {

@@ -48,6 +48,7 @@ struct DecoderRun {
       guard try job.run(resumes: resumes) else { return .interrupted }
       float = job
     }
+    interrupt.stop()
     guard group.isFirst else { return .finished }
     let results = try DecoderResults(main, baseline: float)
     let report = report(results, data, group)
