@@ -22,7 +22,10 @@ extension DecoderTrainer {
     }
     return [
       ("training texts", text(training.dataset, training.length)),
-      ("validation texts", validation.map { text($0.dataset, $0.length) } ?? "none"),
+      (
+        "validation texts",
+        validation.map { "\($0.count) windows of \(text($0.dataset, $0.length))" } ?? "none"
+      ),
       ("teacher", teacher.map { "checksum \(checksum(of: $0))" } ?? "none"),
     ]
   }

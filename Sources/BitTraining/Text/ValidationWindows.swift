@@ -2,7 +2,8 @@ import BitCore
 
 /// The windows of tokens that a language model is validated with: one after the other, in order.
 ///
-/// Each token but the first is a label once, with those before it in its window to predict it by.
+/// Each token but the first is a label once, with those before it in its window to predict it by; with
+/// a limit, those of the first windows are.
 public struct ValidationWindows: Sendable, RandomAccessCollection {
   /// A window.
   public struct Window: Sendable, Equatable {
@@ -25,17 +26,21 @@ public struct ValidationWindows: Sendable, RandomAccessCollection {
   /// - Parameters:
   ///   - dataset: the tokens, at least `length + 1`.
   ///   - length: the number of tokens of a window, at least 1.
+  ///   - limit: the number of windows at most, the first ones; nil for all.
   /// - Throws: `InputError` if there are too few tokens for one window.
-  public init(_ dataset: TokenDataset, length: Int) throws(InputError) {
+  public init(_ dataset: TokenDataset, length: Int, limit: Int? = nil) throws(InputError) {
     try dataset.checkWindow(length)
+    precondition((limit ?? 1) > 0, "at most \(limit ?? 0) windows")
     self.dataset = dataset
     self.length = length
+    let all = (dataset.count - 2) / length + 1
+    endIndex = Swift.min(all, limit ?? all)
   }
 
   /// The number of the first window.
   public var startIndex: Int { 0 }
   /// The number of windows.
-  public var endIndex: Int { (dataset.count - 2) / length + 1 }
+  public let endIndex: Int
 
   /// The window of a number.
   public subscript(index: Int) -> Window {

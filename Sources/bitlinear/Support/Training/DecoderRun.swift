@@ -83,7 +83,8 @@ struct DecoderRun {
   ) throws(InputError) -> DecoderJob {
     let windows = try TokenWindows(data.training, length: texts.maxSeqLength, seed: options.seed)
     let validation = try data.validation.map { (tokens) throws(InputError) in
-      try ValidationWindows(tokens, length: texts.maxSeqLength)
+      try ValidationWindows(
+        tokens, length: texts.maxSeqLength, limit: training.validationLimit)
     }
     var model = candidate.model
     model.checkpointsActivations = training.gradCheckpoint

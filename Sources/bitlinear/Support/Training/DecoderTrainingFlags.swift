@@ -89,6 +89,12 @@ struct DecoderTrainingFlags: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
+      "Batches of windows to validate with, the first ones; -1 for all.", valueName: "n"))
+  var valBatches = -1
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
       "Validations without a better loss that end the training early.", valueName: "n"))
   var patience: Int?
 
@@ -114,6 +120,11 @@ struct DecoderTrainingFlags: ParsableArguments {
     try require("--quantization-warmup", [quantizationWarmup], in: 0...100_000_000)
     try require("--steps-per-report", [stepsPerReport], in: 1...Int.max)
     try require("--steps-per-eval", [stepsPerEval], in: 0...Int.max)
+    guard valBatches == -1 || (1...1 << 30).contains(valBatches) else {
+      throw ValidationError(
+        "The value '\(valBatches)' is invalid for '--val-batches'. "
+          + "Please provide -1 or a number of at least 1.")
+    }
     try require("--patience", patience.map { [$0] } ?? [], in: 1...Int.max)
     try require("--save-every", [saveEvery], in: 0...Int.max)
     try requirePositive("--learning-rate", learningRate ?? 1)
@@ -130,6 +141,9 @@ struct DecoderTrainingFlags: ParsableArguments {
         "The value '\(value)' is invalid for '\(name)'. Please provide a positive number.")
     }
   }
+
+  /// The most windows to validate with; nil for all.
+  var validationLimit: Int? { valBatches < 0 ? nil : valBatches * batchSize }
 
   /// The options of a training.
   ///
