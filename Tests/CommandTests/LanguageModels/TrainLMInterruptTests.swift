@@ -12,7 +12,10 @@ import Testing
   private func arguments(_ out: String, _ more: [String] = []) throws -> [String] {
     TinyTexts.trainArguments(
       data: try TinyTexts.write(in: folder), out: folder.path(out), iters: Self.steps,
-      ["--steps-per-eval", "1", "--sample-tokens", "0"] + more)
+      [
+        "--steps-per-eval", "1", "--sample-tokens", "0", "--max-seq-length", "8",
+        "--validation-share", "0.01",
+      ] + more)
   }
 
   private func expectSameModels(_ names: [String]) throws {
