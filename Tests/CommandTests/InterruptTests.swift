@@ -32,7 +32,8 @@ import Testing
         /^Stopped after step [0-9]+, [0-9]+ of 60 epochs, saved in .*; continue with --resume$/))
     #expect(last.contains("saved in \(path);"))
     #expect(!stopped.error.contains("Error"))
-    #expect(folder.names("run") == ["checkpoint.safetensors", "metrics.jsonl"])
+    // On a slow machine the first line may come before the first epoch's end.
+    #expect(Set(folder.names("run")).subtracting(["metrics.jsonl"]) == ["checkpoint.safetensors"])
     #expect(try await Program.run(["inspect", path]).code == 0)
 
     let resumed = try await Program.run(

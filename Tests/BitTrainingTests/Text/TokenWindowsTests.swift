@@ -114,6 +114,8 @@ import Testing
     // All but the first character and the two ends are predicted.
     #expect(size.characters == text.unicodeScalars.count && size.tokens == tokens.count - 1)
     #expect(size.bytes == text.utf8.count)
+    let first = try ValidationWindows(tokens, length: length, limit: 2)
+    #expect(Array(first) == Array(windows.prefix(2)))
   }
 
   @Test(arguments: [1, 2, 3, 4, 5, 16, 17, 100, 1000, 4097])
