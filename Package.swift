@@ -59,7 +59,7 @@ let package = Package(
     .target(
       name: "BitTraining",
       dependencies: [
-        "BitNN", "BitConversion", "BitTokenizers", "CZlib",
+        "BitNN", "BitTokenizers", "CZlib",
         .target(name: "COpenMPI", condition: .when(platforms: [.linux], traits: ["MPI"])),
       ]),
     // The command line.

@@ -33,8 +33,13 @@ import Testing
       // End of block 1
       let validations = trainer.history.validations
       #expect(try #require(validations.last).loss < (try #require(validations.first)).loss - 0.5)
+      let floatFolder = temporary + "/float"
+      try DecoderModel(
+        .llama(vocabulary: tokenizer.vocabularySize, hidden: 64, layers: 1, context: 32),
+        using: &generator
+      ).save(toFolder: floatFolder)
       // TrainALanguageModel.md, block 2
-      let float = try DecoderModel(ModelFile(path: folder), projections: .float)
+      let float = try DecoderModel(ModelFile(path: floatFolder), projections: .float)
       options.distillation = DecoderTrainingOptions.Distillation(share: 0.5)
       options.quantizationWarmup = QuantizationWarmup(steps: 10)
       var tuning = try DecoderTrainer(

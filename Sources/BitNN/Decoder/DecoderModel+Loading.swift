@@ -34,6 +34,11 @@ extension DecoderModel {
         .unsupported, source: file.path, found: "a model that embeds texts",
         expected: "one that predicts tokens")
     }
+    guard projections != .float || !configuration.hasLatentWeights else {
+      throw InputError(
+        .unsupported, source: file.path, found: "latent weights of ternary layers",
+        expected: "float weights, for linear layers")
+    }
     let tensors = try DecoderTensors(file)
     let isInterleaved = configuration.isInterleaved
     configuration.isInterleaved = false

@@ -26,14 +26,12 @@ extension DecoderModel {
   public func save(
     toFolder folder: String, tokenizer: TokenizerDefinition? = nil
   ) throws(InputError) {
-    try checkChildren()
-    let quantization = try huggingFaceQuantization(folder)
+    let (quantization, scaling) = try checkSaving(toFolder: folder)
     if let bad = parameters().first(where: { !$0.value.isFinite }) {
       throw InputError(
         .notFinite, source: folder, found: "NaN or infinity in \(bad.name)",
         expected: "finite weights")
     }
-    let scaling = try configuration.rotary.huggingFaceScaling(folder)
     var config = JSONObject(configuration, scaling: scaling, dtype: .f32)
     if let quantization {
       config = try quantization.written(into: config, source: folder)
@@ -43,7 +41,10 @@ extension DecoderModel {
       config["weight_bits"] = 32
     }
     let output = try OutputFolder(folder)
-    try output.remove("config.json")
+    // What another model left there would be read with this one.
+    for name in [
+      "config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json",
+    ] { try output.remove(name) }
     try SafetensorsWriter.write(
       parameters().map { SafetensorsEntry(fileName($0.name), $0.value) },
       metadata: ["format": "pt"],
@@ -52,6 +53,18 @@ extension DecoderModel {
     let generation = JSONObject(generating: configuration)
     try output.write("generation_config.json", JSONValue.object(generation).encoded + "\n")
     try output.write("config.json", JSONValue.object(config).encoded + "\n")
+  }
+
+  /// Checks that the files can describe the model, and says how; throws what
+  /// ``save(toFolder:tokenizer:)`` throws of kind `.unsupported`.
+  @discardableResult
+  package func checkSaving(
+    toFolder folder: String
+  ) throws(InputError) -> (quantization: HuggingFaceQuantization?, scaling: RotaryScaling) {
+    try checkChildren()
+    return (
+      try huggingFaceQuantization(folder), try configuration.rotary.huggingFaceScaling(folder)
+    )
   }
 
   /// The name of a parameter in the file; Hugging Face's layers call their norm rms_norm.

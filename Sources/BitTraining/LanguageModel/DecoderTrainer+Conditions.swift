@@ -30,7 +30,7 @@ extension DecoderTrainer {
     ]
   }
 
-  private static func checksum(of model: DecoderModel) -> String {
+  static func checksum(of model: DecoderModel) -> String {
     var checksum = Checksum()
     for (name, value) in model.parameters() {
       checksum.add(name)
@@ -59,6 +59,17 @@ extension DecoderTrainer {
         .mismatch, source: tokens.name, found: "a tokenizer of \(tokens.vocabularySize) tokens",
         expected: "at most \(vocabulary), the vocabulary of the model")
     }
+    let context = model.configuration.contextLength
+    guard max(training.length, validation?.length ?? 0) <= context else {
+      throw InputError(
+        .mismatch, source: training.dataset.name, found: "windows of \(training.length) tokens",
+        expected: "at most \(context), for which the model was made")
+    }
+    guard options.patience == nil || validation != nil else {
+      throw InputError(
+        .missing, source: "training", found: "no texts to validate with",
+        expected: "some, since validations without a better loss are to end the training")
+    }
     if options.distillation != nil {
       guard let given else {
         throw InputError(
@@ -69,6 +80,12 @@ extension DecoderTrainer {
           .mismatch, source: "training",
           found: "a teacher of \(given.configuration.vocabularySize) tokens",
           expected: "\(vocabulary), as the model has")
+      }
+      guard given.configuration.contextLength >= training.length else {
+        throw InputError(
+          .mismatch, source: "training",
+          found: "a teacher made for \(given.configuration.contextLength) tokens",
+          expected: "at least \(training.length), the length of windows")
       }
     }
     precondition(training.seed == options.seed, "windows of seed \(training.seed)")

@@ -108,6 +108,10 @@ public struct DecoderTrainer {
         expected: "at most \(options.steps)")
     }
     if resumed.position.step > 0 { resumed.applySchedules(at: resumed.position.step - 1) }
+    if group.count > 1 {
+      try group.requireEqual("\(resumed.position.step)", "the step of the checkpoint")
+      try group.requireEqual(Self.checksum(of: resumed.model), "the weights of the checkpoint")
+    }
     self = resumed
   }
 
@@ -160,7 +164,8 @@ public struct DecoderTrainer {
     _ didValidate: (DecoderTrainer) throws -> String?
   ) throws {
     if let validation {
-      let result = try DecoderEvaluation.measure(model, on: validation, group: group)
+      // As it will be packed, so that a warm-up of quantization does not look like a loss that rises.
+      let result = try DecoderEvaluation.measure(fullStrengthModel, on: validation, group: group)
       guard result.loss.isFinite else {
         throw notFinite(
           "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs),
@@ -196,9 +201,13 @@ public struct DecoderTrainer {
     }
     let next = position.step + 1
     let reports = next.isMultiple(of: options.reportInterval) || next == options.steps
+    // Looking at codes is no part of training, and its time not of a step's.
+    let pause = clock.now
     let codes = reports ? CodeSnapshot(of: model) : nil
+    let resumption = clock.now
     optimizer.update(&model, gradients: result.gradients, clipNorm: options.clipNorm)
-    position.add(loss: loss, tokens: tokensPerStep, seconds: (clock.now - begin).seconds)
+    let time = (pause - begin) + (clock.now - resumption)
+    position.add(loss: loss, tokens: tokensPerStep, seconds: time.seconds)
     if let codes {
       history.points.append(
         position.point(

@@ -11,7 +11,10 @@ public struct DecoderTrainingOptions: Sendable, Equatable {
 
     /// The given share and temperature.
     public init(share: Float = 0.5, temperature: Float = 1) {
-      precondition(share > 0 && share <= 1 && temperature > 0, "a share in 0...1")
+      precondition(
+        share > 0 && share <= 1 && temperature > 0,
+        "a teacher of share \(share), which is to be in 0...1 and above 0, at temperature \(temperature)"
+      )
       (self.share, self.temperature) = (share, temperature)
     }
   }
@@ -36,7 +39,8 @@ public struct DecoderTrainingOptions: Sendable, Equatable {
   public var distillation: Distillation?
   /// Steps between two validations, and between two samples of text; 0 for the end alone.
   public var evaluationInterval: Int
-  /// Validations without a better loss after which training ends early; nil for never.
+  /// Validations without a better loss after which training ends early, with the last weights; nil for
+  /// never.
   public var patience: Int?
   /// Steps between two points of the history; the last step has one in any case.
   public var reportInterval: Int
@@ -54,7 +58,8 @@ public struct DecoderTrainingOptions: Sendable, Equatable {
   ) {
     precondition(
       steps >= 0 && batchSize > 0 && accumulation > 0 && reportInterval > 0
-        && evaluationInterval >= 0, "numbers of steps and batches must be positive")
+        && evaluationInterval >= 0 && (patience ?? 1) > 0,
+      "numbers of steps, batches and validations must be positive")
     (self.steps, self.batchSize, self.accumulation) = (steps, batchSize, accumulation)
     (self.seed, self.learningRate, self.weightDecay) = (seed, learningRate, weightDecay)
     (self.clipNorm, self.quantizationWarmup) = (clipNorm, quantizationWarmup)

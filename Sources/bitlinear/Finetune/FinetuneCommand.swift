@@ -10,12 +10,12 @@ struct FinetuneCommand: ParsableCommand {
     commandName: "finetune",
     abstract: "Train a language model further, and make its layers ternary meanwhile.",
     discussion: """
-      Takes a Hugging Face folder or a GGUF file with float, latent or packed weights. The first \
-      validation is that of the model with its weights just quantized. The folder of --out receives \
+      Takes a Hugging Face folder or a GGUF file with float, latent or packed weights. For ternary \
+      layers the first validation is that of the model with its weights just quantized. The folder of --out receives \
       what train-lm writes there.
 
-      With --distill, the model also learns from the probabilities that the float model gives to \
-      each token, or those of another one of the same vocabulary (--teacher).
+      With --distill, the model also learns from the probabilities that the model gives to each token \
+      as it is stored, or those of another one with the same tokenizer (--teacher).
       """)
 
   @OptionGroup var model: ModelPathFlags
@@ -44,7 +44,8 @@ struct FinetuneCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The teacher. (default: the model itself, with float layers)", valueName: "path"))
+      "The teacher, with the same tokenizer. (default: the model itself, as it is stored)",
+      valueName: "path"))
   var teacher: String?
 
   @OptionGroup(title: "Training") var training: DecoderTrainingFlags
@@ -97,13 +98,25 @@ struct FinetuneCommand: ParsableCommand {
       recomputesActivations: training.gradCheckpoint,
       teacher: distill > 0 ? try teacherFile.map(DecoderConfiguration.init) ?? configuration : nil
     ).check(source: model.path)
+    try checkTokenizer(of: teacherFile, definition)
     let cutter = try Tokenizer(definition)
     let data = try texts.read(cutter, seed: training.seed)
     let run = DecoderRun(
       title: "Fine-tuning \(model.path)", texts: texts, training: training, flags: results,
       options: options, tokenizer: definition)
-    return try run(
-      group, data, try candidate(file, teacherFile ?? file), baseline: nil)
+    return try run(group, data, { try candidate(file, teacherFile ?? file) }, baseline: nil)
+  }
+
+  /// A teacher's probabilities mean nothing for tokens that are other texts to it.
+  private func checkTokenizer(
+    of teacher: ModelFile?, _ definition: TokenizerDefinition
+  ) throws(InputError) {
+    guard let other = try teacher?.tokenizerDefinition(), other.tokens != definition.tokens else {
+      return
+    }
+    throw InputError(
+      .mismatch, source: "--teacher", found: "a tokenizer of other tokens",
+      expected: "those of \(model.path)")
   }
 
   private func candidate(

@@ -15,7 +15,8 @@ struct TrainLMCommand: ParsableCommand {
       came to its end. Ctrl-C saves a checkpoint, from which --resume continues to the same bits.
 
       A program that is built with --traits MPI shares the batches of each step among the processes \
-      that mpirun starts; any number of them gives the same model. SIGUSR1, which mpirun passes on, \
+      that mpirun starts. Their number, a power of two that divides --grad-accumulation-steps, has no \
+      influence on the model. SIGUSR1, which mpirun passes on, \
       stops them as Ctrl-C stops one.
       """)
 
@@ -75,6 +76,6 @@ struct TrainLMCommand: ParsableCommand {
       title: "Training a \(model.family.rawValue) of \(model.recipe.rawValue)", texts: texts,
       training: training, flags: results, options: options, tokenizer: definition)
     return try run(
-      group, data, candidate(model.recipe), baseline: baseline ? candidate(.float) : nil)
+      group, data, { candidate(model.recipe) }, baseline: baseline ? { candidate(.float) } : nil)
   }
 }

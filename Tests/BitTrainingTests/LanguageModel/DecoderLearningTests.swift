@@ -89,6 +89,19 @@ import Testing
 
   /// Distilling a model from itself: the teacher says what the model says, so there is nothing to
   /// learn.
+  /// Otherwise the loss would seem to rise with the strength of quantization.
+  @Test func validationsAreOfTheModelThatWillBePacked() throws {
+    var options = TinyDecoders.options(steps: 2)
+    options.quantizationWarmup = QuantizationWarmup(steps: 100)
+    var trainer = try DecoderTrainer(
+      TinyDecoders.model(), training: windows(), validation: TinyDecoders.validation(),
+      options: options)
+    try trainer.run()
+    let packed = try DecoderEvaluation.measure(
+      trainer.fullStrengthModel.packed(), on: TinyDecoders.validation())
+    #expect(trainer.history.validations.last?.loss == packed.loss)
+  }
+
   @Test func aTeacherThatIsTheModelTeachesNothing() throws {
     let model = TinyDecoders.model()
     var options = TinyDecoders.options(steps: 1)

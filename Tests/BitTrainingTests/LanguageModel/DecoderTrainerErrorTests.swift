@@ -182,6 +182,18 @@ import Testing
     _ = try setup.trainer()
   }
 
+  @Test func windowsMustFitTheModel() throws {
+    var setup = Setup()
+    setup.length = 65
+    expectFailure(.mismatch, ["windows of 65 tokens", "at most 64"], setup)
+  }
+
+  @Test func patienceNeedsValidations() throws {
+    var setup = Setup()
+    (setup.options.patience, setup.validation) = (2, nil)
+    expectFailure(.missing, ["no texts to validate with"], setup)
+  }
+
   @Test(arguments: ["model.layers.1.self_attn.k_proj", "model.layers.0.mlp.up_proj", "model.norm"])
   func layersWithoutNumbersAreNamed(_ name: String) throws {
     var setup = Setup()

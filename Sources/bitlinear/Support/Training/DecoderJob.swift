@@ -66,6 +66,7 @@ struct DecoderJob {
         "Training \(name), \(NumberText.grouped(trainer.model.parameterCount)) weights, "
           + "\(NumberText.grouped(trainer.tokensPerStep)) tokens a step")
     }
+    if isFirst { sampler.clean() }
     let (sampler, isFirst, files, folder) = (sampler, isFirst, files, folder)
     let interrupt = interrupt
     var isFresh = !resumes && files.packed != nil
@@ -105,7 +106,7 @@ struct DecoderJob {
     let baseline = Files.baseline
     for name in [
       baseline.checkpoint, baseline.metrics, "\(baseline.model)/config.json", "curves.svg",
-      DecoderRun.reportName,
+      "\(Files.main.model)/config.json", "packed/config.json", DecoderRun.reportName,
     ] { try folder.remove(name) }
   }
 

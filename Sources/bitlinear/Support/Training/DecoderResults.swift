@@ -56,6 +56,14 @@ struct DecoderResults {
     }
   }
 
+  /// Whether the files that were written predict what the trained model does: the packed layers to the
+  /// bit, and a language model of them up to the rounding of its own products.
+  var areEqual: Bool {
+    guard let measurements, let language = measurements.language else { return true }
+    let ratio = language.loss / max(measurements.latent.loss, 1e-9)
+    return isPackedEqual != false && abs(ratio - 1) < 0.01
+  }
+
   /// The bits per character of the model over those of the baseline, less 1.
   var excessOverBaseline: Double? {
     guard let measurements, let baseline = measurements.baseline else { return nil }

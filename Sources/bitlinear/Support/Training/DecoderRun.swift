@@ -29,22 +29,24 @@ struct DecoderRun {
   /// - Parameters:
   ///   - group: the processes that train together.
   ///   - data: the encoded texts.
-  ///   - candidate: the model.
-  ///   - baseline: gives the float model to compare with; nil for none.
+  ///   - candidate: makes the model. Its first weights are not kept.
+  ///   - baseline: makes the float model to compare with; nil for none.
   /// - Returns: whether it came to the end and whether packed layers equal latent ones.
   func callAsFunction(
-    _ group: ProcessGroup, _ data: TextData, _ candidate: Candidate, baseline: Candidate?
+    _ group: ProcessGroup, _ data: TextData, _ candidate: () throws -> Candidate,
+    baseline: (() throws -> Candidate)?
   ) throws -> Outcome {
     let folder = try flags.openFolder()
     let interrupt = InterruptSignal(isOneOfSeveral: group.count > 1)
     defer { interrupt.stop() }
-    var main = try job(candidate, .main, folder, data, group, interrupt)
+    var main = try job(candidate(), .main, folder, data, group, interrupt)
     guard try main.run(resumes: flags.resume) else { return .interrupted }
     var float: DecoderJob?
     if let baseline {
-      var job = try job(baseline, .baseline, folder, data, group, interrupt)
+      var job = try job(baseline(), .baseline, folder, data, group, interrupt)
       // The baseline starts when the main run is done, so there may be nothing yet to resume.
-      let resumes = try flags.resume && folder.contains(DecoderJob.Files.baseline.checkpoint)
+      let resumes = try group.agree(
+        flags.resume && folder.contains(DecoderJob.Files.baseline.checkpoint))
       guard try job.run(resumes: resumes) else { return .interrupted }
       float = job
     }
@@ -57,7 +59,7 @@ struct DecoderRun {
     try Output.write("\(results.text)Report: \(folder.path(Self.reportName))\n")
     if flags.json { try Output.write(results.json) }
     // A script that runs this must notice.
-    return results.isPackedEqual == false ? .differs : .finished
+    return results.areEqual ? .finished : .differs
   }
 
   /// How a run ended.
@@ -87,6 +89,8 @@ struct DecoderRun {
         tokens, length: texts.maxSeqLength, limit: training.validationLimit)
     }
     var model = candidate.model
+    // Not only when the training is done.
+    try model.checkSaving(toFolder: folder.path(files.model))
     model.checkpointsActivations = training.gradCheckpoint
     var options = options
     if candidate.teacher == nil { options.distillation = nil }
@@ -142,7 +146,11 @@ struct DecoderRun {
           + "\(NumberText.grouped(trainer.model.parameterCount)) weights"),
       Fact(name: "Linear layers", value: results.job.name),
       Fact(name: "Texts", value: data.training.summary),
-      Fact(name: "To validate", value: data.validation?.summary ?? "none"),
+      Fact(
+        name: "To validate",
+        value: trainer.validation.map {
+          "\($0.count) windows of \(data.validation?.summary ?? "")"
+        } ?? "none"),
       Fact(name: "Window", value: "\(texts.maxSeqLength) tokens"),
       Fact(
         name: "Step",
@@ -150,6 +158,18 @@ struct DecoderRun {
           + "\(options.accumulation) x \(options.batchSize) windows"),
       Fact(name: "Learning rate", value: options.learningRate.description),
       Fact(name: "Weight decay", value: options.weightDecay.description),
+      Fact(
+        name: "Clipping", value: options.clipNorm.map { "norm \($0)" } ?? "none"),
+      Fact(
+        name: "Quantization warm-up",
+        value: options.quantizationWarmup.steps > 0
+          ? "\(options.quantizationWarmup.steps) steps" : "none"),
+      Fact(
+        name: "Teacher",
+        value: trainer.options.distillation.map {
+          "share \($0.share), temperature \($0.temperature)"
+        } ?? "none"),
+      Fact(name: "Tokenizer", value: tokenizer.source),
       Fact(name: "Seed", value: "\(options.seed)"),
       Fact(name: "Processes", value: "\(group.count)"),
     ]

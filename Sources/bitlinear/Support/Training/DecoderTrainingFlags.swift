@@ -95,7 +95,8 @@ struct DecoderTrainingFlags: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Validations without a better loss that end the training early.", valueName: "n"))
+      "Validations without a better loss that end the training early, with the last weights.",
+      valueName: "n"))
   var patience: Int?
 
   @Option(

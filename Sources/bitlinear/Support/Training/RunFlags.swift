@@ -16,7 +16,8 @@ struct RunFlags: ParsableArguments {
   @Option(
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp(
-      "How sample texts begin. (default: the first tokens to validate with)", valueName: "text"))
+      "How sample texts begin. (default: the first tokens to validate or, if none, to train with)",
+      valueName: "text"))
   var prompt: String?
 
   @Option(

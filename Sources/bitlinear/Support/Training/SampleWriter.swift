@@ -21,7 +21,7 @@ struct SampleWriter {
   func write(_ model: DecoderModel) throws -> String? {
     let context = model.configuration.contextLength
     guard tokenCount > 0, !prompt.isEmpty, context > 1 else { return nil }
-    defer { Self.remove(folder) }
+    defer { clean() }
     try model.save(toFolder: folder, tokenizer: tokenizer)
     let language = try LanguageModel.load(path: folder)
     let ids = Array(prompt.prefix(max(1, context / 2)))
@@ -32,7 +32,8 @@ struct SampleWriter {
     return try language.requiredTokenizer().decode(ids) + result.text
   }
 
-  private static func remove(_ folder: String) {
+  /// Removes the model, also that of a run which was killed while it wrote.
+  func clean() {
     for name in (try? FileSystem.names(in: folder)) ?? [] { unlink("\(folder)/\(name)") }
     rmdir(folder)
   }
