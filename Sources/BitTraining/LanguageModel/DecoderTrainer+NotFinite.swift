@@ -16,12 +16,6 @@ extension DecoderTrainer {
   ///   - isAfterStep: whether the last step is done, and not the next one under way.
   func notFinite(_ found: String, _ origin: String, isAfterStep: Bool = false) -> InputError {
     let place = isAfterStep ? "after step \(stepCount)" : "at step \(stepCount + 1)"
-    return InputError(
-      .notFinite, source: "training", found: "\(found) \(place), first in \(origin)",
-      expected: "finite numbers; a lower learning rate may help")
-  }
-
-  static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
-    value.isNaN ? "nan" : value.description
+    return .notFinite(inTraining: "\(found) \(place), first in \(origin)")
   }
 }

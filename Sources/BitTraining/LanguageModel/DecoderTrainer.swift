@@ -168,7 +168,7 @@ public struct DecoderTrainer {
       let result = try DecoderEvaluation.measure(fullStrengthModel, on: validation, group: group)
       guard result.loss.isFinite else {
         throw notFinite(
-          "a validation loss of \(Self.text(result.loss))", origin(validation[0].inputs),
+          "a validation loss of \(result.loss.textOfNotFinite)", origin(validation[0].inputs),
           isAfterStep: true)
       }
       history.validations.append(
@@ -190,14 +190,15 @@ public struct DecoderTrainer {
     let first = position.step * options.accumulation
     guard loss.isFinite else {
       throw notFinite(
-        "a loss of \(Self.text(loss))", origin(training.batch(first, of: options.batchSize).inputs))
+        "a loss of \(loss.textOfNotFinite)",
+        origin(training.batch(first, of: options.batchSize).inputs))
     }
     let norm = GradientClipping.norm(of: result.gradients)
     guard norm.isFinite else {
       let names = model.parameters().map(\.name)
       // Gradients are computed from the end of the model to its beginning.
       let bad = result.gradients.lastIndex { !$0.isFinite }.map { names[$0] } ?? "all together"
-      throw notFinite("a gradient of norm \(Self.text(norm))", "the gradient of \(bad)")
+      throw notFinite("a gradient of norm \(norm.textOfNotFinite)", "the gradient of \(bad)")
     }
     let next = position.step + 1
     let reports = next.isMultiple(of: options.reportInterval) || next == options.steps

@@ -212,8 +212,10 @@ public struct Trainer<Model: Layer> {
       let origin =
         Randomness.withRandomness(randomness) { NonFiniteLocator.locate(in: model, inputs: inputs) }
         ?? "the loss"
-      throw Self.notFinite(
-        "a loss of \(Self.text(result.loss)) at step \(position.step + 1), first in \(origin)")
+      throw InputError.notFinite(
+        inTraining:
+          "a loss of \(result.loss.textOfNotFinite) at step \(position.step + 1), first in \(origin)"
+      )
     }
     if !isChecked {
       try model.checkChildren(gradient: result.gradient)
@@ -250,17 +252,6 @@ public struct Trainer<Model: Layer> {
     optimizer.weightDecay = options.weightDecay.strength(step: step, totalSteps: totalSteps)
   }
 
-  /// A number that is not finite as text, without the sign that a NaN may have.
-  private static func text(_ value: some BinaryFloatingPoint & CustomStringConvertible) -> String {
-    value.isNaN ? "nan" : value.description
-  }
-
-  private static func notFinite(_ found: String) -> InputError {
-    InputError(
-      .notFinite, source: "training", found: found,
-      expected: "finite numbers; a lower learning rate may help")
-  }
-
   private mutating func endEpoch(next generator: SeededGenerator) throws(InputError) {
     // After the last step of an epoch only the test set shows whether outputs are still finite.
     var origin: String?
@@ -272,8 +263,9 @@ public struct Trainer<Model: Layer> {
       return logits
     }
     guard test.loss.isFinite else {
-      throw Self.notFinite(
-        "a test loss of \(Self.text(test.loss)) after step \(position.step), first in "
+      throw InputError.notFinite(
+        inTraining:
+          "a test loss of \(test.loss.textOfNotFinite) after step \(position.step), first in "
           + (origin ?? "the loss"))
     }
     history.epochs.append(
@@ -288,7 +280,8 @@ public struct Trainer<Model: Layer> {
   private func saveCheckpoint() throws(InputError) {
     guard let checkpoint else { return }
     if let bad = model.parameters().first(where: { !$0.value.isFinite }) {
-      throw Self.notFinite("NaN or infinity in \(bad.name) after step \(position.step)")
+      throw InputError.notFinite(
+        inTraining: "NaN or infinity in \(bad.name) after step \(position.step)")
     }
     let progress = CheckpointProgress(
       generator: position.generator, position: TrainingPosition.fields.object(position),

@@ -66,12 +66,7 @@ struct FinetuneCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    try CPU.checkEnvironment()
-    SystemMemory.keepFreed()
-    let outcome = try ProcessGroup.run { group in try train(group) }
-    try outcome.check()
-  }
+  func run() throws { try DecoderRun.inProcesses(train) }
 
   private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
     try results.checkFolder(for: group)
@@ -79,11 +74,7 @@ struct FinetuneCommand: ParsableCommand {
     if group.isFirst { file.warnings.forEach(Output.warn) }
     let configuration = try DecoderConfiguration(file)
     let teacherFile = try teacher.map { (path) throws(InputError) in try ModelFile(path: path) }
-    guard let definition = try file.tokenizerDefinition() else {
-      throw InputError(
-        .missing, source: model.path, found: "no tokenizer",
-        expected: "tokenizer.json beside the tensors, or a vocabulary in the metadata of GGUF")
-    }
+    let definition = try file.requiredTokenizerDefinition()
     guard texts.maxSeqLength <= configuration.contextLength else {
       throw InputError(
         .mismatch, source: "--max-seq-length", found: "\(texts.maxSeqLength) tokens",

@@ -21,11 +21,20 @@ extension TokenizerDefinition {
         files: TokenizerFolder(folder))
       return
     }
-    guard let definition = try ModelFile(listing: path).tokenizerDefinition() else {
+    self = try ModelFile(listing: path).requiredTokenizerDefinition()
+  }
+}
+
+extension ModelFile {
+  /// The tokenizer of the model.
+  ///
+  /// - Throws: ``InputError`` of kind `.missing` if it comes without one.
+  func requiredTokenizerDefinition() throws(InputError) -> TokenizerDefinition {
+    guard let definition = try tokenizerDefinition() else {
       throw InputError(
         .missing, source: path, found: "no tokenizer",
         expected: "tokenizer.json beside the tensors, or a vocabulary in the metadata of GGUF")
     }
-    self = definition
+    return definition
   }
 }

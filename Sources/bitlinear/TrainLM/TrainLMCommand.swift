@@ -43,12 +43,7 @@ struct TrainLMCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    try CPU.checkEnvironment()
-    SystemMemory.keepFreed()
-    let outcome = try ProcessGroup.run { group in try train(group) }
-    try outcome.check()
-  }
+  func run() throws { try DecoderRun.inProcesses(train) }
 
   private func train(_ group: ProcessGroup) throws -> DecoderRun.Outcome {
     try results.checkFolder(for: group)

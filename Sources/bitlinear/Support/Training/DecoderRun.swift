@@ -24,6 +24,13 @@ struct DecoderRun {
   let options: DecoderTrainingOptions
   let tokenizer: TokenizerDefinition
 
+  /// Calls `body` in all processes that train together, and ends the command if it has no success.
+  static func inProcesses(_ body: (ProcessGroup) throws -> Outcome) throws {
+    try CPU.checkEnvironment()
+    SystemMemory.keepFreed()
+    try ProcessGroup.run(body).check()
+  }
+
   /// Trains the model and then the baseline, if there is one.
   ///
   /// - Parameters:
