@@ -51,7 +51,13 @@ struct FinetuneCommand: ParsableCommand {
   @OptionGroup(title: "Training") var training: DecoderTrainingFlags
   @OptionGroup(title: "Results") var results: RunFlags
 
+  @Flag(help: "Also tune the float model, for comparison.")
+  var baseline = false
+
   func validate() throws {
+    guard !baseline || recipe != .float else {
+      throw ValidationError("'--baseline' needs a recipe other than float to compare with.")
+    }
     guard (0...1).contains(distill) else {
       throw ValidationError(
         "The value '\(distill)' is invalid for '--distill'. Please provide a number from 0 to 1.")
@@ -73,6 +79,12 @@ struct FinetuneCommand: ParsableCommand {
     let file = try ModelFile(path: model.path)
     if group.isFirst { file.warnings.forEach(Output.warn) }
     let configuration = try DecoderConfiguration(file)
+    // Before the main training, which takes long.
+    guard !baseline || configuration.activations == .float else {
+      throw InputError(
+        .unsupported, source: "--baseline", found: "a model of ternary layers",
+        expected: "a float model, to be tuned as it is")
+    }
     let teacherFile = try teacher.map { (path) throws(InputError) in try ModelFile(path: path) }
     let definition = try file.requiredTokenizerDefinition()
     guard texts.maxSeqLength <= configuration.contextLength else {
@@ -95,7 +107,11 @@ struct FinetuneCommand: ParsableCommand {
     let run = DecoderRun(
       title: "Fine-tuning \(model.path)", texts: texts, training: training, flags: results,
       options: options, tokenizer: definition)
-    return try run(group, data, { try candidate(file, teacherFile ?? file) }, baseline: nil)
+    let float = { () throws(InputError) in
+      DecoderRun.Candidate(name: "float", model: try DecoderModel(file, projections: .float))
+    }
+    return try run(
+      group, data, { try candidate(file, teacherFile ?? file) }, baseline: baseline ? float : nil)
   }
 
   /// A teacher's probabilities mean nothing for tokens that are other texts to it.

@@ -62,6 +62,22 @@ import Testing
     #expect(abs(bits / ternary - 1) < 1e-4)
   }
 
+  @Test func aFloatModelIsTunedBesideIt() async throws {
+    let data = try TinyTexts.write(in: folder)
+    func run(_ model: String, _ out: String) async throws -> Program.Run {
+      try await Program.run(
+        TinyTexts.finetuneArguments(
+          Models.path(model), data: data, out: folder.path(out), ["--baseline", "--json"]))
+    }
+    let result = try await run("gguf/llama-float-64-q8_0.gguf", "run")
+    #expect(result.code == 0 && result.complaints == [], "\(result.error)")
+    #expect(try result.json()["baseline_bits_per_character"] as? Double != nil)
+    #expect(folder.names("run").contains("baseline"))
+    let refused = try await run("bitnet-64-long", "other")
+    #expect(refused.code == 1 && refused.error.contains("a model of ternary layers"))
+    #expect(!folder.names("").contains("other"))
+  }
+
   @Test func teachersAndSubNorms() async throws {
     let data = try TinyTexts.write(in: folder)
     let model = Models.path("llama-b158-64-rope3")
