@@ -68,7 +68,8 @@ struct TrainLMCommand: ParsableCommand {
         model: DecoderModel(configuration, recipe: recipe.quantization, using: &generator))
     }
     let run = DecoderRun(
-      title: "Training a \(model.family.rawValue) model with \(model.recipe.rawValue) layers", texts: texts,
+      title: "Training a \(model.family.rawValue) model with \(model.recipe.rawValue) layers",
+      texts: texts,
       training: training, flags: results, options: options, tokenizer: definition)
     return try run(
       group, data, { candidate(model.recipe) }, baseline: baseline ? { candidate(.float) } : nil)
