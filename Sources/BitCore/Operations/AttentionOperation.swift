@@ -80,8 +80,11 @@ public struct AttentionOperation: Sendable {
   /// The gradients of queries, keys and values.
   ///
   /// - Parameters:
-  ///   - queries: as in ``forward(queries:keys:values:)``, and so are `keys` and `values`.
-  ///   - output: what it returned, and so are `logSums`.
+  ///   - queries: as in ``forward(queries:keys:values:)``.
+  ///   - keys: as there.
+  ///   - values: as there.
+  ///   - output: what it returned.
+  ///   - logSums: what it returned.
   ///   - upstream: the gradient of the output.
   public func reverse(
     queries: Tensor, keys: Tensor, values: Tensor, output: Tensor, logSums: Tensor,

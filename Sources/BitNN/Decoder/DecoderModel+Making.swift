@@ -16,7 +16,7 @@ extension DecoderModel {
   /// projections whose results are added to hidden states (Radford et al., GPT-2), and norms of ones.
   ///
   /// - Parameters:
-  ///   - configuration: what it computes. If ``DecoderConfiguration/hasProjectionNorms`` is set, each
+  ///   - configuration: what it computes. If `DecoderConfiguration.hasProjectionNorms` is set, each
   ///     BitLinear layer has a learned RMSNorm of its own.
   ///   - recipe: how all linear layers but the output are quantized; nil for linear layers. Its
   ///     normalization is replaced by what `configuration` says.

@@ -19,7 +19,7 @@ extension DecoderModel {
   ///   - folder: is made if it does not exist.
   ///   - tokenizer: what texts are cut into tokens with.
   /// - Throws: `InputError`: `.unsupported` for what the files cannot describe: layers of another
-  ///   recipe than ``BitCore/QuantizationRecipe/b158WithoutNorm`` or in groups, linear layers beside
+  ///   recipe than `QuantizationRecipe.b158WithoutNorm` or in groups, linear layers beside
   ///   BitLinear ones, an output layer that is quantized, biases, and divisors of rotary frequencies
   ///   that are not those of Llama 3.1; `.notFinite` for weights that are not finite; `.inputOutput`
   ///   for trouble with the files.

@@ -1,7 +1,7 @@
 import BitCore
 import _Differentiation
 
-/// Rotary position embedding of the heads of a sequence; see ``RotaryOperation``.
+/// Rotary position embedding of the heads of a sequence; see `RotaryOperation`.
 ///
 /// The first `2 * half` elements of each head turn, in pairs that lie `half` apart, by the angles
 /// whose cosines and sines the tables hold; the other elements stay as they are.

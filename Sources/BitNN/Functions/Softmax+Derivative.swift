@@ -1,7 +1,7 @@
 import BitCore
 import _Differentiation
 
-/// Softmax over the last axis; see ``SoftmaxOperation``.
+/// Softmax over the last axis; see `SoftmaxOperation`.
 ///
 /// - Parameters:
 ///   - x: `[..., n]`; `[..., queries, keys]` with queries <= keys for a causal mask.

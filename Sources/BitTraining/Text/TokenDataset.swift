@@ -146,7 +146,7 @@ extension TokenDataset {
   /// one on, and the end of the one before them.
   ///
   /// - Parameters:
-  ///   - validationShare: the share of the tokens to validate with, more than 0 and at most 0.5.
+  ///   - share: the share of the tokens to validate with, more than 0 and at most 0.5.
   ///   - seed: what determines the documents.
   /// - Throws: `InputError` if the share is out of range, or leaves one of the two sides without
   ///   anything to learn.
