@@ -62,11 +62,7 @@ struct FinetuneCommand: ParsableCommand {
       throw ValidationError(
         "The value '\(distill)' is invalid for '--distill'. Please provide a number from 0 to 1.")
     }
-    guard temperature > 0, temperature.isFinite else {
-      throw ValidationError(
-        "The value '\(temperature)' is invalid for '--temperature'. "
-          + "Please provide a positive number.")
-    }
+    try requirePositive("--temperature", temperature)
     guard teacher == nil || distill > 0 else {
       throw ValidationError("'--teacher' needs '--distill'.")
     }

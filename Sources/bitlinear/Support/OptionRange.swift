@@ -12,4 +12,12 @@ extension ParsableArguments {
     throw ValidationError(
       "The value '\(value)' is invalid for '\(option)'. Please provide a number \(limits).")
   }
+
+  /// Refuses a number that is not above 0 or not finite, in the same words.
+  func requirePositive(_ option: String, _ value: Float) throws(ValidationError) {
+    guard value > 0, value.isFinite else {
+      throw ValidationError(
+        "The value '\(value)' is invalid for '\(option)'. Please provide a positive number.")
+    }
+  }
 }

@@ -81,11 +81,7 @@ struct TrainCommand: ParsableCommand {
     try require("--epochs", [epochs], in: 0...1_000_000)
     try require("--batch-size", [batchSize], in: 1...1_000_000)
     try require("--save-every", [saveEvery], in: 0...Int.max)
-    guard learningRate > 0, learningRate.isFinite else {
-      throw ValidationError(
-        "The value '\(learningRate)' is invalid for '--learning-rate'. "
-          + "Please provide a positive number.")
-    }
+    try requirePositive("--learning-rate", learningRate)
     guard !baseline || recipe != .float else {
       throw ValidationError("'--baseline' needs a recipe other than float to compare with.")
     }

@@ -136,13 +136,6 @@ struct DecoderTrainingFlags: ParsableArguments {
     }
   }
 
-  private func requirePositive(_ name: String, _ value: Float) throws {
-    guard value > 0, value.isFinite else {
-      throw ValidationError(
-        "The value '\(value)' is invalid for '\(name)'. Please provide a positive number.")
-    }
-  }
-
   /// The most windows to validate with; nil for all.
   var validationLimit: Int? { valBatches < 0 ? nil : valBatches * batchSize }
 
