@@ -148,7 +148,7 @@ public struct AttentionOperation: Sendable {
       _ = kernels.exponentials(weight, row + 1, logSum, weight)
       // The softmax's rule: the gradient of a score is weight * (slope - sum of weight * slope),
       // and that sum is output . upstream.
-      let mean = Self.dot(output + index * stride, upstream + index * stride, length)
+      let mean = RowSum.dot(output + index * stride, upstream + index * stride, length)
       for j in 0...row { slope[j] = weight[j] * (slope[j] - mean) }
       (weight + row + 1).update(repeating: 0, count: seen - row - 1)
       (slope + row + 1).update(repeating: 0, count: seen - row - 1)
@@ -168,20 +168,6 @@ public struct AttentionOperation: Sendable {
       seen, length, rows.count, .init(values: weights, stride: seen, isTransposed: true),
       upstreamRows, into: sums.values,
       isAdded: true, isSerial: true)
-  }
-
-  /// The sum of products, in eight running sums that are added in their order.
-  private static func dot(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int
-  ) -> Float {
-    var sums = SIMD8<Float>.zero
-    for i in stride(from: 0, through: count - 8, by: 8) {
-      sums += SIMD8(loading: a + i) * SIMD8(loading: b + i)
-    }
-    var total: Float = 0
-    for i in 0..<8 { total += sums[i] }
-    for i in count / 8 * 8..<count { total += a[i] * b[i] }
-    return total
   }
 
   /// Writes scaled queries of some rows, and their scores with all positions up to the last row.
